@@ -1,0 +1,37 @@
+"""All modules that configs name as ``dpk_mm.X``."""
+
+from .distillers import BaseDistiller, DistillStage, DPKDistiller
+from .losses import FeatureMSELoss, FGDLoss, LogitsKLLoss
+from .necks import FeatureMixingNeck, RandomMask, TeacherActivityMask
+from .priors import (
+    BasePrior,
+    CKAPrior,
+    CosinePrior,
+    ExponentialPrior,
+    FixedPrior,
+    LinearPrior,
+    SigmoidCKAPrior,
+    UniformPrior,
+)
+from .teachers import FrozenTeacher
+
+__all__ = [
+    'BaseDistiller',
+    'BasePrior',
+    'CKAPrior',
+    'CosinePrior',
+    'DPKDistiller',
+    'DistillStage',
+    'ExponentialPrior',
+    'FGDLoss',
+    'FeatureMSELoss',
+    'FeatureMixingNeck',
+    'FixedPrior',
+    'FrozenTeacher',
+    'LinearPrior',
+    'LogitsKLLoss',
+    'RandomMask',
+    'SigmoidCKAPrior',
+    'TeacherActivityMask',
+    'UniformPrior',
+]

@@ -1,0 +1,226 @@
+"""A student that learns from a teacher, and is otherwise just the student."""
+
+import sys
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Any, Optional, Union
+
+import torch
+from mmengine.logging import print_log
+from mmengine.model import BaseModel, BaseModule
+from torch import Tensor, nn
+
+from dpk_mm.registry import MODELS
+from dpk_mm.utils import load_model_cfg, preserve_random_state, record
+
+STUDENT, OWN = 'student.', 'distiller.'
+
+
+class BaseDistiller(BaseModel):
+    """Student, teacher and taps: everything but what is distilled, which a subclass says.
+
+    In validation, test and prediction it *is* the student; hooks that reach for the model's attributes
+    find the student's. Its checkpoints are student checkpoints: the student's weights under their own
+    names, the modules of distillation under ``distiller.``, the teacher never. Building it draws no
+    random numbers beyond those the student draws.
+
+    A subclass sets :attr:`student_taps` and :attr:`teacher_taps`, puts modules of its own into
+    ``self.distiller``, and gives :meth:`distill`.
+
+    Args:
+        student (str or dict): The student: ``'pkg::path'``, a local config file, or a model dict.
+        teacher (dict): Arguments of :class:`dpk_mm.FrozenTeacher`: ``config``, ``checkpoint``, ...
+        input_shape (tuple[int, int], optional): Height and width of the blank image that is shown to
+            both models at build time to learn the shapes of their features. Defaults to (256, 256) for
+            detectors, (224, 224) for other models.
+        data_preprocessor (dict, optional): For a student that has none of its own: mmengine's runner
+            passes a config's top-level one.
+
+    Attributes:
+        student (nn.Module): The model that is trained.
+        teacher (FrozenTeacher): No submodule, so no optimizer, EMA, DDP bucket or checkpoint sees it.
+        distiller (nn.ModuleDict): Modules of distillation.
+        student_taps, teacher_taps (list[str]): The layers that are read.
+    """
+
+    def __init__(
+        self,
+        student: Union[str, dict],
+        teacher: dict,
+        input_shape: Optional[tuple[int, int]] = None,
+        data_preprocessor: Optional[dict] = None,
+    ) -> None:
+        student_cfg = load_model_cfg(student, 'student')
+        if data_preprocessor is not None:
+            student_cfg.setdefault('data_preprocessor', data_preprocessor)
+        student_model = MODELS.build(student_cfg)
+        super().__init__()
+        # The property below stands in for the one that BaseModel makes.
+        del self._modules['data_preprocessor']
+        self.student = student_model
+        self.distiller = nn.ModuleDict()
+        self.student_taps: list[str] = []
+        self.teacher_taps: list[str] = []
+        self.input_shape = input_shape
+        if not isinstance(teacher, dict):
+            raise ValueError(f'teacher must be a dict with config and checkpoint, got {teacher!r}.')
+        teacher_model = MODELS.build({'type': 'dpk_mm.FrozenTeacher', **teacher})
+        teacher_model.accept(self.data_preprocessor)
+        # Past nn.Module's own __setattr__, which would make it a submodule.
+        self.__dict__['teacher'] = teacher_model
+        self._register_state_dict_hook(_name_as_student)
+        self.register_load_state_dict_post_hook(_excuse_plain_student)
+
+    @property
+    def data_preprocessor(self) -> nn.Module:
+        """The student's."""
+        return self.student.data_preprocessor
+
+    def __getattr__(self, name: str) -> Any:
+        """Attributes the distiller does not have are the student's."""
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            if name == 'student' or name.startswith('__'):
+                raise
+            return getattr(self.student, name)
+
+    def forward(self, inputs: Tensor, data_samples: Optional[Sequence] = None, mode: str = 'tensor') -> Any:
+        """The student's own, with the losses of distillation added in mode ``'loss'``.
+
+        Args:
+            inputs (Tensor): (B, 3, H, W), from the data preprocessor.
+            data_samples (Sequence, optional): B samples.
+            mode (str): ``'loss'``, ``'predict'`` or ``'tensor'``, see mmengine's ``BaseModel``.
+
+        Returns:
+            What the student returns; in mode ``'loss'`` a dict of losses.
+        """
+        if mode == 'loss':
+            return self.loss(inputs, data_samples)
+        return self.student(inputs, data_samples, mode=mode)
+
+    def loss(self, inputs: Tensor, data_samples: Optional[Sequence] = None) -> dict[str, Tensor]:
+        """The student's losses under upstream's names, and those of :meth:`distill`.
+
+        Args:
+            inputs (Tensor): (B, 3, H, W).
+            data_samples (Sequence, optional): B samples.
+
+        Returns:
+            dict[str, Tensor]: Losses and values to log.
+        """
+        with record(self.student, self.student_taps) as student_feats:
+            losses = self.student(inputs, data_samples, mode='loss')
+        like = next(self.student.parameters())
+        teacher_feats = self.teacher(inputs, self.teacher_taps, data_samples, like)
+        losses.update(self.distill(student_feats, teacher_feats, data_samples))
+        return losses
+
+    @abstractmethod
+    def distill(
+        self,
+        student_feats: dict[str, Tensor],
+        teacher_feats: dict[str, Tensor],
+        data_samples: Optional[Sequence],
+    ) -> dict[str, Tensor]:
+        """The losses of distillation (keys with 'loss') and values to log (keys without).
+
+        Args:
+            student_feats (dict[str, Tensor]): What :attr:`student_taps` gave, with gradient.
+            teacher_feats (dict[str, Tensor]): What :attr:`teacher_taps` gave, without.
+            data_samples (Sequence, optional): B samples.
+
+        Returns:
+            dict[str, Tensor]: Scalars.
+        """
+
+    def init_weights(self) -> None:
+        """Initialise the student as upstream does, then what is the distiller's own."""
+        self.student.init_weights()
+        with preserve_random_state():
+            for module in self.distiller.modules():
+                if isinstance(module, BaseModule) and not module.is_init:
+                    module.init_weights()
+        self._is_init = True
+
+    def probe(self, model: nn.Module, taps: Sequence[str]) -> dict[str, torch.Size]:
+        """Run ``model`` once on a blank image, leaving no trace, to learn the shapes of its features.
+
+        Args:
+            model (nn.Module): The student or the teacher's model, on the CPU.
+            taps (Sequence[str]): Checked names of layers.
+
+        Returns:
+            dict[str, torch.Size]: tap -> (1, C, H', W').
+        """
+        detector = _is_detector(model)
+        height, width = self.input_shape or ((256, 256) if detector else (224, 224))
+        samples = [_blank_detection(height, width)] if detector else None
+        modes = {module: module.training for module in model.modules()}
+        model.eval()
+        try:
+            with preserve_random_state(), torch.no_grad():
+                with record(model, taps, stop_early=True) as features:
+                    model(torch.zeros(1, 3, height, width), samples, mode='predict')
+        finally:
+            for module, training in modes.items():
+                module.training = training
+        return {tap: feat.shape for tap, feat in features.items()}
+
+    def _load_from_state_dict(self, state_dict: dict, prefix: str, *args: Any) -> None:
+        """Take a student's checkpoint: its names are the student's own."""
+        for key in [k for k in state_dict if k.startswith(prefix)]:
+            name = key[len(prefix) :]
+            if not name.startswith((STUDENT, OWN)):
+                state_dict[f'{prefix}{STUDENT}{name}'] = state_dict.pop(key)
+        # Versions decide how modules read old checkpoints; they are kept by module name.
+        versions = getattr(state_dict, '_metadata', None)
+        if versions is not None and not prefix:
+            for name in [n for n in versions if n and not f'{n}.'.startswith((STUDENT, OWN))]:
+                versions[f'{STUDENT}{name}'] = versions[name]
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
+
+def _name_as_student(module: BaseDistiller, state_dict: dict, prefix: str, local_metadata: dict) -> None:
+    """Hook of ``state_dict()``: the student's weights under the names they have without a distiller."""
+    start = prefix + STUDENT
+    for key in [k for k in state_dict if k.startswith(prefix)]:
+        # all are put back in turn, so that the student's stay in front
+        state_dict[prefix + key.removeprefix(start).removeprefix(prefix)] = state_dict.pop(key)
+    # 'student' itself becomes '', and 'student.neck' becomes 'neck'
+    versions = state_dict._metadata
+    for name in [n for n in versions if f'{n}.'.startswith(start)]:
+        versions[(prefix + name[len(start) :]).rstrip('.')] = versions.pop(name)
+
+
+def _excuse_plain_student(module: BaseDistiller, incompatible_keys: Any) -> None:
+    """Hook of ``load_state_dict()``: a plain student's checkpoint need not know of distillation."""
+    own = {key for key in module.state_dict() if key.startswith(OWN)}
+    missing = [key for key in incompatible_keys.missing_keys if OWN in key]
+    if own and len(missing) == len(own):
+        for key in missing:
+            incompatible_keys.missing_keys.remove(key)
+        print_log('A plain student checkpoint: the modules of distillation start anew', 'current')
+
+
+def _is_detector(model: nn.Module) -> bool:
+    """Whether ``model`` is one of mmdet's, without importing mmdet for those that are not."""
+    base = sys.modules.get('mmdet.models.detectors.base')
+    return base is not None and isinstance(model, base.BaseDetector)
+
+
+def _blank_detection(height: int, width: int) -> Any:
+    """A data sample as mmdet's preprocessor makes it, of an image without objects."""
+    from mmdet.structures import DetDataSample
+
+    shape = (height, width)
+    return DetDataSample(
+        metainfo=dict(
+            img_shape=shape,
+            ori_shape=shape,
+            pad_shape=shape,
+            batch_input_shape=shape,
+            scale_factor=(1.0, 1.0),
+        )
+    )

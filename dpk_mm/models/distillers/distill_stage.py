@@ -1,0 +1,115 @@
+"""One place where a student learns from its teacher."""
+
+import inspect
+from collections.abc import Sequence
+from typing import Any, Optional
+
+import torch
+from torch import Tensor, nn
+
+from dpk_mm.registry import MODELS
+from dpk_mm.utils import step_generator
+
+
+class DistillStage(nn.Module):
+    """Neck, prior and loss of one pair of layers.
+
+    With a neck, the loss compares the neck's prediction with the teacher's feature. Without one it
+    compares the student's own feature, through a 1x1 convolution where the channels differ, so every
+    feature-distillation method is a loss on such a stage.
+
+    A stage whose loss has ``loss_weight`` 0 only watches: it logs its loss (0) and ratio, trains nothing
+    and gives no gradient.
+
+    Args:
+        name (str): Its name in logs and checkpoints.
+        student_shape (torch.Size): (B, C_s, H, W) of the student's feature, or (B, K) of logits.
+        teacher_shape (torch.Size): (B, C_t, H, W) of the teacher's, or (B, K).
+        loss (dict): Loss; called with (student, teacher, data_samples).
+        neck (dict, optional): Neck; called with (student, teacher, ratio, generator).
+        prior (dict, optional): Prior; called with (student, teacher). Defaults to
+            :class:`dpk_mm.CKAPrior` where there is a neck.
+
+    Raises:
+        ValueError: Shapes that cannot be compared, a declared channel count that is not the layer's, or
+            a prior without a neck.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        student_shape: torch.Size,
+        teacher_shape: torch.Size,
+        loss: dict,
+        neck: Optional[dict] = None,
+        prior: Optional[dict] = None,
+    ) -> None:
+        super().__init__()
+        if (
+            len(student_shape) != len(teacher_shape)
+            or len(student_shape) not in (2, 4)
+            or student_shape[2:] != teacher_shape[2:]
+        ):
+            raise ValueError(
+                f"the student's feature is {tuple(student_shape)}, the teacher's {tuple(teacher_shape)}: "
+                'height and width must agree. Choose layers of the same stride.'
+            )
+        self.name = name
+        channels = dict(student_channels=student_shape[1], teacher_channels=teacher_shape[1])
+        self.neck = self.prior = None
+        if neck is not None:
+            self.neck = _build(neck, 'neck', **channels)
+            self.prior = MODELS.build(prior or dict(type='dpk_mm.CKAPrior'))
+            self.prior.stage = name
+        elif prior is not None:
+            raise ValueError('a prior needs a neck to feed: give both or neither.')
+        elif student_shape[1] == teacher_shape[1]:
+            self.adapter = nn.Identity()
+        elif len(student_shape) == 4:
+            self.adapter = nn.Conv2d(student_shape[1], teacher_shape[1], 1)
+        else:
+            raise ValueError(
+                f"the student's output is {tuple(student_shape)}, the teacher's {tuple(teacher_shape)}: "
+                'they must agree.'
+            )
+        self.loss = _build(loss, 'loss', channels=teacher_shape[1], **channels)
+        self.watches = getattr(self.loss, 'loss_weight', 1) == 0
+        if self.watches:
+            self.requires_grad_(False)
+
+    def forward(
+        self, student_feat: Tensor, teacher_feat: Tensor, data_samples: Optional[Sequence] = None
+    ) -> dict[str, Tensor]:
+        """The stage's loss.
+
+        Args:
+            student_feat (Tensor): (B, C_s, H, W) or (B, K).
+            teacher_feat (Tensor): (B, C_t, H, W) or (B, K).
+            data_samples (Sequence, optional): B samples.
+
+        Returns:
+            dict[str, Tensor]: ``loss_dpk_<name>`` and, with a prior, ``ratio_<name>``.
+        """
+        values = {}
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.watches):
+            if self.neck is None:
+                predicted = self.adapter(student_feat)
+            else:
+                ratio = self.prior(student_feat, teacher_feat)
+                # left on the CPU: it is only logged
+                values[f'ratio_{self.name}'] = torch.tensor(ratio)
+                generator = step_generator(self.name, student_feat.device)
+                predicted = self.neck(student_feat, teacher_feat, ratio, generator)
+            loss = self.loss(predicted, teacher_feat, data_samples)
+        return {f'loss_dpk_{self.name}': loss, **values}
+
+
+def _build(cfg: dict, field: str, **found: int) -> Any:
+    """Build a module, filling in those of the channel counts ``found`` that its class asks for."""
+    if not isinstance(cfg, dict) or 'type' not in cfg:
+        raise ValueError(f'{field} must be a dict with a type, got {cfg!r}.')
+    asked = inspect.signature(MODELS.get(cfg['type']).__init__).parameters
+    for name, value in found.items():
+        if name in asked and cfg.get(name, value) != value:
+            raise ValueError(f'{field} declares {name}={cfg[name]}, but the layer gives {value}.')
+    return MODELS.build({**{k: v for k, v in found.items() if k in asked}, **cfg})

@@ -1,0 +1,162 @@
+"""The distiller of DPK, and of every method that is a loss on some layers."""
+
+import logging
+import re
+from collections.abc import Sequence
+from typing import Optional, Union
+
+import torch
+from mmengine.logging import print_log
+from torch import Tensor
+
+from dpk_mm.registry import MODELS
+from dpk_mm.utils import check_tap, preserve_random_state
+
+from .base_distiller import BaseDistiller
+from .distill_stage import DistillStage
+
+_STAGE_KEYS = {'at', 'student_at', 'teacher_at', 'name', 'neck', 'prior', 'loss'}
+
+
+@MODELS.register_module()
+class DPKDistiller(BaseDistiller):
+    """Dynamic prior knowledge (Qiu et al., ICLR 2023): stages of (neck, prior, loss), each one line.
+
+    Works for any detector or classifier of MMDetection and MMPretrain. Channels are found by a dry run.
+
+    Args:
+        student (str or dict): The student: ``'pkg::path'``, a local config file, or a model dict.
+        teacher (dict): Arguments of :class:`dpk_mm.FrozenTeacher`: ``config``, ``checkpoint``, ...
+        stages (Sequence[dict]): For each: ``at`` (or ``student_at`` and ``teacher_at``), the layer, e.g.
+            ``'neck[3]'``; ``loss``; for DPK ``neck`` and ``prior``; optionally ``name``.
+        logits (dict, optional): One more stage on the logits: ``at``, ``loss``.
+        init_student (bool): Start the student from every teacher weight outside the backbone whose name
+            and shape it shares (inheriting, [A]).
+        input_shape (tuple[int, int], optional): Of the dry run; see :class:`BaseDistiller`.
+        data_preprocessor (dict, optional): See :class:`BaseDistiller`.
+
+    Raises:
+        ValueError: Anything in the config that does not fit; names the field, what came and what would.
+
+    Examples:
+        >>> model = dict(
+        ...     type='dpk_mm.DPKDistiller',
+        ...     student='mmdet::retinanet/retinanet_r50_fpn_2x_coco.py',
+        ...     teacher=dict(
+        ...         config='mmdet::retinanet/retinanet_r101_fpn_2x_coco.py', checkpoint='hub'),
+        ...     stages=[dict(at='neck[0]', loss=dict(type='dpk_mm.FGDLoss'))])
+    """
+
+    def __init__(
+        self,
+        student: Union[str, dict],
+        teacher: dict,
+        stages: Sequence[dict],
+        logits: Optional[dict] = None,
+        init_student: bool = False,
+        input_shape: Optional[tuple[int, int]] = None,
+        data_preprocessor: Optional[dict] = None,
+    ) -> None:
+        super().__init__(student, teacher, input_shape, data_preprocessor)
+        self.init_student = init_student
+        places = {f'stages[{i}]': dict(stage) for i, stage in enumerate(stages)}
+        if logits is not None:
+            places['logits'] = {'name': 'logits', **logits}
+        if not places:
+            raise ValueError('stages is empty and there are no logits: nothing would be distilled.')
+        for field, stage in places.items():
+            self._check_stage(stage, field)
+        self.student_taps = [stage['student_at'] for stage in places.values()]
+        self.teacher_taps = [stage['teacher_at'] for stage in places.values()]
+        student_shapes = self.probe(self.student, self.student_taps)
+        teacher_shapes = self.probe(self.teacher.model, self.teacher_taps)
+        for field, stage in places.items():
+            self._add_stage(
+                stage,
+                field,
+                student_shapes[stage['student_at']],
+                teacher_shapes[stage['teacher_at']],
+            )
+        if init_student and not self._inheritable():
+            raise ValueError(
+                'init_student=True, but no teacher weight outside the backbone has the name and shape of '
+                "one of the student's."
+            )
+
+    def _check_stage(self, stage: dict, field: str) -> None:
+        """Check the keys and layers of one stage, and fill in ``student_at``, ``teacher_at``, ``name``."""
+        unknown = set(stage) - _STAGE_KEYS
+        if unknown:
+            raise ValueError(
+                f'{field} has no field {sorted(unknown)}; it takes {", ".join(sorted(_STAGE_KEYS))}.'
+            )
+        if 'loss' not in stage:
+            raise ValueError(f'{field} needs a loss.')
+        at = stage.pop('at', None)
+        for side, model in (('student_at', self.student), ('teacher_at', self.teacher.model)):
+            stage.setdefault(side, at)
+            if stage[side] is None:
+                raise ValueError(f'{field} needs at, or both student_at and teacher_at.')
+            check_tap(model, stage[side], f'{field}.{"at" if stage[side] == at else side}')
+        # Names become module names: 'neck[3]' -> 'neck_3', 'backbone.layer4' -> 'backbone_layer4'
+        stage.setdefault('name', re.sub(r'\W+', '_', stage['student_at']).strip('_'))
+
+    def _add_stage(
+        self, stage: dict, field: str, student_shape: torch.Size, teacher_shape: torch.Size
+    ) -> None:
+        name = stage['name']
+        if name in self.distiller:
+            raise ValueError(f'{field}: two stages are called {name!r}; give one a name of its own.')
+        parts = {key: stage[key] for key in ('neck', 'prior', 'loss') if key in stage}
+        try:
+            with preserve_random_state():
+                built = DistillStage(name, student_shape, teacher_shape, **parts)
+        except (ValueError, TypeError, KeyError) as error:
+            raise ValueError(f'{field} ({stage["student_at"]}): {error}') from error
+        self.distiller[name] = built
+
+    def distill(
+        self,
+        student_feats: dict[str, Tensor],
+        teacher_feats: dict[str, Tensor],
+        data_samples: Optional[Sequence],
+    ) -> dict[str, Tensor]:
+        """``loss_dpk_<stage>`` and ``ratio_<stage>`` of all stages; see :class:`BaseDistiller`."""
+        values: dict[str, Tensor] = {}
+        for stage, student_at, teacher_at in zip(
+            self.distiller.values(), self.student_taps, self.teacher_taps
+        ):
+            values.update(stage(student_feats[student_at], teacher_feats[teacher_at], data_samples))
+        return values
+
+    def init_weights(self) -> None:
+        """Initialise as :class:`BaseDistiller` does; then inherit, where asked for."""
+        super().init_weights()
+        if not self.init_student:
+            return
+        inheritable = self._inheritable()
+        with torch.no_grad():
+            for own, teachers in inheritable.values():
+                own.copy_(teachers)
+        others = [
+            key
+            for key in self.student.state_dict()
+            if not key.startswith('backbone.') and key not in inheritable
+        ]
+        print_log(f'The student inherits {len(inheritable)} weights of the teacher', 'current')
+        if others:
+            print_log(
+                f'{len(others)} weights outside the backbone find no match in the teacher and keep their '
+                f'own start: {", ".join(others[:5])}',
+                logger='current',
+                level=logging.WARNING,
+            )
+
+    def _inheritable(self) -> dict[str, tuple[Tensor, Tensor]]:
+        """name -> (student's, teacher's) of the weights outside the backbone that fit."""
+        own = self.student.state_dict()
+        return {
+            key: (own[key], value)
+            for key, value in self.teacher.model.state_dict().items()
+            if not key.startswith('backbone.') and key in own and own[key].shape == value.shape
+        }

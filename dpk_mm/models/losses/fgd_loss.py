@@ -1,0 +1,142 @@
+"""Focal and global distillation, the loss on every level of a distilled detector."""
+
+from collections.abc import Sequence
+from typing import Optional
+
+import torch
+from mmcv.cnn import ContextBlock
+from torch import Tensor, nn
+
+from dpk_mm.registry import MODELS
+
+
+@MODELS.register_module()
+class FGDLoss(nn.Module):
+    """FGD of one level: squared error on foreground and background, attention, relation.
+
+    Source: Yang et al., CVPR 2022 [A]; the relation term is GCNet's block, mmcv's own. Boxes
+    are scaled by the padded size of the batch, so that they lie where the objects lie on the map (the
+    original scales by each image's own size, which shifts them on padded images) [O].
+
+    Args:
+        channels (int): C of both maps.
+        alpha_fg (float): Weight of the foreground.
+        beta_bg (float): Weight of the background.
+        gamma_mask (float): Weight of the attention.
+        lambda_rela (float): Weight of the relation.
+        temp (float): Temperature of the attentions.
+        loss_weight (float): Weight of the sum of the four.
+
+    Raises:
+        ValueError: A temperature that is not positive.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        alpha_fg: float = 2e-3,
+        beta_bg: float = 2e-4,
+        gamma_mask: float = 3e-4,
+        lambda_rela: float = 5e-6,
+        temp: float = 0.5,
+        loss_weight: float = 1.0,
+    ) -> None:
+        super().__init__()
+        if temp <= 0:
+            raise ValueError(f'temp must be positive, got {temp}.')
+        self.alpha_fg = alpha_fg
+        self.beta_bg = beta_bg
+        self.gamma_mask = gamma_mask
+        self.lambda_rela = lambda_rela
+        self.temp = temp
+        # Four weights of zero are a loss of weight zero.
+        self.loss_weight = loss_weight if any((alpha_fg, beta_bg, gamma_mask, lambda_rela)) else 0.0
+        self.student_relation = ContextBlock(channels, ratio=0.5)
+        self.teacher_relation = ContextBlock(channels, ratio=0.5)
+
+    def forward(
+        self, student_feat: Tensor, teacher_feat: Tensor, data_samples: Optional[Sequence] = None
+    ) -> Tensor:
+        """The loss.
+
+        Args:
+            student_feat (Tensor): (B, C, H, W), e.g. a neck's prediction.
+            teacher_feat (Tensor): (B, C, H, W), the target; gets no gradient.
+            data_samples (Sequence[DetDataSample]): B samples with ``gt_instances.bboxes`` (n, 4) as
+                x1, y1, x2, y2 in pixels of the batch, and ``batch_input_shape`` (or ``img_shape``).
+
+        Returns:
+            Tensor: Scalar float32.
+
+        Raises:
+            ValueError: No data samples.
+        """
+        if data_samples is None:
+            raise ValueError('FGDLoss needs data_samples with gt_instances, got None.')
+        teacher_feat = teacher_feat.detach()
+        # mmcv's block takes contiguous maps only
+        relation_s = self.student_relation(student_feat.contiguous())
+        relation_t = self.teacher_relation(teacher_feat.contiguous())
+        # Sums of squares over a map overflow half precision.
+        student_feat, teacher_feat = student_feat.float(), teacher_feat.float()
+        foreground, background = self.box_masks(data_samples, teacher_feat)
+        spatial_t, channel_t = self.attention(teacher_feat)
+        spatial_s, channel_s = self.attention(student_feat)
+
+        # (B, 1, H, W): squared error over channels where the teacher looks
+        weight = spatial_t * channel_t
+        error = (weight * (student_feat - teacher_feat).square()).sum(dim=1, keepdim=True)
+        attention = (spatial_s - spatial_t).abs().sum() + (channel_s - channel_t).abs().sum()
+        relation = (relation_s.float() - relation_t.float()).square()
+        total = (
+            self.alpha_fg * (error * foreground).sum()
+            + self.beta_bg * (error * background).sum()
+            + self.gamma_mask * attention
+            + self.lambda_rela * relation.sum()
+        )
+        return self.loss_weight * total / len(student_feat)
+
+    def attention(self, feat: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, C, H, W) -> spatial attention (B, 1, H, W) of mean 1, channel attention (B, C, 1, 1) of mean 1."""
+        _, channels, height, width = feat.shape
+        magnitude = feat.abs()
+        spatial = (magnitude.mean(dim=1).flatten(1) / self.temp).softmax(dim=1) * (height * width)
+        channel = (magnitude.mean(dim=(2, 3)) / self.temp).softmax(dim=1) * channels
+        return spatial.view(-1, 1, height, width), channel[:, :, None, None]
+
+    @staticmethod
+    def box_masks(data_samples: Sequence, feat: Tensor) -> tuple[Tensor, Tensor]:
+        """Foreground and background weights of every position.
+
+        Args:
+            data_samples (Sequence[DetDataSample]): As in :meth:`forward`.
+            feat (Tensor): (B, C, H, W), for size and device.
+
+        Returns:
+            tuple[Tensor, Tensor]: Both (B, 1, H, W) float32. Foreground: 1 / area (in positions) of the
+            smallest box there, 0 outside boxes. Background: equal outside boxes, summing to 1 an image.
+        """
+        height, width = feat.shape[2:]
+        rows = torch.arange(height, device=feat.device)
+        columns = torch.arange(width, device=feat.device)
+        foreground = feat.new_zeros(len(data_samples), 1, height, width)
+        for mask, sample in zip(foreground[:, 0], data_samples):
+            boxes = sample.gt_instances.bboxes
+            boxes = getattr(boxes, 'tensor', boxes)
+            if len(boxes) == 0:
+                continue
+            image_height, image_width = (
+                sample.batch_input_shape if 'batch_input_shape' in sample else sample.img_shape
+            )[:2]
+            scale = boxes.new_tensor([width / image_width, height / image_height] * 2)
+            boxes = boxes * scale
+            left, top = boxes[:, :2].floor().T[:, :, None]
+            right, bottom = boxes[:, 2:].ceil().T[:, :, None]
+            area = (right - left + 1) * (bottom - top + 1)
+            # (n, H) and (n, W), both ends included
+            in_rows = (rows >= top) & (rows <= bottom)
+            in_columns = (columns >= left) & (columns <= right)
+            inside = in_rows[:, :, None] & in_columns[:, None, :]
+            mask.copy_((inside / area[:, :, None]).amax(dim=0))
+        background = (foreground == 0).float()
+        return foreground, background / background.sum(dim=(2, 3), keepdim=True).clamp(min=1)

@@ -1,0 +1,50 @@
+"""Distillation of logits."""
+
+from collections.abc import Sequence
+from typing import Optional
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from dpk_mm.registry import MODELS
+
+
+@MODELS.register_module()
+class LogitsKLLoss(nn.Module):
+    """T^2 KL(teacher || student) at temperature T, mean over images (Hinton et al.).
+
+    Args:
+        temperature (float): T > 0.
+        loss_weight (float): Weight of the loss (alpha).
+
+    Raises:
+        ValueError: A temperature that is not positive.
+    """
+
+    def __init__(self, temperature: float = 1.0, loss_weight: float = 1.0) -> None:
+        super().__init__()
+        if temperature <= 0:
+            raise ValueError(f'temperature must be positive, got {temperature}.')
+        self.temperature = temperature
+        self.loss_weight = loss_weight
+
+    def forward(
+        self,
+        student_logits: Tensor,
+        teacher_logits: Tensor,
+        data_samples: Optional[Sequence] = None,
+    ) -> Tensor:
+        """The loss.
+
+        Args:
+            student_logits (Tensor): (B, num_classes).
+            teacher_logits (Tensor): (B, num_classes), the target; gets no gradient.
+            data_samples (Sequence, optional): Not used.
+
+        Returns:
+            Tensor: Scalar float32.
+        """
+        student = F.log_softmax(student_logits.float() / self.temperature, dim=1)
+        teacher = F.log_softmax(teacher_logits.detach().float() / self.temperature, dim=1)
+        kl = F.kl_div(student, teacher, reduction='batchmean', log_target=True)
+        return self.loss_weight * self.temperature**2 * kl

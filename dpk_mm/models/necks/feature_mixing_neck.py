@@ -1,0 +1,172 @@
+"""The feature-mixing neck of DPK."""
+
+from typing import Optional, Union
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from dpk_mm.registry import MODELS
+
+from .vit import Transformer, sincos_positions
+
+
+@MODELS.register_module()
+class FeatureMixingNeck(nn.Module):
+    """Predict the teacher's whole feature map from a hybrid of the student's and the teacher's tokens.
+
+    Some tokens of the student's map are replaced by the teacher's (the prior knowledge); each kind goes
+    through an encoder of its own, both are put back in place, and a decoder predicts all tokens of the
+    teacher's map. Used in training only. Source: DPK, as in the authors' snapshot [A];
+    padding maps to a multiple of the patch and cropping back is our choice [O].
+
+    The teacher's map is detached; gradients reach the student through its own tokens.
+
+    Args:
+        student_channels (int): C_s.
+        teacher_channels (int): C_t.
+        patch_size (int): Side p of a token in positions.
+        encoder (dict): ``embed_dims``, ``num_layers`` and ``num_heads`` of both encoders.
+        decoder (dict): The same of the decoder.
+        mask (dict): Which positions the teacher fills.
+
+    Raises:
+        ValueError: A number that does not fit.
+
+    Examples:
+        >>> neck = FeatureMixingNeck(
+        ...     32, 64, patch_size=2,
+        ...     encoder=dict(embed_dims=32, num_layers=2, num_heads=4),
+        ...     decoder=dict(embed_dims=64, num_layers=1, num_heads=4))
+        >>> neck(torch.rand(2, 32, 14, 9), torch.rand(2, 64, 14, 9), ratio=0.5).shape
+        torch.Size([2, 64, 14, 9])
+    """
+
+    def __init__(
+        self,
+        student_channels: int,
+        teacher_channels: int,
+        patch_size: int = 1,
+        *,
+        encoder: dict,
+        decoder: dict,
+        mask: Union[dict, str] = 'dpk_mm.RandomMask',
+    ) -> None:
+        super().__init__()
+        for name, value in dict(
+            student_channels=student_channels,
+            teacher_channels=teacher_channels,
+            patch_size=patch_size,
+        ).items():
+            if not isinstance(value, int) or value < 1:
+                raise ValueError(f'{name} must be a positive integer, got {value!r}.')
+        self.student_channels = student_channels
+        self.teacher_channels = teacher_channels
+        self.patch_size = patch_size
+        self.mask = MODELS.build(dict(type=mask) if isinstance(mask, str) else mask)
+
+        self.student_encoder = Transformer(**encoder)
+        self.teacher_encoder = Transformer(**encoder)
+        self.decoder = Transformer(**decoder)
+        width, self.decoder_dims = encoder['embed_dims'], decoder['embed_dims']
+        self.student_stem = nn.Conv2d(student_channels, width, patch_size, stride=patch_size)
+        self.teacher_stem = nn.Conv2d(teacher_channels, width, patch_size, stride=patch_size)
+        self.to_decoder = nn.Linear(width, self.decoder_dims, bias=False)
+        self.head = nn.Linear(self.decoder_dims, teacher_channels * patch_size**2)
+        self._init_parameters()
+
+    def _init_parameters(self) -> None:
+        """Xavier-uniform linears, the stems as the linear maps they are; zero biases."""
+        for module in self.modules():
+            if isinstance(module, (nn.Linear, nn.Conv2d)):
+                nn.init.xavier_uniform_(module.weight.data.flatten(1))
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+
+    def forward(
+        self,
+        student_feat: Tensor,
+        teacher_feat: Tensor,
+        ratio: float,
+        generator: Optional[torch.Generator] = None,
+    ) -> Tensor:
+        """Mix and predict.
+
+        Args:
+            student_feat (Tensor): (B, C_s, H, W), any H and W.
+            teacher_feat (Tensor): (B, C_t, H, W).
+            ratio (float): Share of the tokens that the teacher fills, in [0, 1]: exactly
+                :meth:`num_teacher_tokens` of each image.
+            generator (torch.Generator, optional): For the mask, on the device of the maps. Defaults to
+                torch's global one.
+
+        Returns:
+            Tensor: (B, C_t, H, W), the predicted teacher map.
+
+        Raises:
+            ValueError: Maps whose shapes do not fit, or a ratio outside [0, 1].
+        """
+        self._check(student_feat, teacher_feat, ratio)
+        height, width = student_feat.shape[2:]
+        teacher_feat = self._pad(teacher_feat.detach())
+        order = self.mask(teacher_feat, self.patch_size, generator).argsort(dim=1, descending=True)
+        count = self.num_teacher_tokens(order.shape[1], ratio)
+
+        teacher = self.teacher_encoder(self._embed(self.teacher_stem, teacher_feat, order[:, :count]))
+        student = self._embed(self.student_stem, self._pad(student_feat), order[:, count:])
+        student = self.student_encoder(student)
+        tokens = self._stitch(self.to_decoder(torch.cat([teacher, student], dim=1)), order)
+        tokens = self.head(self.decoder(tokens))
+        return self._fold(tokens, height, width)
+
+    @staticmethod
+    def num_teacher_tokens(num_tokens: int, ratio: float) -> int:
+        """How many of ``num_tokens`` the teacher fills: the nearest count to ``ratio``.
+
+        A ratio strictly between 0 and 1 leaves each side 2 tokens at least ([A]; fewer on maps of
+        fewer than 4); 0 and 1 are taken at their word.
+        """
+        if ratio in (0, 1):
+            return num_tokens * int(ratio)
+        least = min(2, num_tokens // 2)
+        return min(max(round(num_tokens * ratio), least), num_tokens - least)
+
+    def _check(self, student_feat: Tensor, teacher_feat: Tensor, ratio: float) -> None:
+        batch, _, height, width = student_feat.shape
+        fits = (batch, self.teacher_channels, height, width)
+        if student_feat.shape[1] != self.student_channels or teacher_feat.shape != fits:
+            raise ValueError(
+                f'expected a student map (B, {self.student_channels}, H, W) and a teacher map '
+                f'(B, {self.teacher_channels}, H, W) of the same B, H and W, '
+                f'got {tuple(student_feat.shape)} and {tuple(teacher_feat.shape)}.'
+            )
+        if not 0 <= ratio <= 1:
+            raise ValueError(f'ratio must lie in [0, 1], got {ratio}.')
+
+    def _pad(self, feat: Tensor) -> Tensor:
+        """(B, C, H, W) -> zero-padded at the right and bottom to multiples of the patch."""
+        height, width = feat.shape[2:]
+        return F.pad(feat, (0, -width % self.patch_size, 0, -height % self.patch_size))
+
+    @staticmethod
+    def _embed(stem: nn.Conv2d, feat: Tensor, index: Tensor) -> Tensor:
+        """The tokens of a map at the positions ``index`` (B, n): (B, C, H, W) -> (B, n, D_e)."""
+        tokens = stem(feat).flatten(2).transpose(1, 2)
+        positions = sincos_positions(tokens.shape[1], tokens.shape[2], tokens.device)
+        tokens = tokens + positions.to(tokens.dtype)
+        return tokens.gather(1, index[:, :, None].expand(-1, -1, tokens.shape[2]))
+
+    def _stitch(self, tokens: Tensor, order: Tensor) -> Tensor:
+        """Put token i of (B, N, D_d) back at position ``order[:, i]`` and say where it stands."""
+        back = order.argsort(dim=1)[:, :, None].expand_as(tokens)
+        positions = sincos_positions(tokens.shape[1], tokens.shape[2], tokens.device)
+        return tokens.gather(1, back) + positions.to(tokens.dtype)
+
+    def _fold(self, tokens: Tensor, height: int, width: int) -> Tensor:
+        """(B, N, p * p * C_t) -> (B, C_t, H, W): tokens '(h w)', channels '(p1 p2 c)'; crops."""
+        p = self.patch_size
+        rows, columns = -(-height // p), -(-width // p)
+        # -> (B, rows, columns, p, p, C_t) -> (B, C_t, rows, p, columns, p)
+        feat = tokens.unflatten(2, (p, p, -1)).unflatten(1, (rows, columns))
+        feat = feat.permute(0, 5, 1, 3, 2, 4).flatten(4, 5).flatten(2, 3)
+        return feat[:, :, :height, :width]

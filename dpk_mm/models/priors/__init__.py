@@ -1,0 +1,21 @@
+"""Priors: how much prior knowledge a stage gets."""
+
+from .base_prior import BasePrior
+from .cka_prior import CKAPrior
+from .cosine_prior import CosinePrior
+from .exponential_prior import ExponentialPrior
+from .fixed_prior import FixedPrior
+from .linear_prior import LinearPrior
+from .sigmoid_cka_prior import SigmoidCKAPrior
+from .uniform_prior import UniformPrior
+
+__all__ = [
+    'BasePrior',
+    'CKAPrior',
+    'CosinePrior',
+    'ExponentialPrior',
+    'FixedPrior',
+    'LinearPrior',
+    'SigmoidCKAPrior',
+    'UniformPrior',
+]

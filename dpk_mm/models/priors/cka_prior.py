@@ -1,0 +1,89 @@
+"""The dynamic prior of DPK."""
+
+import logging
+import math
+
+import torch
+from mmengine.dist import all_reduce
+from mmengine.logging import print_log
+from torch import Tensor
+
+from dpk_mm.registry import MODELS
+from dpk_mm.utils import cka_from_hsics, hsics, positions_as_samples
+
+from .base_prior import BasePrior
+
+
+@MODELS.register_module()
+class CKAPrior(BasePrior):
+    """1 - CKA between the student's and the teacher's map: a wide gap gets much prior knowledge.
+
+    Linear CKA, unbiased minibatch estimator, raw features, no gradient, no average over steps
+    ([P][A]). Where images are fewer than the four it needs, as in detection, positions are
+    taken as samples; over ranks the HSICs are summed, three numbers a stage (both our choice [O]).
+    Positions in the padding of a batch count like any other.
+
+    Args:
+        samples (str): ``'images'``, ``'positions'``, or ``'auto'``: images where this batch has four,
+            else positions.
+        max_positions (int): Most positions to take from a batch; all ranks together see
+            ``world_size`` times as many.
+        sync (bool): Give all ranks the ratio of the whole batch.
+        floor (float): Lowest ratio (0.15 for CIFAR and detection, 0.10 for ImageNet [A]).
+        cap (float): Highest ratio (0.85 for detection, else 0.95 [A]).
+        fallback (float): Ratio where CKA is undefined (0.5 for detection, 0.8 ImageNet, 0.9 CIFAR [A]).
+
+    Raises:
+        ValueError: Unknown ``samples``, or a number out of range.
+    """
+
+    def __init__(
+        self,
+        samples: str = 'auto',
+        max_positions: int = 4096,
+        sync: bool = True,
+        floor: float = 0.15,
+        cap: float = 0.95,
+        fallback: float = 0.5,
+    ) -> None:
+        super().__init__(floor, cap)
+        if samples not in ('images', 'positions', 'auto'):
+            raise ValueError(f"samples must be 'images', 'positions' or 'auto', got {samples!r}.")
+        if max_positions < 4:
+            raise ValueError(f'max_positions must be at least 4, got {max_positions}.')
+        if not 0 <= fallback <= 1:
+            raise ValueError(f'fallback must lie in [0, 1], got {fallback}.')
+        self.samples = samples
+        self.max_positions = max_positions
+        self.sync = sync
+        self.fallback = fallback
+
+    def ratio(self, student_feat: Tensor, teacher_feat: Tensor) -> float:
+        """1 - CKA, or the fallback; arguments as in :meth:`BasePrior.__call__`."""
+        cka = self.cka(student_feat, teacher_feat)
+        if math.isfinite(cka):
+            return self.from_cka(cka)
+        print_log(
+            f'{self.stage}: CKA is undefined for this batch, the ratio falls back to {self.fallback}',
+            logger='current',
+            level=logging.WARNING,
+        )
+        return self.fallback
+
+    def from_cka(self, cka: float) -> float:
+        """The ratio that a CKA calls for."""
+        return 1 - cka
+
+    def cka(self, student_feat: Tensor, teacher_feat: Tensor) -> float:
+        """CKA of the batch, over all ranks where they are synchronised; NaN where it is undefined."""
+        if self.samples == 'positions' or (self.samples == 'auto' and len(student_feat) < 4):
+            student_feat = positions_as_samples(student_feat, self.max_positions)
+            teacher_feat = positions_as_samples(teacher_feat, self.max_positions)
+        if len(student_feat) < 4:
+            # This rank has nothing to say, but must join the others' sum.
+            values = torch.zeros(3, dtype=torch.float64, device=student_feat.device)
+        else:
+            values = hsics(student_feat, teacher_feat)
+        if self.sync:
+            all_reduce(values)
+        return cka_from_hsics(values).item()

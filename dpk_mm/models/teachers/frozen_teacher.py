@@ -1,0 +1,135 @@
+"""The teacher of a distiller."""
+
+import logging
+from collections.abc import Sequence
+from typing import Optional, Union
+
+import torch
+from mmengine.logging import print_log
+from torch import Tensor, nn
+
+from dpk_mm.registry import MODELS
+from dpk_mm.utils import load_model_cfg, load_weights, preserve_random_state, record
+from dpk_mm.utils.config import describe, hub_weights
+
+from .renormalize import Renormalize
+
+
+@MODELS.register_module()
+class FrozenTeacher(nn.Module):
+    """A trained model that never changes and shows the features it is asked for.
+
+    It stays in eval mode, takes no gradient, and is shared, not copied, when the model around it is
+    copied. It is built and loaded on the CPU and follows the student's device and dtype when it first
+    runs, so a run that only tests never moves it.
+
+    Args:
+        config (str or dict): ``'pkg::path'``, a local config file, or a model dict.
+        checkpoint (str, optional): A path, a URL, or ``'hub'``: the weights that upstream publishes for
+            ``config``.
+        allow_incomplete (bool): Accept no checkpoint, or one that leaves weights of the teacher unset or
+            has other shapes; what it does not set stays random.
+        trust_checkpoint (bool): Also open a checkpoint that can run code; see
+            :func:`dpk_mm.utils.load_weights`.
+        dtype (str, optional): Dtype of its own, e.g. ``'bfloat16'``. Defaults to the student's.
+
+    Raises:
+        FileNotFoundError: No such config or checkpoint, or it cannot be fetched.
+        ValueError: No checkpoint, a damaged one, or one that does not set every weight; names config,
+            checkpoint and the first keys.
+    """
+
+    def __init__(
+        self,
+        config: Union[str, dict],
+        checkpoint: Optional[str] = None,
+        allow_incomplete: bool = False,
+        trust_checkpoint: bool = False,
+        dtype: Optional[str] = None,
+    ) -> None:
+        super().__init__()
+        if dtype is not None and not isinstance(getattr(torch, dtype, None), torch.dtype):
+            raise ValueError(f"teacher.dtype must be one of torch's, such as 'float16', got {dtype!r}.")
+        self.dtype = None if dtype is None else getattr(torch, dtype)
+        self.source = f'teacher {describe(config)}, checkpoint {checkpoint!r}'
+        self.renormalize: Optional[Renormalize] = None
+        if checkpoint is None and not allow_incomplete:
+            raise ValueError(
+                f'{self.source}: a teacher needs trained weights. Give teacher.checkpoint a path, a URL or '
+                "'hub', or set allow_incomplete=True for a random teacher."
+            )
+        model_cfg = load_model_cfg(config, 'teacher.config')
+        with preserve_random_state():
+            self.model = MODELS.build(model_cfg)
+        if checkpoint is not None:
+            if checkpoint == 'hub':
+                checkpoint = hub_weights(config, 'teacher.checkpoint')
+            self._load(load_weights(checkpoint, trust_checkpoint, 'teacher.checkpoint'), allow_incomplete)
+        self.requires_grad_(False)
+        self.eval()
+
+    def _load(self, weights: dict[str, Tensor], allow_incomplete: bool) -> None:
+        try:
+            missing, _ = self.model.load_state_dict(weights, strict=False)
+            problems = []
+        except RuntimeError as error:  # torch's way to say: other shapes
+            problems = [line.strip() for line in str(error).splitlines()[1:]]
+            own = self.model.state_dict()
+            fitting = {k: v for k, v in weights.items() if k not in own or v.shape == own[k].shape}
+            missing, _ = self.model.load_state_dict(fitting, strict=False)
+        # Old checkpoints lack the batch counter, which a model in eval mode does not read.
+        problems += [f'{key} is not set' for key in missing if 'num_batches_tracked' not in key]
+        if not problems:
+            return
+        message = f'{self.source}: {len(problems)} weights do not fit: {"; ".join(problems[:5])}'
+        if not allow_incomplete:
+            raise ValueError(
+                f'{message}. Is this the checkpoint of that config? '
+                'allow_incomplete=True accepts it, leaving those weights random.'
+            )
+        print_log(message, logger='current', level=logging.WARNING)
+
+    def accept(self, data_preprocessor: nn.Module) -> None:
+        """Expect batches made by ``data_preprocessor``, the student's."""
+        self.renormalize = Renormalize(data_preprocessor, self.model.data_preprocessor).eval()
+
+    @torch.no_grad()  # not inference_mode: the necks save these features for their backward pass
+    def forward(
+        self,
+        inputs: Tensor,
+        taps: Sequence[str],
+        data_samples: Optional[Sequence] = None,
+        like: Optional[Tensor] = None,
+    ) -> dict[str, Tensor]:
+        """The features of one batch; computes nothing beyond the last tap.
+
+        Args:
+            inputs (Tensor): (B, 3, H, W), as the student's preprocessor made it.
+            taps (Sequence[str]): Names of layers, see :func:`dpk_mm.utils.check_tap`.
+            data_samples (Sequence, optional): B samples.
+            like (Tensor, optional): A tensor whose device and dtype to follow. Defaults to ``inputs``.
+
+        Returns:
+            dict[str, Tensor]: tap -> (B, C, H', W'), without gradient.
+        """
+        like = inputs if like is None else like
+        dtype = self.dtype or like.dtype
+        current = next(self.model.parameters())
+        if (current.device, current.dtype) != (like.device, dtype):
+            self.to(like.device, dtype)
+        if self.renormalize is not None:
+            inputs = self.renormalize(inputs, data_samples)
+        with record(self.model, taps, stop_early=True) as features:
+            # 'tensor' would call mmdet's heads past their hooks
+            self.model(inputs.to(dtype), data_samples, mode='predict')
+        if self.dtype is not None:
+            features = {tap: feat.to(like.dtype) for tap, feat in features.items()}
+        return features
+
+    def train(self, mode: bool = True) -> 'FrozenTeacher':
+        """Stays in eval mode, whatever ``mode``."""
+        return super().train(False)
+
+    def __deepcopy__(self, memo: dict) -> 'FrozenTeacher':
+        """Itself: what never changes need not be copied (EMA copies the whole model)."""
+        return self

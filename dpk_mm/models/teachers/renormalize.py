@@ -1,0 +1,64 @@
+"""Show a model a batch that another model's preprocessor normalised."""
+
+from collections.abc import Sequence
+from typing import Optional
+
+import torch
+from torch import Tensor, nn
+
+
+class Renormalize(nn.Module):
+    """From one data preprocessor's mean, std and channel order to another's.
+
+    The padding that mmdet adds after normalisation is set to what the target's preprocessor pads with.
+
+    Args:
+        source (nn.Module): The data preprocessor that made the batch.
+        target (nn.Module): The data preprocessor of the model that will see it.
+    """
+
+    def __init__(self, source: nn.Module, target: nn.Module) -> None:
+        super().__init__()
+        source_mean, source_std = _statistics(source)
+        target_mean, target_std = _statistics(target)
+        self.swap = _converts_channels(source) != _converts_channels(target)
+        if self.swap:
+            source_mean, source_std = source_mean.flip(0), source_std.flip(0)
+        self.register_buffer('scale', source_std / target_std, persistent=False)
+        self.register_buffer('shift', (source_mean - target_mean) / target_std, persistent=False)
+        self.pad_value = float(getattr(target, 'pad_value', 0))
+        same = torch.equal(self.scale, torch.ones_like(self.scale))
+        self.needed = self.swap or not same or bool(self.shift.any())
+
+    def forward(self, inputs: Tensor, data_samples: Optional[Sequence] = None) -> Tensor:
+        """Renormalise.
+
+        Args:
+            inputs (Tensor): (B, C, H, W) float, as ``source`` made it.
+            data_samples (Sequence, optional): B samples; those with a ``batch_input_shape`` (mmdet's)
+                say by ``img_shape`` where their padding begins.
+
+        Returns:
+            Tensor: (B, C, H, W), a new tensor (the batch itself where both preprocessors agree).
+        """
+        if not self.needed:
+            return inputs
+        outputs = (inputs.flip(1) if self.swap else inputs) * self.scale + self.shift
+        for image, sample in zip(outputs, data_samples or ()):
+            if 'batch_input_shape' in sample:
+                height, width = sample.img_shape[:2]
+                image[:, height:] = self.pad_value
+                image[:, :, width:] = self.pad_value
+        return outputs
+
+
+def _statistics(preprocessor: nn.Module) -> tuple:
+    """Mean and std, (3, 1, 1) or (1, 1, 1) float32 each; 0 and 1 where nothing is normalised."""
+    if getattr(preprocessor, '_enable_normalize', False):
+        return preprocessor.mean.float(), preprocessor.std.float()
+    return torch.zeros(1, 1, 1), torch.ones(1, 1, 1)
+
+
+def _converts_channels(preprocessor: nn.Module) -> bool:
+    """Whether BGR images become RGB (or the reverse): mmengine's and mmpretrain's names for it."""
+    return bool(getattr(preprocessor, '_channel_conversion', False) or getattr(preprocessor, 'to_rgb', False))

@@ -1,0 +1,21 @@
+"""Child registries of mmengine's; ``type='dpk_mm.X'`` in any config finds them without custom_imports.
+
+mmengine imports ``<scope>.registry`` the first time a config names a scope, and the ``locations``
+below the first time something is looked up.
+"""
+
+from mmengine.registry import HOOKS as MMENGINE_HOOKS
+from mmengine.registry import MODELS as MMENGINE_MODELS
+from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS as MMENGINE_OPTIM_WRAPPER_CONSTRUCTORS
+from mmengine.registry import Registry
+
+MODELS = Registry('model', parent=MMENGINE_MODELS, scope='dpk_mm', locations=['dpk_mm.models'])
+HOOKS = Registry('hook', parent=MMENGINE_HOOKS, scope='dpk_mm', locations=['dpk_mm.engine'])
+OPTIM_WRAPPER_CONSTRUCTORS = Registry(
+    'optimizer wrapper constructor',
+    parent=MMENGINE_OPTIM_WRAPPER_CONSTRUCTORS,
+    scope='dpk_mm',
+    locations=['dpk_mm.engine'],
+)
+
+__all__ = ['HOOKS', 'MODELS', 'OPTIM_WRAPPER_CONSTRUCTORS']

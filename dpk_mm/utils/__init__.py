@@ -1,0 +1,20 @@
+"""Small pure functions the models are made of."""
+
+from .checkpoint import load_weights
+from .cka import cka_from_hsics, hsics, linear_cka, positions_as_samples
+from .config import load_model_cfg
+from .randomness import preserve_random_state, step_generator
+from .taps import check_tap, record
+
+__all__ = [
+    'check_tap',
+    'cka_from_hsics',
+    'hsics',
+    'linear_cka',
+    'load_model_cfg',
+    'load_weights',
+    'positions_as_samples',
+    'preserve_random_state',
+    'record',
+    'step_generator',
+]

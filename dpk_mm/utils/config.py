@@ -1,0 +1,90 @@
+"""Find the model of a config, however the user names it."""
+
+import copy
+from pathlib import Path
+from typing import Optional, Union
+
+from mmengine.config import Config, ConfigDict
+from mmengine.hub import get_config
+
+
+def load_model_cfg(config: Union[str, dict], field: str = 'config') -> ConfigDict:
+    """The model dict of a config, ready to be built from any scope.
+
+    Args:
+        config (str or dict): ``'pkg::path'`` (a config an installed OpenMMLab package carries), the path
+            of a local config file, a whole config (with a ``model``), or a model dict itself.
+        field (str): What the user calls it in their own config; named in errors.
+
+    Returns:
+        ConfigDict: A copy of the model dict, with the ``_scope_`` of its package and with the
+        ``data_preprocessor`` that mmpretrain's configs keep at the top level.
+
+    Raises:
+        FileNotFoundError: There is no such config.
+        ValueError: What was given is no config of a model.
+    """
+    return _load(config, field, pretrained=False)[0]
+
+
+def hub_weights(config: Union[str, dict], field: str = 'config') -> str:
+    """The URL of the weights that upstream publishes for ``config`` (its metafile's first).
+
+    Raises:
+        ValueError: ``config`` is not of the form ``'pkg::path'``, or upstream publishes none for it.
+    """
+    url = None
+    if isinstance(config, str) and '::' in config:
+        url = _load(config, field, pretrained=True)[1]
+    if url is None:
+        raise ValueError(
+            f"{field}: 'hub' stands for the weights that upstream publishes for a 'pkg::path' config; "
+            f'there are none for {describe(config)}. Give the path or URL of a checkpoint.'
+        )
+    return url
+
+
+def describe(config: Union[str, dict]) -> str:
+    """A short name of a config for messages."""
+    return repr(config) if isinstance(config, str) else f'a {config.get("type", "config")} dict'
+
+
+def _load(config: Union[str, dict], field: str, pretrained: bool) -> tuple[ConfigDict, Optional[str]]:
+    scope, url = None, None
+    if isinstance(config, dict):
+        cfg = config
+    elif isinstance(config, str) and '::' in config:
+        scope = config.split('::')[0]
+        try:
+            # upstream publishes weights for some configs only: asking for them may fail
+            cfg = get_config(config)
+            if pretrained:
+                cfg = get_config(config, pretrained=True)
+        except AssertionError as error:
+            if 'Weights' not in str(error):
+                raise ValueError(f'{field}={config!r}: {error}') from error
+        except (FileNotFoundError, ValueError) as error:
+            raise FileNotFoundError(
+                f"{field}={config!r}: no such config in the installed package '{scope}'."
+            ) from error
+        url = cfg.get('model_path')
+    elif isinstance(config, str):
+        if not Path(config).is_file():
+            raise FileNotFoundError(
+                f'{field}={config!r}: no such file (relative to {Path.cwd()}). Give a config file, '
+                "'pkg::path' such as 'mmdet::retinanet/retinanet_r101_fpn_2x_coco.py', or a model dict."
+            )
+        cfg = Config.fromfile(config)
+    else:
+        raise ValueError(f'{field} must be a path or a model dict, got {type(config).__name__}.')
+
+    # mmdet's constructors write into nested dicts
+    model = copy.deepcopy(ConfigDict(cfg['model'] if 'model' in cfg else cfg))
+    if 'type' not in model:
+        raise ValueError(f"{field}: neither 'model' nor 'type' in {describe(config)}.")
+    if 'model' in cfg and cfg.get('data_preprocessor') is not None:
+        model.setdefault('data_preprocessor', cfg['data_preprocessor'])
+    scope = scope or cfg.get('default_scope')
+    if scope is not None:
+        model.setdefault('_scope_', scope)
+    return model, url

@@ -1,0 +1,120 @@
+"""Taps: read the output of any layer of any model while it runs, by the layer's name."""
+
+import difflib
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from torch import Tensor, nn
+
+_TAP = re.compile(r'^(?P<path>[\w.]+?)(?P<indices>(\[-?\d+\])*)$')
+
+
+class _AllRecorded(Exception):
+    """Leaves a forward pass whose remainder nobody needs."""
+
+
+def check_tap(model: nn.Module, at: str, field: str = 'at') -> None:
+    """Check that ``at`` names a layer of ``model``.
+
+    Args:
+        model (nn.Module): The model to be tapped.
+        at (str): Dotted module path; ``[i]`` picks from a tuple output, e.g. ``'neck[3]'``.
+        field (str): What the user calls it in their own config; named in errors.
+
+    Raises:
+        ValueError: Bad syntax, or no such layer; offers names that exist.
+    """
+    path, _ = _parse(at, field)
+    names = [name for name, _ in model.named_modules() if name]
+    if path in names:
+        return
+    parent = path
+    while '.' in parent and parent not in names:
+        parent = parent.rpartition('.')[0]
+    prefix = f'{parent}.' if parent in names else ''
+    siblings = [n for n in names if n.startswith(prefix) and '.' not in n[len(prefix) :]]
+    offered = difflib.get_close_matches(path, names, n=3, cutoff=0.5) or siblings[:12]
+    raise ValueError(
+        f'{field}={at!r}: {type(model).__name__} has no layer {path!r}. '
+        f'Near it: {", ".join(offered)}. At its top: '
+        f'{", ".join(name for name, _ in model.named_children())}.'
+    )
+
+
+@contextmanager
+def record(model: nn.Module, taps: Sequence[str], stop_early: bool = False) -> Iterator[dict[str, Tensor]]:
+    """Record what the layers named by ``taps`` give while ``model`` runs inside the ``with`` block.
+
+    Hooks live only as long as the block, so a model that is copied, compiled or saved carries none.
+
+    Args:
+        model (nn.Module): The model that will run.
+        taps (Sequence[str]): As in :func:`check_tap`.
+        stop_early (bool): End the block as soon as all taps are filled: what the model would compute
+            after them is not computed, and its result is lost.
+
+    Yields:
+        dict[str, Tensor]: Filled by the time the block ends: tap -> feature map, as the layer gave it
+        (with its graph).
+
+    Raises:
+        RuntimeError: A tapped layer did not run, or ran more than once (which one is meant?).
+        ValueError: ``[i]`` does not fit the layer's output, or the output picked is no tensor.
+    """
+    wanted: dict[str, list[tuple[str, tuple[int, ...]]]] = {}
+    for tap in dict.fromkeys(taps):
+        path, indices = _parse(tap)
+        wanted.setdefault(path, []).append((tap, indices))
+    features: dict[str, Tensor] = {}
+    handles = []
+
+    def hook_for(path: str) -> Any:
+        def hook(module: nn.Module, args: Any, output: Any) -> None:
+            for tap, indices in wanted[path]:
+                if tap in features:
+                    raise RuntimeError(
+                        f'layer {path!r} ran more than once in one forward pass of '
+                        f'{type(model).__name__}: tap a layer that runs once.'
+                    )
+                features[tap] = _pick(output, indices, tap)
+            if stop_early and len(features) == len(set(taps)):
+                raise _AllRecorded
+
+        return hook
+
+    try:
+        for path in wanted:
+            handles.append(model.get_submodule(path).register_forward_hook(hook_for(path)))
+        yield features
+    except _AllRecorded:
+        pass
+    finally:
+        for handle in handles:
+            handle.remove()
+    idle = [tap for tap in taps if tap not in features]
+    if idle:
+        raise RuntimeError(
+            f'{", ".join(map(repr, idle))} did not run in the forward pass of {type(model).__name__}.'
+        )
+
+
+def _parse(at: str, field: str = 'at') -> tuple[str, tuple[int, ...]]:
+    match = _TAP.match(at) if isinstance(at, str) else None
+    if match is None:
+        raise ValueError(f"{field}={at!r}: expected a layer's name such as 'backbone.layer4' or 'neck[3]'.")
+    return match['path'], tuple(int(i) for i in re.findall(r'-?\d+', match['indices']))
+
+
+def _pick(output: Any, indices: tuple[int, ...], tap: str) -> Tensor:
+    for index in indices:
+        if not isinstance(output, (tuple, list)) or not -len(output) <= index < len(output):
+            kind = f'{len(output)} outputs' if isinstance(output, (tuple, list)) else 'one output'
+            raise ValueError(f'{tap!r}: the layer gives {kind}, so there is no [{index}].')
+        output = output[index]
+    if not isinstance(output, Tensor):
+        kind = type(output).__name__
+        hint = f' of {len(output)}: pick one, {tap}[0]' if isinstance(output, (tuple, list)) else ''
+        raise ValueError(f'{tap!r}: a tensor is needed, the layer gives a {kind}{hint}.')
+    return output

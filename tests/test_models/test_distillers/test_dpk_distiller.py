@@ -1,0 +1,326 @@
+"""DPKDistiller: building it, what it does in a step, and what it refuses."""
+
+import copy
+import random
+
+import numpy as np
+import pytest
+import tiny
+import torch
+from torch import nn
+
+from dpk_mm.models import FrozenTeacher
+from dpk_mm.registry import MODELS
+
+
+@pytest.fixture(scope='module')
+def model():
+    model = tiny.build(tiny.distiller())
+    model.init_weights()
+    return model.train()
+
+
+def losses(model, **kwargs):
+    return model(**tiny.batch(model, **kwargs), mode='loss')
+
+
+def test_a_step_gives_upstreams_losses_and_ours(model):
+    values = losses(model)
+    assert set(values) == {
+        'loss_cls', 'loss_bbox', 'loss_dpk_neck_0', 'loss_dpk_neck_2', 'ratio_neck_2'
+    }  # fmt: skip
+    assert 0.15 <= values['ratio_neck_2'] <= 0.95
+    total, logs = model.parse_losses(values)
+    assert torch.isfinite(total) and not total.isnan()
+    # the ratio is logged, not trained
+    without = {k: v for k, v in values.items() if not k.startswith('ratio')}
+    assert torch.equal(total, model.parse_losses(without)[0])
+
+
+def test_every_parameter_of_student_and_necks_gets_a_gradient(model):
+    model.zero_grad()
+    model.parse_losses(losses(model))[0].backward()
+    assert [n for n, p in model.named_parameters() if p.grad is None] == []
+    # distillation alone reaches the student's backbone
+    model.zero_grad()
+    losses(model)['loss_dpk_neck_2'].backward()
+    assert model.student.backbone.conv1.weight.grad.abs().sum() > 0
+    assert all(p.grad is None for p in model.teacher.parameters())
+
+
+def test_student_runs_once_and_teacher_once_up_to_the_last_tap(model):
+    count = {'student': 0, 'teacher': 0, 'teacher head': 0}
+
+    def counter(name):
+        def hook(*args):
+            count[name] += 1
+
+        return hook
+
+    handles = [
+        model.student.backbone.register_forward_hook(counter('student')),
+        model.teacher.model.backbone.register_forward_hook(counter('teacher')),
+        model.teacher.model.bbox_head.register_forward_hook(counter('teacher head')),
+    ]
+    losses(model)
+    for handle in handles:
+        handle.remove()
+    assert count == {'student': 1, 'teacher': 1, 'teacher head': 0}
+
+
+def test_prediction_is_the_students_and_the_teacher_sleeps(model):
+    plain = copy.deepcopy(model.student).eval()
+    teacher = model.teacher
+    ours = copy.deepcopy(model).eval()
+    data = tiny.batch(plain)
+
+    def awake(*args):
+        raise AssertionError('the teacher ran')
+
+    handle = teacher.model.backbone.register_forward_pre_hook(awake)
+    with torch.no_grad():
+        expected = plain(**copy.deepcopy(data), mode='predict')
+        got = ours(**copy.deepcopy(data), mode='predict')
+        tensors = ours(**data, mode='tensor')
+    handle.remove()
+    assert [type(s) for s in got] == [type(s) for s in expected]
+    for a, b in zip(got, expected):
+        assert len(b.pred_instances) > 0
+        for key in ('bboxes', 'scores', 'labels'):
+            assert torch.equal(a.pred_instances[key], b.pred_instances[key])
+    assert torch.equal(tensors[0][0], plain(data['inputs'])[0][0])
+
+
+def test_same_step_same_masks_other_step_other_masks(model):
+    from mmengine.logging import MessageHub
+
+    def neck_loss(iteration):
+        MessageHub.get_current_instance().update_info('iter', iteration)
+        return losses(model)['loss_dpk_neck_2'].item()
+
+    model.eval()  # BN statistics stay put; the mode says which path is taken
+    first, other, again = neck_loss(1), neck_loss(2), neck_loss(1)
+    model.train()
+    assert first == again != other
+
+
+def test_building_and_stepping_draw_no_random_numbers_of_upstreams():
+    def states():
+        return torch.get_rng_state(), np.random.get_state()[1].copy(), random.getstate()
+
+    torch.manual_seed(5)
+    np.random.seed(5)
+    random.seed(5)
+    plain = MODELS.build(tiny.retinanet())
+    plain.init_weights()
+    expected, expected_weights = states(), plain.state_dict()
+
+    torch.manual_seed(5)
+    np.random.seed(5)
+    random.seed(5)
+    ours = MODELS.build(tiny.distiller())
+    ours.init_weights()
+    got = states()
+    assert torch.equal(expected[0], got[0])
+    assert (expected[1] == got[1]).all() and expected[2] == got[2]
+    for key, value in ours.student.state_dict().items():
+        assert torch.equal(value, expected_weights[key]), key
+
+    data = tiny.batch(ours)
+    before = states()
+    ours(**data, mode='loss')
+    after = states()
+    assert torch.equal(before[0], after[0])
+    assert (before[1] == after[1]).all() and before[2] == after[2]
+
+
+def test_the_dry_run_leaves_the_student_as_upstream_builds_it():
+    plain, ours = tiny.build(tiny.retinanet()), tiny.build(tiny.distiller())
+    modes = {n: m.training for n, m in plain.named_modules()}
+    assert modes == {n: m.training for n, m in ours.student.named_modules()}
+    for key, value in ours.student.state_dict().items():
+        assert torch.equal(value, plain.state_dict()[key]), key
+    assert not any(m._forward_hooks for m in ours.modules())
+
+
+def test_zero_weight_stage_only_watches():
+    model = tiny.build(tiny.distiller(stages=tiny.stages(loss_weight=0.0)))
+    values = losses(model)
+    assert values['loss_dpk_neck_2'] == 0 and not values['loss_dpk_neck_2'].requires_grad
+    assert 'ratio_neck_2' in values
+    assert not any(p.requires_grad for p in model.distiller.parameters())
+
+
+def test_hooks_find_the_students_attributes(model):
+    assert model.bbox_head is model.student.bbox_head
+    assert model.with_neck is True
+    assert not hasattr(model, 'no_such_thing')
+    assert model.data_preprocessor is model.student.data_preprocessor
+
+
+def test_deepcopy_shares_the_teacher_and_no_student(model):
+    twin = copy.deepcopy(model)
+    assert twin.teacher is model.teacher
+    assert twin.student is not model.student
+    assert all(a is not b for a, b in zip(twin.parameters(), model.parameters()))
+
+
+def test_teacher_follows_the_students_dtype_when_it_runs():
+    model = tiny.build(tiny.distiller()).double()
+    data = tiny.batch(model)
+    model(data['inputs'].double(), data['data_samples'], mode='loss')
+    assert next(model.teacher.parameters()).dtype == torch.float64
+
+
+def test_init_student_inherits_all_but_the_backbone():
+    model = tiny.build(tiny.distiller(init_student=True))
+    model.init_weights()
+    student, teacher = model.student.state_dict(), model.teacher.model.state_dict()
+    same = {k for k in student if k in teacher and student[k].shape == teacher[k].shape}
+    inherited = {k for k in same if not k.startswith('backbone.')}
+    # other widths at the bottom of the FPN: those keep their own start
+    assert 'neck.lateral_convs.0.conv.weight' not in inherited
+    assert 'bbox_head.retina_cls.weight' in inherited
+    assert all(torch.equal(student[k], teacher[k]) for k in inherited)
+    assert not torch.equal(student['backbone.conv1.weight'], teacher['backbone.conv1.weight'])
+
+
+def test_init_student_that_fits_nothing_is_refused():
+    teacher = dict(config=tiny.retinanet(depth=50, channels=16), allow_incomplete=True)
+    stage = dict(at='neck[0]', loss=tiny.FGD)
+    teacher['config'].bbox_head.update(num_classes=5, stacked_convs=2)
+    teacher['config'].bbox_head.anchor_generator.ratios = [1.0]
+    with pytest.raises(ValueError, match='init_student=True'):
+        tiny.build(tiny.distiller(teacher=teacher, init_student=True, stages=[stage]))
+
+
+def test_student_and_teacher_of_other_widths_meet_through_neck_or_adapter():
+    teacher = dict(config=tiny.retinanet(depth=50, channels=16), allow_incomplete=True)
+    model = tiny.build(tiny.distiller(teacher=teacher))
+    assert isinstance(model.distiller['neck_0'].adapter, nn.Conv2d)
+    neck = model.distiller['neck_2'].neck
+    assert (neck.student_channels, neck.teacher_channels) == (8, 16)
+    assert torch.isfinite(model.parse_losses(losses(model))[0])
+
+
+def test_any_layer_can_be_distilled_and_named():
+    mse = dict(type='dpk_mm.FeatureMSELoss')
+    stages = [
+        dict(student_at='backbone.layer4', teacher_at='backbone[3]', loss=mse, name='c5'),
+        dict(at='neck[-1]', neck=tiny.NECK, loss=mse),
+        dict(at='bbox_head[0][1]', loss=mse),
+    ]
+    model = tiny.build(tiny.distiller(stages=stages))
+    assert set(losses(model)) >= {
+        'loss_dpk_c5', 'loss_dpk_neck_1', 'ratio_neck_1', 'loss_dpk_bbox_head_0_1'
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize('size', [(64, 64), (97, 131)])
+@pytest.mark.parametrize('num', [1, 2, 5])
+def test_odd_sizes_and_batches(model, size, num):
+    assert torch.isfinite(model.parse_losses(losses(model, size=size, num=num))[0])
+
+
+def test_image_without_objects(model):
+    data = tiny.batch(model)
+    for sample in data['data_samples']:
+        sample.gt_instances = sample.gt_instances[:0]
+    values = model(**data, mode='loss')
+    assert torch.isfinite(model.parse_losses(values)[0])
+
+
+def test_classifier_with_features_and_logits():
+    def resnet(depth, channels):
+        return dict(
+            type='ImageClassifier',
+            backbone=dict(type='ResNet', depth=depth, base_channels=8, stem_channels=8),
+            neck=dict(type='GlobalAveragePooling'),
+            head=dict(type='LinearClsHead', num_classes=5, in_channels=channels),
+            data_preprocessor=dict(mean=[0] * 3, std=[255] * 3, num_classes=5),
+            _scope_='mmpretrain',
+        )
+
+    from mmpretrain.structures import DataSample
+
+    model = tiny.build(
+        dict(
+            type='dpk_mm.DPKDistiller',
+            student=resnet(18, 64),
+            teacher=dict(config=resnet(50, 256), allow_incomplete=True),
+            stages=[dict(at='backbone.layer4', neck=tiny.NECK, loss=dict(type='dpk_mm.FeatureMSELoss'))],
+            logits=dict(at='head.fc', loss=dict(type='dpk_mm.LogitsKLLoss', temperature=4.0)),
+            input_shape=(64, 64),
+        )
+    )
+    samples = [DataSample().set_gt_label(i) for i in range(4)]
+    values = model(torch.rand(4, 3, 64, 64), samples, mode='loss')
+    assert set(values) == {'loss', 'loss_dpk_backbone_layer4', 'ratio_backbone_layer4', 'loss_dpk_logits'}
+    model.parse_losses(values)[0].backward()
+    assert [n for n, p in model.named_parameters() if p.grad is None] == []
+
+
+BAD_STAGES = {
+    'unknown layer': (dict(at='nek[0]', loss=tiny.FGD), r"stages\[0\].at='nek\[0\]'.*no layer 'nek'.*neck"),
+    'index beyond': (dict(at='neck[9]', loss=tiny.FGD), r"'neck\[9\]'.*5 outputs"),
+    'no index': (dict(at='neck', loss=tiny.FGD), r"'neck'.*tuple.*neck\[0\]"),
+    'bad syntax': (dict(at='neck[x]', loss=tiny.FGD), r"stages\[0\].at='neck\[x\]'"),
+    'no layer': (dict(loss=tiny.FGD), r'stages\[0\] needs at'),
+    'no loss': (dict(at='neck[0]'), r'stages\[0\] needs a loss'),
+    'unknown field': (dict(at='neck[0]', loss=tiny.FGD, weight=2), r"no field \['weight'\]"),
+    'prior without neck': (dict(at='neck[0]', loss=tiny.FGD, prior=dict(type='dpk_mm.CKAPrior')), 'needs a neck'),
+    'strides': (
+        dict(student_at='neck[0]', teacher_at='neck[1]', loss=tiny.FGD),
+        r'stages\[0\].*\(1, 8, 32, 32\).*\(1, 8, 16, 16\)',
+    ),
+    'student channels': (
+        dict(at='neck[0]', neck=dict(tiny.NECK, student_channels=7), loss=tiny.FGD),
+        r'neck declares student_channels=7, but the layer gives 8',
+    ),
+    'loss channels': (
+        dict(at='neck[0]', loss=dict(tiny.FGD, channels=256)),
+        r'loss declares channels=256, but the layer gives 8',
+    ),
+    'ratio': (
+        dict(at='neck[0]', neck=tiny.NECK, loss=tiny.FGD, prior=dict(type='dpk_mm.FixedPrior', ratio=1.5)),
+        r'ratio must lie in \[0, 1\], got 1.5',
+    ),
+    'patch': (dict(at='neck[0]', neck=dict(tiny.NECK, patch_size=0), loss=tiny.FGD), r'patch_size.*got 0'),
+    'heads': (
+        dict(at='neck[0]', neck=dict(tiny.NECK, encoder=dict(embed_dims=16, num_layers=1, num_heads=3)), loss=tiny.FGD),
+        'multiple of num_heads',
+    ),
+    'encoder missing': (dict(at='neck[0]', neck=dict(type='dpk_mm.FeatureMixingNeck'), loss=tiny.FGD), 'encoder'),
+    'loss type': (dict(at='neck[0]', loss=dict(alpha=1)), 'loss must be a dict with a type'),
+    'loss unknown': (dict(at='neck[0]', loss=dict(type='dpk_mm.NoLoss')), 'NoLoss'),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize('case', BAD_STAGES)
+def test_bad_stage_fails_at_build_in_one_message(case):
+    stage, message = BAD_STAGES[case]
+    with pytest.raises(ValueError, match=message):
+        tiny.build(tiny.distiller(stages=[stage]))
+
+
+def test_bad_config_fails_at_build():
+    with pytest.raises(ValueError, match='stages is empty'):
+        tiny.build(tiny.distiller(stages=[]))
+    with pytest.raises(ValueError, match="two stages are called 'neck_0'"):
+        tiny.build(tiny.distiller(stages=[dict(at='neck[0]', loss=tiny.FGD)] * 2))
+    with pytest.raises(FileNotFoundError, match="student='nowhere.py'"):
+        tiny.build(tiny.distiller(student='nowhere.py'))
+    with pytest.raises(ValueError, match='teacher must be a dict'):
+        tiny.build(dict(tiny.distiller(), teacher='hub'))
+
+
+def test_the_config_is_left_as_it_was():
+    cfg = tiny.distiller()
+    before = copy.deepcopy(cfg)
+    MODELS.build(cfg)
+    assert cfg == dict(before, type=cfg.get('type', before['type']))
+
+
+def test_teacher_is_no_submodule(model):
+    assert isinstance(model.teacher, FrozenTeacher)
+    assert not any(isinstance(m, FrozenTeacher) for m in model.modules())

@@ -1,0 +1,137 @@
+"""FrozenTeacher: loading it, and what it never does."""
+
+import os
+import pickle
+
+import pytest
+import tiny
+import torch
+
+from dpk_mm.models import FrozenTeacher
+
+
+@pytest.fixture(scope='module')
+def config():
+    return tiny.retinanet(depth=18)
+
+
+@pytest.fixture
+def checkpoint(config, tmp_path):
+    path = tmp_path / 'teacher.pth'
+    torch.save(dict(state_dict=tiny.build(config, seed=7).state_dict()), path)
+    return str(path)
+
+
+def test_loads_every_weight(config, checkpoint):
+    teacher = FrozenTeacher(config, checkpoint)
+    saved = torch.load(checkpoint)['state_dict']
+    assert all(torch.equal(v, saved[k]) for k, v in teacher.model.state_dict().items())
+    assert not any(p.requires_grad for p in teacher.parameters())
+
+
+def test_stays_in_eval_mode(config, checkpoint):
+    teacher = FrozenTeacher(config, checkpoint)
+    assert teacher.train() is teacher
+    assert not any(m.training for m in teacher.modules())
+
+
+def test_features_are_the_models_own(config, checkpoint):
+    teacher = FrozenTeacher(config, checkpoint)
+    inputs = torch.rand(2, 3, 64, 64)
+    features = teacher(inputs, ['neck[1]', 'backbone.layer2'])
+    with torch.no_grad():
+        expected = teacher.model.extract_feat(inputs)[1]
+    assert torch.equal(features['neck[1]'], expected)
+    assert not features['neck[1]'].requires_grad and not features['neck[1]'].is_inference()
+
+
+def test_dtype_of_its_own(config, checkpoint):
+    teacher = FrozenTeacher(config, checkpoint, dtype='bfloat16')
+    features = teacher(torch.rand(2, 3, 64, 64), ['neck[0]'])
+    assert next(teacher.parameters()).dtype == torch.bfloat16
+    assert features['neck[0]'].dtype == torch.float32
+    with pytest.raises(ValueError, match='teacher.dtype'):
+        FrozenTeacher(config, checkpoint, dtype='half-ish')
+
+
+def test_draws_no_random_numbers(config, checkpoint):
+    state = torch.get_rng_state()
+    FrozenTeacher(config, checkpoint)
+    assert torch.equal(state, torch.get_rng_state())
+
+
+def test_no_checkpoint_must_be_asked_for(config):
+    with pytest.raises(ValueError, match='allow_incomplete=True'):
+        FrozenTeacher(config)
+    FrozenTeacher(config, allow_incomplete=True)
+
+
+def test_another_architecture_is_refused(checkpoint):
+    with pytest.raises(
+        ValueError, match=r'RetinaNet.*teacher.pth.*do not fit: size mismatch for backbone.conv1'
+    ) as error:
+        FrozenTeacher(tiny.retinanet(depth=34, width=8), checkpoint)
+    assert len(str(error.value)) < 1500
+    FrozenTeacher(tiny.retinanet(depth=34, width=8), checkpoint, allow_incomplete=True)
+
+
+def test_a_missing_weight_is_refused_and_named(config, checkpoint):
+    saved = torch.load(checkpoint)
+    del saved['state_dict']['bbox_head.retina_reg.bias']
+    torch.save(saved, checkpoint)
+    with pytest.raises(ValueError, match='1 weights do not fit: bbox_head.retina_reg.bias is not set'):
+        FrozenTeacher(config, checkpoint)
+
+
+def test_a_distillers_own_checkpoint_is_a_teacher(config, checkpoint):
+    saved = torch.load(checkpoint)
+    saved['state_dict']['distiller.neck_0.loss.weight'] = torch.zeros(3)
+    torch.save(saved, checkpoint)
+    FrozenTeacher(config, checkpoint)
+
+
+def test_missing_truncated_and_evil_files_are_refused(config, checkpoint, tmp_path):
+    with pytest.raises(FileNotFoundError, match="teacher.checkpoint='nowhere.pth'"):
+        FrozenTeacher(config, 'nowhere.pth')
+    with open(checkpoint, 'rb+') as file:
+        file.truncate(os.path.getsize(checkpoint) // 2)
+    with pytest.raises(ValueError, match='teacher.checkpoint=.*truncated'):
+        FrozenTeacher(config, checkpoint)
+
+    class Evil:
+        def __reduce__(self):
+            return os.mkdir, (str(tmp_path / 'ran'),)
+
+    evil = tmp_path / 'evil.pth'
+    torch.save(dict(state_dict=Evil()), evil)
+    with pytest.raises(ValueError, match='trust_checkpoint=True'):
+        FrozenTeacher(config, str(evil))
+    evil.write_bytes(pickle.dumps(Evil()))
+    with pytest.raises(ValueError, match='trust_checkpoint=True'):
+        FrozenTeacher(config, str(evil))
+    assert not (tmp_path / 'ran').exists()
+
+
+def test_bad_config_is_named():
+    with pytest.raises(FileNotFoundError, match="teacher.config='nowhere.py'"):
+        FrozenTeacher('nowhere.py', 'x.pth')
+    with pytest.raises(FileNotFoundError, match="teacher.config='mmdet::retinanet/nothing.py'"):
+        FrozenTeacher('mmdet::retinanet/nothing.py', 'hub')
+    with pytest.raises(ValueError, match="'hub' stands for"):
+        FrozenTeacher(tiny.retinanet(), 'hub')
+
+
+def test_hub_asks_for_the_published_weights(monkeypatch):
+    asked = []
+
+    def no_network(url, path, *args, **kwargs):
+        asked.append(url)
+        raise OSError('no network')
+
+    monkeypatch.setattr(torch.hub, 'download_url_to_file', no_network)
+    monkeypatch.setattr(torch.hub, 'get_dir', lambda: '/nowhere/hub')
+    monkeypatch.setattr('pathlib.Path.mkdir', lambda *args, **kwargs: None)
+    config = 'mmdet::retinanet/retinanet_r18_fpn_1x_coco.py'
+    with pytest.raises(FileNotFoundError, match='put it at /nowhere/hub/checkpoints/.*pth'):
+        FrozenTeacher(config, 'hub')
+    assert 'retinanet_r18_fpn_1x_coco' in asked[0]
