@@ -1,19 +1,26 @@
 """Read weights without running what a checkpoint file may carry."""
 
+import os
 import pickle
+import re
 from pathlib import Path
 from urllib.parse import urlparse
 
 import torch
-from mmengine.dist import barrier, get_rank
+from mmengine.dist import barrier
 from torch import Tensor
+
+# How torch's weights-only loader, and dpk_mm's stand-in for getattr, name what they refuse.
+_REFUSED = re.compile(
+    r'(Unsupported global|Trying to (load unsupp|call reduce)|Can only (create|build)|getattr\().*'
+)
 
 
 def load_weights(checkpoint: str, trust: bool = False, field: str = 'checkpoint') -> dict[str, Tensor]:
     """The state dict in a checkpoint file, on the CPU.
 
     Args:
-        checkpoint (str): A path or a URL (kept in torch's hub cache, fetched by rank 0 first).
+        checkpoint (str): A path or a URL (kept in torch's hub cache; one process a node fetches it).
         trust (bool): Also unpickle what torch's weights-only loader refuses. Such a file can run any
             code: only for files whose source you trust.
         field (str): What the user calls it in their own config; named in errors.
@@ -31,17 +38,8 @@ def load_weights(checkpoint: str, trust: bool = False, field: str = 'checkpoint'
         raise FileNotFoundError(f'{field}={checkpoint!r}: no such file (relative to {Path.cwd()}).')
     try:
         content = torch.load(path, map_location='cpu', weights_only=not trust)
-    except pickle.UnpicklingError as error:
-        reason = str(error).split('WeightsUnpickler error: ')[-1].splitlines()[0]
-        raise ValueError(
-            f'{field}={checkpoint!r} holds more than weights and was not opened ({reason}). '
-            'Such a file can run any code: if you trust its source, set trust_checkpoint=True.'
-        ) from error
-    except (RuntimeError, EOFError, OSError, KeyError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ValueError(
-            f'{field}={checkpoint!r} is no readable checkpoint; it may be truncated ({reason}).'
-        ) from error
+    except Exception as error:  # torch raises whatever the bytes lead to
+        raise ValueError(f'{field}={checkpoint!r} {_explain(error, path, trust)}') from error
 
     for entry in ('state_dict', 'model'):
         if isinstance(content, dict) and isinstance(content.get(entry), dict):
@@ -52,20 +50,34 @@ def load_weights(checkpoint: str, trust: bool = False, field: str = 'checkpoint'
     return {key[7:] if key.startswith('module.') else key: value for key, value in content.items()}
 
 
+def _explain(error: Exception, path: str, trust: bool) -> str:
+    """Why a file did not open: it holds more than weights, or it is damaged."""
+    text = str(error).split('WeightsUnpickler error: ')[-1].strip() or type(error).__name__
+    refused = _REFUSED.search(text)
+    if 'Unsupported operand' in text and Path(path).read_bytes()[:1] == pickle.PROTO:
+        refused = re.match('Unsupported operand.*', text)  # a pickle that torch did not write
+    if isinstance(error, pickle.UnpicklingError) and refused and not trust:
+        return (
+            f'holds more than weights and was not opened ({refused[0]}). Such a file can run any code: '
+            'if you trust its source, set trust_checkpoint=True.'
+        )
+    return f'is no readable checkpoint; it may be truncated ({text.splitlines()[0]}).'
+
+
 def _download(url: str, field: str) -> str:
-    """Fetch ``url`` into torch's hub cache once, rank 0 first, and return the file's path."""
+    """Fetch ``url`` into torch's hub cache, one process a node, and return the file's path."""
     path = Path(torch.hub.get_dir()) / 'checkpoints' / Path(urlparse(url).path).name
     failure = None
-    if get_rank() == 0 and not path.is_file():
+    if int(os.environ.get('LOCAL_RANK', 0)) == 0 and not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             torch.hub.download_url_to_file(url, str(path))
-        except OSError as error:
+        except Exception as error:  # the other processes wait at the barrier
             failure = error
     barrier()
     if not path.is_file():
         raise FileNotFoundError(
-            f'{field}: could not fetch {url} ({failure or "rank 0 failed"}). '
+            f'{field}: could not fetch {url} ({failure or "the first process failed"}). '
             f'Fetch it elsewhere and put it at {path}, or give its path as {field}.'
         ) from failure
     return str(path)

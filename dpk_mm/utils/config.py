@@ -5,7 +5,9 @@ from pathlib import Path
 from typing import Optional, Union
 
 from mmengine.config import Config, ConfigDict
+from mmengine.config.utils import MODULE2PACKAGE
 from mmengine.hub import get_config
+from mmengine.utils import is_installed
 
 
 def load_model_cfg(config: Union[str, dict], field: str = 'config') -> ConfigDict:
@@ -55,6 +57,10 @@ def _load(config: Union[str, dict], field: str, pretrained: bool) -> tuple[Confi
         cfg = config
     elif isinstance(config, str) and '::' in config:
         scope = config.split('::')[0]
+        # mmengine would install a package that is missing
+        package = MODULE2PACKAGE.get(scope)
+        if package is not None and not is_installed(package):
+            raise ImportError(f'{field}={config!r}: the package {package} is not installed.')
         try:
             # upstream publishes weights for some configs only: asking for them may fail
             cfg = get_config(config)
@@ -78,11 +84,13 @@ def _load(config: Union[str, dict], field: str, pretrained: bool) -> tuple[Confi
     else:
         raise ValueError(f'{field} must be a path or a model dict, got {type(config).__name__}.')
 
-    # mmdet's constructors write into nested dicts
-    model = copy.deepcopy(ConfigDict(cfg['model'] if 'model' in cfg else cfg))
+    # a copy, as mmdet's constructors write into nested dicts
+    cfg = copy.deepcopy(cfg._cfg_dict if isinstance(cfg, Config) else ConfigDict(cfg))
+    is_whole = 'model' in cfg and 'type' not in cfg
+    model = cfg['model'] if is_whole else cfg
     if 'type' not in model:
         raise ValueError(f"{field}: neither 'model' nor 'type' in {describe(config)}.")
-    if 'model' in cfg and cfg.get('data_preprocessor') is not None:
+    if is_whole and cfg.get('data_preprocessor') is not None:
         model.setdefault('data_preprocessor', cfg['data_preprocessor'])
     scope = scope or cfg.get('default_scope')
     if scope is not None:

@@ -4,7 +4,7 @@ import random
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Optional, Union
+from typing import Union
 
 import numpy as np
 import torch
@@ -12,9 +12,7 @@ from mmengine.dist import get_rank
 from mmengine.logging import MessageHub
 
 
-def step_generator(
-    name: str, device: Union[str, torch.device] = 'cpu', rank: Optional[int] = None
-) -> torch.Generator:
+def step_generator(name: str, device: Union[str, torch.device] = 'cpu') -> torch.Generator:
     """A generator that is a function of the run's seed, the iteration, the rank and ``name`` alone.
 
     mmengine saves no random state, so a run that is killed and resumed repeats only what depends on
@@ -25,7 +23,6 @@ def step_generator(
     Args:
         name (str): Who draws, e.g. the name of a stage: different names, different numbers.
         device (str or torch.device): Where the numbers are drawn.
-        rank (int, optional): Defaults to this process's; give 0 where all ranks must draw alike.
 
     Returns:
         torch.Generator: Freshly seeded; the global generators are not touched.
@@ -35,7 +32,7 @@ def step_generator(
     entropy = (
         torch.initial_seed() if seed is None else seed,
         hub.get_info('iter', 0),
-        get_rank() if rank is None else rank,
+        get_rank(),
         zlib.crc32(name.encode()),
     )
     mixed = np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0]

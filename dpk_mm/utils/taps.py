@@ -27,7 +27,7 @@ def check_tap(model: nn.Module, at: str, field: str = 'at') -> None:
         ValueError: Bad syntax, or no such layer; offers names that exist.
     """
     path, _ = _parse(at, field)
-    names = [name for name, _ in model.named_modules() if name]
+    names = [name for name, _ in model.named_modules(remove_duplicate=False) if name]
     if path in names:
         return
     parent = path
@@ -60,7 +60,8 @@ def record(model: nn.Module, taps: Sequence[str], stop_early: bool = False) -> I
         (with its graph).
 
     Raises:
-        RuntimeError: A tapped layer did not run, or ran more than once (which one is meant?).
+        RuntimeError: A tapped layer did not run, ran more than once (which one is meant?), or its output is
+            overwritten by a layer after it.
         ValueError: ``[i]`` does not fit the layer's output, or the output picked is no tensor.
     """
     wanted: dict[str, list[tuple[str, tuple[int, ...]]]] = {}
@@ -68,6 +69,7 @@ def record(model: nn.Module, taps: Sequence[str], stop_early: bool = False) -> I
         path, indices = _parse(tap)
         wanted.setdefault(path, []).append((tap, indices))
     features: dict[str, Tensor] = {}
+    versions: dict[str, int] = {}
     handles = []
 
     def hook_for(path: str) -> Any:
@@ -79,6 +81,7 @@ def record(model: nn.Module, taps: Sequence[str], stop_early: bool = False) -> I
                         f'{type(model).__name__}: tap a layer that runs once.'
                     )
                 features[tap] = _pick(output, indices, tap)
+                versions[tap] = features[tap]._version
             if stop_early and len(features) == len(set(taps)):
                 raise _AllRecorded
 
@@ -93,6 +96,9 @@ def record(model: nn.Module, taps: Sequence[str], stop_early: bool = False) -> I
     finally:
         for handle in handles:
             handle.remove()
+    for tap, feature in features.items():
+        if feature._version != versions[tap]:
+            raise RuntimeError(f'{tap!r} is overwritten in place by a later layer: tap that layer.')
     idle = [tap for tap in taps if tap not in features]
     if idle:
         raise RuntimeError(

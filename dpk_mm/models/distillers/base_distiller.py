@@ -161,7 +161,7 @@ class BaseDistiller(BaseModel):
         model.eval()
         try:
             with preserve_random_state(), torch.no_grad():
-                with record(model, taps, stop_early=True) as features:
+                with record(model, taps) as features:
                     model(torch.zeros(1, 3, height, width), samples, mode='predict')
         finally:
             for module, training in modes.items():
@@ -184,12 +184,11 @@ class BaseDistiller(BaseModel):
 
 def _name_as_student(module: BaseDistiller, state_dict: dict, prefix: str, local_metadata: dict) -> None:
     """Hook of ``state_dict()``: the student's weights under the names they have without a distiller."""
-    start = prefix + STUDENT
     for key in [k for k in state_dict if k.startswith(prefix)]:
         # all are put back in turn, so that the student's stay in front
-        state_dict[prefix + key.removeprefix(start).removeprefix(prefix)] = state_dict.pop(key)
+        state_dict[prefix + key[len(prefix) :].removeprefix(STUDENT)] = state_dict.pop(key)
     # 'student' itself becomes '', and 'student.neck' becomes 'neck'
-    versions = state_dict._metadata
+    start, versions = prefix + STUDENT, state_dict._metadata
     for name in [n for n in versions if f'{n}.'.startswith(start)]:
         versions[(prefix + name[len(start) :]).rstrip('.')] = versions.pop(name)
 

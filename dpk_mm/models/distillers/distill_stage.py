@@ -97,7 +97,7 @@ class DistillStage(nn.Module):
             else:
                 ratio = self.prior(student_feat, teacher_feat)
                 # left on the CPU: it is only logged
-                values[f'ratio_{self.name}'] = torch.tensor(ratio)
+                values[f'ratio_{self.name}'] = torch.tensor(float(ratio))
                 generator = step_generator(self.name, student_feat.device)
                 predicted = self.neck(student_feat, teacher_feat, ratio, generator)
             loss = self.loss(predicted, teacher_feat, data_samples)

@@ -70,13 +70,10 @@ class DPKDistiller(BaseDistiller):
         self.teacher_taps = [stage['teacher_at'] for stage in places.values()]
         student_shapes = self.probe(self.student, self.student_taps)
         teacher_shapes = self.probe(self.teacher.model, self.teacher_taps)
-        for field, stage in places.items():
-            self._add_stage(
-                stage,
-                field,
-                student_shapes[stage['student_at']],
-                teacher_shapes[stage['teacher_at']],
-            )
+        with preserve_random_state():
+            for field, stage in places.items():
+                shapes = student_shapes[stage['student_at']], teacher_shapes[stage['teacher_at']]
+                self._add_stage(stage, field, *shapes)
         if init_student and not self._inheritable():
             raise ValueError(
                 'init_student=True, but no teacher weight outside the backbone has the name and shape of '
@@ -109,8 +106,7 @@ class DPKDistiller(BaseDistiller):
             raise ValueError(f'{field}: two stages are called {name!r}; give one a name of its own.')
         parts = {key: stage[key] for key in ('neck', 'prior', 'loss') if key in stage}
         try:
-            with preserve_random_state():
-                built = DistillStage(name, student_shape, teacher_shape, **parts)
+            built = DistillStage(name, student_shape, teacher_shape, **parts)
         except (ValueError, TypeError, KeyError) as error:
             raise ValueError(f'{field} ({stage["student_at"]}): {error}') from error
         self.distiller[name] = built
@@ -153,7 +149,7 @@ class DPKDistiller(BaseDistiller):
             )
 
     def _inheritable(self) -> dict[str, tuple[Tensor, Tensor]]:
-        """name -> (student's, teacher's) of the weights outside the backbone that fit."""
+        """Name -> (student's, teacher's) of the weights outside the backbone that fit."""
         own = self.student.state_dict()
         return {
             key: (own[key], value)

@@ -74,10 +74,13 @@ class FGDLoss(nn.Module):
         if data_samples is None:
             raise ValueError('FGDLoss needs data_samples with gt_instances, got None.')
         teacher_feat = teacher_feat.detach()
-        # mmcv's block takes contiguous maps only
-        relation_s = self.student_relation(student_feat.contiguous())
-        relation_t = self.teacher_relation(teacher_feat.contiguous())
         # Sums of squares over a map overflow half precision.
+        with torch.autocast(student_feat.device.type, enabled=False):
+            return self.loss_weight * self._sum(student_feat, teacher_feat, data_samples) / len(student_feat)
+
+    def _sum(self, student_feat: Tensor, teacher_feat: Tensor, data_samples: Sequence) -> Tensor:
+        relation = self._relate(self.student_relation, student_feat)
+        relation = (relation - self._relate(self.teacher_relation, teacher_feat)).square()
         student_feat, teacher_feat = student_feat.float(), teacher_feat.float()
         foreground, background = self.box_masks(data_samples, teacher_feat)
         spatial_t, channel_t = self.attention(teacher_feat)
@@ -87,17 +90,20 @@ class FGDLoss(nn.Module):
         weight = spatial_t * channel_t
         error = (weight * (student_feat - teacher_feat).square()).sum(dim=1, keepdim=True)
         attention = (spatial_s - spatial_t).abs().sum() + (channel_s - channel_t).abs().sum()
-        relation = (relation_s.float() - relation_t.float()).square()
-        total = (
+        return (
             self.alpha_fg * (error * foreground).sum()
             + self.beta_bg * (error * background).sum()
             + self.gamma_mask * attention
             + self.lambda_rela * relation.sum()
         )
-        return self.loss_weight * total / len(student_feat)
+
+    @staticmethod
+    def _relate(block: ContextBlock, feat: Tensor) -> Tensor:
+        """A block's output in float32; it takes contiguous maps of its own dtype only."""
+        return block(feat.to(block.conv_mask.weight.dtype).contiguous()).float()
 
     def attention(self, feat: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, C, H, W) -> spatial attention (B, 1, H, W) of mean 1, channel attention (B, C, 1, 1) of mean 1."""
+        """(B, C, H, W) -> spatial (B, 1, H, W) and channel attention (B, C, 1, 1), each of mean 1."""
         _, channels, height, width = feat.shape
         magnitude = feat.abs()
         spatial = (magnitude.mean(dim=1).flatten(1) / self.temp).softmax(dim=1) * (height * width)
@@ -122,7 +128,7 @@ class FGDLoss(nn.Module):
         foreground = feat.new_zeros(len(data_samples), 1, height, width)
         for mask, sample in zip(foreground[:, 0], data_samples):
             boxes = sample.gt_instances.bboxes
-            boxes = getattr(boxes, 'tensor', boxes)
+            boxes = getattr(boxes, 'tensor', boxes).float()
             if len(boxes) == 0:
                 continue
             image_height, image_width = (

@@ -109,7 +109,8 @@ class FeatureMixingNeck(nn.Module):
         self._check(student_feat, teacher_feat, ratio)
         height, width = student_feat.shape[2:]
         teacher_feat = self._pad(teacher_feat.detach())
-        order = self.mask(teacher_feat, self.patch_size, generator).argsort(dim=1, descending=True)
+        scores = self.mask(teacher_feat, self.patch_size, generator)
+        order = scores.argsort(dim=1, descending=True, stable=True)
         count = self.num_teacher_tokens(order.shape[1], ratio)
 
         teacher = self.teacher_encoder(self._embed(self.teacher_stem, teacher_feat, order[:, :count]))

@@ -1,9 +1,11 @@
 """What all priors share."""
 
+import logging
 import math
 from abc import ABCMeta, abstractmethod
 
 import torch
+from mmengine.logging import print_log
 from torch import Tensor
 
 
@@ -15,20 +17,25 @@ class BasePrior(metaclass=ABCMeta):
     Args:
         floor (float): Lowest ratio given out.
         cap (float): Highest ratio given out.
+        fallback (float): Ratio where the prior's own is undefined.
 
     Attributes:
         stage (str): Name of the stage it serves, set by the distiller.
 
     Raises:
-        ValueError: Not 0 <= floor <= cap <= 1.
+        ValueError: Not 0 <= floor <= cap <= 1, or a fallback outside [0, 1].
     """
 
-    def __init__(self, floor: float = 0.0, cap: float = 1.0) -> None:
+    def __init__(self, floor: float = 0.0, cap: float = 1.0, fallback: float = 0.5) -> None:
         if not 0 <= floor <= cap <= 1:
             raise ValueError(f'a prior needs 0 <= floor <= cap <= 1, got floor={floor}, cap={cap}.')
-        self.floor = floor
-        self.cap = cap
+        if not 0 <= fallback <= 1:
+            raise ValueError(f'fallback must lie in [0, 1], got {fallback}.')
+        self.floor = float(floor)
+        self.cap = float(cap)
+        self.fallback = float(fallback)
         self.stage = ''
+        self._has_warned = False
 
     @torch.no_grad()
     def __call__(self, student_feat: Tensor, teacher_feat: Tensor) -> float:
@@ -43,9 +50,20 @@ class BasePrior(metaclass=ABCMeta):
         """
         ratio = self.ratio(student_feat, teacher_feat)
         if not math.isfinite(ratio):
-            raise FloatingPointError(f'{self.stage}: {type(self).__name__} gives a ratio of {ratio}.')
-        return min(max(ratio, self.floor), self.cap)
+            self._warn_once()
+            ratio = self.fallback
+        return min(max(float(ratio), self.floor), self.cap)
+
+    def _warn_once(self) -> None:
+        if not self._has_warned:
+            self._has_warned = True
+            print_log(
+                f'{self.stage}: {type(self).__name__} is undefined for a batch (said once); '
+                f'the ratio falls back to {self.fallback}',
+                logger='current',
+                level=logging.WARNING,
+            )
 
     @abstractmethod
     def ratio(self, student_feat: Tensor, teacher_feat: Tensor) -> float:
-        """The ratio before the bounds; arguments as in :meth:`__call__`."""
+        """The ratio before the bounds, NaN where undefined; arguments as in :meth:`__call__`."""

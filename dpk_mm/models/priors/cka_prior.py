@@ -1,11 +1,7 @@
 """The dynamic prior of DPK."""
 
-import logging
-import math
-
 import torch
 from mmengine.dist import all_reduce
-from mmengine.logging import print_log
 from torch import Tensor
 
 from dpk_mm.registry import MODELS
@@ -46,29 +42,18 @@ class CKAPrior(BasePrior):
         cap: float = 0.95,
         fallback: float = 0.5,
     ) -> None:
-        super().__init__(floor, cap)
+        super().__init__(floor, cap, fallback)
         if samples not in ('images', 'positions', 'auto'):
             raise ValueError(f"samples must be 'images', 'positions' or 'auto', got {samples!r}.")
         if max_positions < 4:
             raise ValueError(f'max_positions must be at least 4, got {max_positions}.')
-        if not 0 <= fallback <= 1:
-            raise ValueError(f'fallback must lie in [0, 1], got {fallback}.')
         self.samples = samples
         self.max_positions = max_positions
         self.sync = sync
-        self.fallback = fallback
 
     def ratio(self, student_feat: Tensor, teacher_feat: Tensor) -> float:
-        """1 - CKA, or the fallback; arguments as in :meth:`BasePrior.__call__`."""
-        cka = self.cka(student_feat, teacher_feat)
-        if math.isfinite(cka):
-            return self.from_cka(cka)
-        print_log(
-            f'{self.stage}: CKA is undefined for this batch, the ratio falls back to {self.fallback}',
-            logger='current',
-            level=logging.WARNING,
-        )
-        return self.fallback
+        """The ratio that CKA calls for; arguments as in :meth:`BasePrior.__call__`."""
+        return self.from_cka(self.cka(student_feat, teacher_feat))
 
     def from_cka(self, cka: float) -> float:
         """The ratio that a CKA calls for."""

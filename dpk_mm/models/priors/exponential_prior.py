@@ -16,9 +16,14 @@ class ExponentialPrior(BasePrior):
         base (float): Factor from one epoch to the next.
         floor (float): Lowest ratio.
         cap (float): Highest ratio.
+
+    Raises:
+        ValueError: A base outside [0, 1].
     """
 
     def __init__(self, base: float = 0.99, floor: float = 0.0, cap: float = 1.0) -> None:
+        if not 0 <= base <= 1:
+            raise ValueError(f'base must lie in [0, 1], got {base}.')
         super().__init__(floor, cap)
         self.base = base
 

@@ -16,9 +16,14 @@ class LinearPrior(BasePrior):
         start (float): Ratio of the first iteration.
         floor (float): Lowest ratio.
         cap (float): Highest ratio.
+
+    Raises:
+        ValueError: A start outside [0, 1].
     """
 
     def __init__(self, start: float = 0.95, floor: float = 0.0, cap: float = 1.0) -> None:
+        if not 0 <= start <= 1:
+            raise ValueError(f'start must lie in [0, 1], got {start}.')
         super().__init__(floor, cap)
         self.start = start
 

@@ -1,6 +1,7 @@
 """Ablation: chance instead of the gap."""
 
 import torch
+from mmengine.dist import broadcast
 from torch import Tensor
 
 from dpk_mm.registry import MODELS
@@ -20,5 +21,8 @@ class UniformPrior(BasePrior):
 
     def ratio(self, student_feat: Tensor, teacher_feat: Tensor) -> float:
         """The draw, whatever the maps."""
-        draw = torch.rand((), generator=step_generator(f'{self.stage}.prior', rank=0)).item()
-        return self.floor + (self.cap - self.floor) * draw
+        draw = torch.rand((), generator=step_generator(f'{self.stage}.prior'))
+        # the ranks' seeds may differ, their ratio must not
+        draw = draw.to(student_feat.device)
+        broadcast(draw)
+        return self.floor + (self.cap - self.floor) * draw.item()

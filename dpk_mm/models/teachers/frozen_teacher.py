@@ -116,7 +116,9 @@ class FrozenTeacher(nn.Module):
         dtype = self.dtype or like.dtype
         current = next(self.model.parameters())
         if (current.device, current.dtype) != (like.device, dtype):
-            self.to(like.device, dtype)
+            self.model.to(like.device, dtype)
+            if self.renormalize is not None:
+                self.renormalize.to(like.device)  # its constants keep their precision
         if self.renormalize is not None:
             inputs = self.renormalize(inputs, data_samples)
         with record(self.model, taps, stop_early=True) as features:

@@ -28,7 +28,8 @@ class Renormalize(nn.Module):
         self.register_buffer('shift', (source_mean - target_mean) / target_std, persistent=False)
         self.pad_value = float(getattr(target, 'pad_value', 0))
         same = torch.equal(self.scale, torch.ones_like(self.scale))
-        self.needed = self.swap or not same or bool(self.shift.any())
+        same_pad = self.pad_value == float(getattr(source, 'pad_value', 0))
+        self.needed = self.swap or not same or bool(self.shift.any()) or not same_pad
 
     def forward(self, inputs: Tensor, data_samples: Optional[Sequence] = None) -> Tensor:
         """Renormalise.

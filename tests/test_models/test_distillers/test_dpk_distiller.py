@@ -203,6 +203,24 @@ def test_student_and_teacher_of_other_widths_meet_through_neck_or_adapter():
     assert torch.isfinite(model.parse_losses(losses(model))[0])
 
 
+def test_necks_of_one_config_start_apart():
+    model = tiny.build(tiny.distiller(stages=tiny.stages((0, 2, 3))))
+    a, b = (model.distiller[name].neck.head.weight for name in ('neck_2', 'neck_3'))
+    assert a.shape == b.shape and not torch.equal(a, b)
+
+
+def test_a_layer_that_runs_once_a_level_is_refused_at_build():
+    stage = dict(at='bbox_head.retina_cls', loss=dict(type='dpk_mm.FeatureMSELoss'))
+    with pytest.raises(RuntimeError, match='ran more than once'):
+        tiny.build(tiny.distiller(stages=[stage]))
+
+
+def test_a_layer_overwritten_in_place_is_refused_at_build():
+    stage = dict(student_at='backbone.layer4.1.bn2', teacher_at='backbone.layer4.1.bn3')
+    with pytest.raises(RuntimeError, match='overwritten in place'):
+        tiny.build(tiny.distiller(stages=[dict(stage, loss=dict(type='dpk_mm.FeatureMSELoss'))]))
+
+
 def test_any_layer_can_be_distilled_and_named():
     mse = dict(type='dpk_mm.FeatureMSELoss')
     stages = [
@@ -268,7 +286,10 @@ BAD_STAGES = {
     'no layer': (dict(loss=tiny.FGD), r'stages\[0\] needs at'),
     'no loss': (dict(at='neck[0]'), r'stages\[0\] needs a loss'),
     'unknown field': (dict(at='neck[0]', loss=tiny.FGD, weight=2), r"no field \['weight'\]"),
-    'prior without neck': (dict(at='neck[0]', loss=tiny.FGD, prior=dict(type='dpk_mm.CKAPrior')), 'needs a neck'),
+    'prior without neck': (
+        dict(at='neck[0]', loss=tiny.FGD, prior=dict(type='dpk_mm.CKAPrior')),
+        'needs a neck',
+    ),
     'strides': (
         dict(student_at='neck[0]', teacher_at='neck[1]', loss=tiny.FGD),
         r'stages\[0\].*\(1, 8, 32, 32\).*\(1, 8, 16, 16\)',
@@ -287,13 +308,20 @@ BAD_STAGES = {
     ),
     'patch': (dict(at='neck[0]', neck=dict(tiny.NECK, patch_size=0), loss=tiny.FGD), r'patch_size.*got 0'),
     'heads': (
-        dict(at='neck[0]', neck=dict(tiny.NECK, encoder=dict(embed_dims=16, num_layers=1, num_heads=3)), loss=tiny.FGD),
+        dict(
+            at='neck[0]',
+            neck=dict(tiny.NECK, encoder=dict(embed_dims=16, num_layers=1, num_heads=3)),
+            loss=tiny.FGD,
+        ),
         'multiple of num_heads',
     ),
-    'encoder missing': (dict(at='neck[0]', neck=dict(type='dpk_mm.FeatureMixingNeck'), loss=tiny.FGD), 'encoder'),
+    'encoder missing': (
+        dict(at='neck[0]', neck=dict(type='dpk_mm.FeatureMixingNeck'), loss=tiny.FGD),
+        'encoder',
+    ),
     'loss type': (dict(at='neck[0]', loss=dict(alpha=1)), 'loss must be a dict with a type'),
     'loss unknown': (dict(at='neck[0]', loss=dict(type='dpk_mm.NoLoss')), 'NoLoss'),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize('case', BAD_STAGES)

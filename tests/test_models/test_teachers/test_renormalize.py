@@ -1,0 +1,98 @@
+import copy
+
+import pytest
+import torch
+from mmdet.models import DetDataPreprocessor
+from mmdet.structures import DetDataSample
+
+from dpk_mm.models.teachers import Renormalize
+
+IMAGENET = dict(mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375])
+CAFFE = dict(mean=[103.53, 116.28, 123.675], std=[1.0, 1.0, 1.0])
+SIZES = [(10, 14), (13, 9), (16, 16)]
+
+
+def det(convert=False, **kwargs):
+    return DetDataPreprocessor(bgr_to_rgb=convert, pad_size_divisor=8, **kwargs)
+
+
+def cls(convert=False, **kwargs):
+    pretrain = pytest.importorskip('mmpretrain.models')
+    return pretrain.ClsDataPreprocessor(to_rgb=convert, **kwargs)
+
+
+def raw(sizes):
+    """Images as they leave a pipeline, and samples that know their sizes."""
+    generator = torch.Generator().manual_seed(0)
+    inputs = [torch.randint(0, 256, (3, *size), generator=generator, dtype=torch.uint8) for size in sizes]
+    samples = [DetDataSample(metainfo=dict(img_shape=size)) for size in sizes]
+    return dict(inputs=inputs, data_samples=samples)
+
+
+def run(preprocessor, batch):
+    data = preprocessor(copy.deepcopy(batch), training=True)
+    return data['inputs'], data['data_samples']
+
+
+PREPROCESSORS = {
+    'imagenet': lambda make: make(True, **IMAGENET),
+    'caffe': lambda make: make(False, **CAFFE),
+    'bgr imagenet': lambda make: make(False, **IMAGENET),
+    'rgb, other mean': lambda make: make(True, mean=[1.0, 2.0, 3.0], std=[4.0, 5.0, 6.0]),
+    'one value': lambda make: make(True, mean=[127.5], std=[127.5]),
+    'raw': lambda make: make(False),
+    'raw rgb': lambda make: make(True),
+    'padded with 114': lambda make: make(False, pad_value=114, **CAFFE),
+}
+
+
+@pytest.mark.parametrize('target', PREPROCESSORS)
+@pytest.mark.parametrize('source', PREPROCESSORS)
+def test_the_teacher_sees_its_own_preprocessors_batch(source, target):
+    source, target = PREPROCESSORS[source](det), PREPROCESSORS[target](det)
+    batch = raw(SIZES)
+    inputs, samples = run(source, batch)
+    expected, _ = run(target, batch)
+    before = inputs.clone()
+    result = Renormalize(source, target)(inputs, samples)
+    torch.testing.assert_close(result, expected, atol=2e-4, rtol=1e-5)
+    assert torch.equal(inputs, before)
+
+
+@pytest.mark.parametrize('target', PREPROCESSORS)
+@pytest.mark.parametrize('source', PREPROCESSORS)
+def test_between_detectors_and_classifiers(source, target):
+    """Images of one size: mmpretrain's batches need no padding."""
+    source, target = PREPROCESSORS[source](det), PREPROCESSORS[target](cls)
+    batch = raw([(16, 16)] * 2)
+    for a, b in ((source, target), (target, source)):
+        inputs, samples = run(a, batch)
+        expected, _ = run(b, batch)
+        result = Renormalize(a, b)(inputs, samples)
+        torch.testing.assert_close(result, expected, atol=2e-4, rtol=1e-5)
+
+
+def test_equal_preprocessors_pass_the_batch_itself():
+    inputs, samples = run(det(True, **IMAGENET), raw(SIZES))
+    renormalize = Renormalize(det(True, **IMAGENET), det(True, **IMAGENET))
+    assert renormalize(inputs, samples) is inputs
+
+
+def test_two_ways_to_convert_channels_are_one():
+    """Both swap what the pipeline loaded, whatever they call it."""
+    a = DetDataPreprocessor(bgr_to_rgb=True, **IMAGENET)
+    b = DetDataPreprocessor(rgb_to_bgr=True, **IMAGENET)
+    assert not Renormalize(a, b).needed
+
+
+def test_without_samples_all_is_image():
+    source, target = det(True, **IMAGENET), det(False, **CAFFE)
+    batch = raw([(16, 16)] * 2)
+    inputs, _ = run(source, batch)
+    expected, _ = run(target, batch)
+    torch.testing.assert_close(Renormalize(source, target)(inputs), expected, atol=2e-4, rtol=1e-5)
+
+
+def test_nothing_is_saved():
+    renormalize = Renormalize(det(True, **IMAGENET), det(False, **CAFFE))
+    assert not renormalize.state_dict() and not list(renormalize.parameters())

@@ -1,0 +1,178 @@
+import copy
+import json
+
+import pytest
+from mmengine.config import ConfigDict
+
+from dpk_mm.registry import MODELS
+from dpk_mm.utils import load_model_cfg
+from dpk_mm.utils.config import describe, hub_weights
+
+RETINANET = 'mmdet::retinanet/retinanet_r101_fpn_2x_coco.py'
+BASE = 'mmdet::_base_/models/retinanet_r50_fpn.py'
+
+
+def small():
+    """A dict of a classifier, with its preprocessor beside it, as mmpretrain writes them."""
+    return dict(
+        default_scope='mmpretrain',
+        data_preprocessor=dict(mean=[1.0, 2.0, 3.0], std=[4.0, 5.0, 6.0], to_rgb=True),
+        model=dict(
+            type='ImageClassifier',
+            backbone=dict(type='ResNet', depth=18, base_channels=4),
+            neck=dict(type='GlobalAveragePooling'),
+            head=dict(type='LinearClsHead', num_classes=3, in_channels=32),
+        ),
+    )
+
+
+def write(folder, config):
+    path = folder / 'cfg.py'
+    path.write_text('\n'.join(f'{key} = {value!r}' for key, value in config.items()))
+    return str(path)
+
+
+def test_a_packages_config():
+    model = load_model_cfg(RETINANET)
+    assert model.type == 'RetinaNet' and model.backbone.depth == 101
+    assert model['_scope_'] == 'mmdet'
+
+
+def test_a_packages_base_config():
+    assert load_model_cfg(BASE).backbone.depth == 50
+
+
+def test_the_packages_preprocessor_at_the_top_comes_along():
+    pytest.importorskip('mmpretrain')
+    model = load_model_cfg('mmpretrain::resnet/resnet34_8xb32_in1k.py')
+    assert model.data_preprocessor.mean == [123.675, 116.28, 103.53]
+    assert model['_scope_'] == 'mmpretrain'
+
+
+def test_local_file_whole_config_and_model_are_one(tmp_path):
+    config = small()
+    expected = dict(config['model'], data_preprocessor=config['data_preprocessor'], _scope_='mmpretrain')
+    assert load_model_cfg(write(tmp_path, config)) == expected
+    assert load_model_cfg(config) == expected
+    assert load_model_cfg(ConfigDict(config)) == expected
+    assert load_model_cfg(expected) == expected
+
+
+def test_the_models_own_preprocessor_and_scope_win():
+    config = small()
+    config['model'].update(data_preprocessor=dict(mean=[9.0]), _scope_='mmdet')
+    model = load_model_cfg(config)
+    assert model.data_preprocessor == dict(mean=[9.0])
+    assert model['_scope_'] == 'mmdet'
+
+
+def test_a_bare_model_gets_no_scope():
+    assert '_scope_' not in load_model_cfg(dict(type='mmdet.RetinaNet'))
+
+
+@pytest.mark.parametrize('kind', [dict, ConfigDict])
+@pytest.mark.parametrize('part', ['config', 'model'])
+def test_the_input_is_not_modified(kind, part):
+    given = kind(small() if part == 'config' else small()['model'])
+    before = json.dumps(given)
+    model = load_model_cfg(given)
+    model.backbone.depth = 50  # as models do that write into the parts they are given
+    model.head.train_cfg = 1
+    model.extra = 1
+    model.get('data_preprocessor', {})['type'] = 'X'
+    assert json.dumps(given) == before
+
+
+def test_building_leaves_the_input_alone():
+    """mmdet's detectors write train_cfg into the bbox_head they are given."""
+    given = load_model_cfg(BASE)
+    given.backbone.init_cfg = None
+    given.backbone.base_channels = 2
+    given.neck.update(in_channels=[8, 16, 32, 64], out_channels=4)
+    given.bbox_head.update(in_channels=4, feat_channels=4, stacked_convs=1)
+    before = copy.deepcopy(given)
+    MODELS.build(load_model_cfg(given))
+    assert given == before
+
+
+def test_the_result_is_built_from_any_scope():
+    pytest.importorskip('mmpretrain')
+    model = MODELS.build(load_model_cfg(small()))
+    assert type(model).__module__.startswith('mmpretrain.')
+    assert type(model.backbone).__module__.startswith('mmpretrain.')
+    assert model.data_preprocessor.mean.flatten().tolist() == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    'config, error, message',
+    [
+        ('nothing/there.py', FileNotFoundError, "teacher.config='nothing/there.py': no such file"),
+        ('mmdet::nothing/there.py', FileNotFoundError, "no such config in the installed .*'mmdet'"),
+        ('nopkg::a/b.py', ValueError, "teacher.config='nopkg::a/b.py'.*nopkg"),
+        (BASE.replace('models/retinanet_r50_fpn', 'default_runtime'), ValueError, "'model' nor 'type'"),
+        (dict(backbone=dict(type='ResNet')), ValueError, "teacher.config: neither 'model' nor 'type'"),
+        (dict(model=dict(backbone=3)), ValueError, "teacher.config: neither 'model' nor 'type'"),
+        ({}, ValueError, "teacher.config: neither 'model' nor 'type'"),
+        (3, ValueError, 'teacher.config must be a path or a model dict, got int'),
+        (None, ValueError, 'teacher.config must be a path or a model dict, got NoneType'),
+    ],
+)
+def test_what_is_no_config_is_named(config, error, message):
+    with pytest.raises(error, match=message):
+        load_model_cfg(config, 'teacher.config')
+
+
+def test_a_local_file_without_a_model_is_named(tmp_path):
+    path = write(tmp_path, dict(default_scope='mmdet'))
+    with pytest.raises(ValueError, match="'model' nor 'type'") as error:
+        load_model_cfg(path)
+    assert path in str(error.value)
+
+
+def test_a_package_that_is_not_installed_is_never_installed(monkeypatch):
+    """mmengine would run pip."""
+    from mmengine.utils import package_utils
+
+    calls = []
+    monkeypatch.setattr(package_utils, 'call_command', lambda *args: calls.append(args))
+    with pytest.raises(Exception) as error:
+        load_model_cfg('mmflow::pwcnet/pwcnet.py', 'teacher.config')
+    assert not calls
+    assert isinstance(error.value, (ImportError, ValueError, FileNotFoundError))
+    assert 'teacher.config' in str(error.value) and 'mmflow' in str(error.value)
+
+
+@pytest.mark.parametrize('config', [RETINANET, 'mmpretrain::resnet/resnet34_8xb32_in1k.py'])
+def test_hub_weights_are_upstreams_url(config):
+    pytest.importorskip(config.split('::')[0])
+    url = hub_weights(config)
+    assert url.startswith('https://') and url.endswith('.pth')
+    assert config.split('/')[-1][:-3] in url
+
+
+@pytest.mark.parametrize('config', [BASE, 'local/file.py', dict(type='mmdet.RetinaNet')])
+def test_hub_refuses_configs_without_published_weights(config):
+    with pytest.raises(ValueError, match="teacher.checkpoint: 'hub' stands for") as error:
+        hub_weights(config, 'teacher.checkpoint')
+    assert describe(config) in str(error.value)
+
+
+def test_hub_refuses_a_known_config_without_weights(monkeypatch):
+    """Some metafiles list a config and no weights."""
+    from mmengine.hub import hub
+
+    real = hub._get_cfg_metainfo
+
+    def without(*args):
+        return {key: value for key, value in real(*args).items() if key != 'Weights'}
+
+    monkeypatch.setattr(hub, '_get_cfg_metainfo', without)
+    with pytest.raises(ValueError, match="'hub' stands for"):
+        hub_weights(RETINANET)
+    assert load_model_cfg(RETINANET).type == 'RetinaNet'
+
+
+@pytest.mark.parametrize('config', ['mmdet::nothing/there.py', 'nopkg::a/b.py'])
+def test_hub_names_configs_that_do_not_exist(config):
+    with pytest.raises((FileNotFoundError, ValueError), match=f'^teacher.checkpoint={config!r}'):
+        hub_weights(config, 'teacher.checkpoint')
