@@ -139,7 +139,7 @@ def training_cfg(model, data, work_dir, epochs=2, batch_size=2, **more):
         ),
         param_scheduler=[dict(type='MultiStepLR', milestones=[1], by_epoch=True)],
         default_hooks=dict(
-            checkpoint=dict(type='CheckpointHook', interval=1),
+            checkpoint=dict(type='dpk_mm.PlainCheckpointHook', interval=1),
             logger=dict(type='LoggerHook', interval=1),
         ),
         randomness=dict(seed=3),

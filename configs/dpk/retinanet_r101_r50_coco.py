@@ -26,3 +26,4 @@ model = dict(
 )
 
 optim_wrapper = dict(clip_grad=dict(max_norm=35, norm_type=2))
+default_hooks = dict(checkpoint=dict(type='dpk_mm.PlainCheckpointHook'))

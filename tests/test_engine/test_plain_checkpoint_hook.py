@@ -1,0 +1,43 @@
+"""PlainCheckpointHook, and resuming from checkpoints that mmengine's own hook wrote."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tiny
+import torch
+
+from dpk_mm.engine.plain_checkpoint_hook import _plain
+
+
+@pytest.fixture(scope='module')
+def data(tmp_path_factory):
+    return tiny.write_coco(tmp_path_factory.mktemp('coco'), num=4)
+
+
+def opens_without_dpk_mm(path):
+    code = f'import torch; torch.load({str(path)!r}, weights_only=True)'
+    return subprocess.run([sys.executable, '-c', code], capture_output=True).returncode == 0
+
+
+@pytest.mark.parametrize('kind, opens', [('dpk_mm.PlainCheckpointHook', True), ('CheckpointHook', False)])
+def test_saved_history_is_resumed(data, tmp_path, kind, opens):
+    cfg = tiny.training_cfg(tiny.retinanet(), data, tmp_path, epochs=1)
+    cfg.default_hooks.checkpoint.type = kind
+    first = tiny.train(cfg)
+    assert opens_without_dpk_mm(tmp_path / 'epoch_1.pth') == opens
+    cfg.resume, cfg.train_cfg.max_epochs = True, 2
+    second = tiny.train(cfg)
+    assert second.iter == 2 * first.iter
+    a, b = (runner.message_hub.log_scalars['train/loss'].data[0] for runner in (first, second))
+    assert (b[: len(a)] == a).all() and len(b) == 2 * len(a)
+
+
+def test_plain_values():
+    value = dict(a=np.float32(0.5), b=[np.int64(3), (np.arange(2),)], c='text', d=None)
+    plain = _plain(value)
+    assert plain['a'] == 0.5 and type(plain['a']) is float
+    assert plain['b'][0] == 3 and type(plain['b'][0]) is int
+    assert torch.equal(plain['b'][1][0], torch.arange(2))
+    assert plain['c'] == 'text' and plain['d'] is None
