@@ -1,0 +1,130 @@
+import ast
+import runpy
+import shutil
+import subprocess
+import sys
+import zipfile
+
+import pytest
+
+import dpk_mm
+
+
+@pytest.fixture(scope='module')
+def checkout(root, tmp_path_factory):
+    """A copy of what packaging reads; a build writes into its source tree."""
+    copy = tmp_path_factory.mktemp('checkout')
+    for name in ('dpk_mm', 'configs', 'tools', 'requirements'):
+        shutil.copytree(root / name, copy / name, ignore=shutil.ignore_patterns('__pycache__'))
+    for name in ('setup.py', 'pyproject.toml', 'MANIFEST.in', 'LICENSE', 'requirements.txt'):
+        shutil.copy(root / name, copy)
+    return copy
+
+
+def setup_py(checkout, *args):
+    command = [sys.executable, 'setup.py', '--quiet', *map(str, args)]
+    return subprocess.run(command, cwd=checkout, capture_output=True, text=True, check=True).stdout
+
+
+@pytest.fixture(scope='module')
+def wheel(checkout, tmp_path_factory):
+    out = tmp_path_factory.mktemp('wheel')
+    for name in ('.mim/configs/gone.py', 'gone/__init__.py'):  # of a build long ago
+        stale = checkout / 'build/lib/dpk_mm' / name
+        stale.parent.mkdir(parents=True)
+        stale.touch()
+    setup_py(checkout, 'bdist_wheel', '--dist-dir', out)
+    (path,) = out.glob('*.whl')
+    with zipfile.ZipFile(path) as archive:
+        archive.extractall(out / 'content')
+    return out / 'content'
+
+
+def test_metadata(checkout):
+    lines = setup_py(checkout, '--name', '--version').split()
+    assert lines == ['dpk_mm', dpk_mm.__version__]
+
+
+def test_setup_imports_nothing_but_setuptools(root):
+    """Whoever installs may not have torch yet."""
+    tree = ast.parse((root / 'setup.py').read_text())
+    imported = {
+        (node.module if isinstance(node, ast.ImportFrom) else node.names[0].name).split('.')[0]
+        for node in ast.walk(tree)
+        if isinstance(node, (ast.Import, ast.ImportFrom))
+    }
+    assert imported - set(sys.stdlib_module_names) == {'setuptools'}
+
+
+def test_declared_ranges_are_the_checked_ones(root):
+    from packaging.requirements import Requirement
+
+    from dpk_mm.utils.compat import SUPPORTED
+
+    lines = [
+        line
+        for name in ('runtime', 'cls')
+        for line in (root / f'requirements/{name}.txt').read_text().splitlines()
+        if line and line[0] != '#'
+    ]
+    declared = {req.name: req.specifier for req in map(Requirement, lines)}
+    for package, (low, high) in SUPPORTED.items():
+        assert low in declared[package], package
+        assert high not in declared[package], package
+
+
+def test_lock_fits_the_ranges(root):
+    from packaging.requirements import Requirement
+
+    locked = {}
+    for line in (root / 'requirements/lock.txt').read_text().splitlines():
+        if line and not line.lstrip().startswith('#'):
+            req = Requirement(line)
+            locked.setdefault(req.name, []).append(next(iter(req.specifier)).version)
+    for name in ('build', 'runtime', 'cls', 'demo', 'tests'):
+        for line in (root / f'requirements/{name}.txt').read_text().splitlines():
+            if line and line[0] != '#' and (req := Requirement(line)):
+                assert any(version in req.specifier for version in locked[req.name]), line
+
+
+def test_wheel_carries_configs_and_tools(root, wheel):
+    mim = wheel / 'dpk_mm/.mim'
+    for folder in ('configs', 'tools'):
+        have = {path.relative_to(mim) for path in (mim / folder).rglob('*') if path.is_file()}
+        want = {
+            path.relative_to(root)
+            for path in (root / folder).rglob('*')
+            if path.is_file() and '__pycache__' not in path.parts
+        }
+        assert have == want and want
+    packages = {path.parent.relative_to(wheel) for path in wheel.rglob('__init__.py')}
+    assert packages == {p.parent.relative_to(root) for p in (root / 'dpk_mm').rglob('__init__.py')}
+
+
+def test_mmengine_finds_configs_in_the_wheel(wheel, root):
+    from mmengine.config.utils import _get_cfg_metainfo, _get_external_cfg_base_path
+
+    name = str(next((root / 'configs').glob('*/*.py')).relative_to(root / 'configs'))
+    with pytest.raises(ValueError, match='Expected configs'):  # not published, so by its path
+        _get_cfg_metainfo(str(wheel / 'dpk_mm'), name)
+    assert _get_external_cfg_base_path(str(wheel / 'dpk_mm'), name).endswith(name)
+
+
+def test_our_tools_find_configs_in_both_installs(root, wheel, monkeypatch):
+    import _cli
+
+    name = str(next((root / 'configs').glob('*/*.py')).relative_to(root / 'configs'))
+    assert _cli._own_config(name) == str(root / 'configs' / name)
+    monkeypatch.setattr(dpk_mm, '__file__', str(wheel / 'dpk_mm/__init__.py'))
+    assert _cli._own_config(name) == str(wheel / 'dpk_mm/.mim/configs' / name)
+
+
+def test_version_must_be_there(checkout, tmp_path, monkeypatch):
+    for name in ('setup.py', 'requirements'):
+        source = checkout / name
+        (shutil.copytree if source.is_dir() else shutil.copy)(source, tmp_path / name)
+    (tmp_path / 'dpk_mm').mkdir()
+    (tmp_path / 'dpk_mm/version.py').write_text('version = 1')
+    monkeypatch.setattr(sys, 'argv', ['setup.py', '--version'])
+    with pytest.raises(RuntimeError, match='__version__'):
+        runpy.run_path(str(tmp_path / 'setup.py'))

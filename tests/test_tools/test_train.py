@@ -1,0 +1,199 @@
+import os
+import pickle
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.logging import HistoryBuffer
+from mmengine.optim import build_optim_wrapper
+
+DET = """
+default_scope = 'mmdet'
+model = dict(type='RetinaNet')
+train_dataloader = dict(batch_size=2, num_workers=2, persistent_workers=True)
+val_dataloader = dict(batch_size=1)
+val_cfg = dict(type='ValLoop')
+val_evaluator = dict(type='CocoMetric')
+optim_wrapper = dict(
+    type='OptimWrapper', constructor='DefaultOptimWrapperConstructor', clip_grad=dict(max_norm=35),
+    paramwise_cfg=dict(bias_lr_mult=2.0), optimizer=dict(type='SGD', lr=0.1))
+auto_scale_lr = dict(base_batch_size=16)
+"""
+PRETRAIN = """
+default_scope = 'mmpretrain'
+train_dataloader = dict(batch_size=2, num_workers=2)
+val_dataloader = dict(batch_size=2, num_workers=0)
+test_dataloader = None
+"""
+
+
+@pytest.fixture
+def merge(train, config):
+    def run(text, *flags):
+        path = config(text)
+        return train.merge_args(Config.fromfile(path), train.parse_args([path, *flags]))
+
+    return run
+
+
+def fails_with(function, *words):
+    with pytest.raises(SystemExit) as info:
+        function()
+    message = str(info.value.code)
+    assert '\n' not in message
+    for word in words:
+        assert word in message
+    return message
+
+
+def test_flags_are_merged(merge):
+    cfg = merge(
+        DET,
+        *('--work-dir', 'here', '--no-validate', '--auto-scale-lr', '--resume', 'a.pth'),
+        *('--cfg-options', 'optim_wrapper.optimizer.lr=0.5', 'work_dir=there', 'new.list=[1,2]'),
+    )
+    assert cfg.work_dir == 'here'
+    assert cfg.val_cfg is None and cfg.val_dataloader is None and cfg.val_evaluator is None
+    assert cfg.auto_scale_lr.enable
+    assert (cfg.resume, cfg.load_from) == (True, 'a.pth')
+    assert cfg.optim_wrapper.optimizer.lr == 0.5
+    assert cfg.new.list == [1, 2]
+    assert cfg.launcher == 'none'
+
+
+def test_defaults_and_auto_resume(merge):
+    cfg = merge(DET, '--resume')
+    assert cfg.work_dir == './work_dirs/config'
+    assert (cfg.resume, cfg.load_from) == (True, None)
+    assert merge('work_dir = "mine"').work_dir == 'mine'
+    assert not merge(DET).get('resume', False)
+
+
+@pytest.mark.parametrize('flag', ['--local_rank=3', '--local-rank=3'])
+def test_local_rank_reaches_the_environment_once(merge, monkeypatch, flag):
+    merge(DET, flag)
+    assert os.environ['LOCAL_RANK'] == '3'
+    monkeypatch.setenv('LOCAL_RANK', '1')
+    merge(DET, flag)
+    assert os.environ['LOCAL_RANK'] == '1'
+
+
+def test_mmpretrain_dataloaders_are_filled(merge):
+    cfg = merge(PRETRAIN, '--cfg-options', 'train_dataloader.collate_fn.type=mine')
+    assert cfg.train_dataloader.pin_memory and cfg.train_dataloader.persistent_workers
+    assert cfg.train_dataloader.collate_fn == dict(type='mine')
+    assert cfg.val_dataloader.collate_fn == dict(type='default_collate')
+    # torch refuses persistent workers without workers
+    assert not cfg.val_dataloader.persistent_workers
+    assert cfg.test_dataloader is None
+    cfg = merge(PRETRAIN, '--no-pin-memory', '--no-persistent-workers')
+    assert not cfg.train_dataloader.pin_memory and not cfg.train_dataloader.persistent_workers
+
+
+def test_mmdet_dataloaders_stay(merge, config):
+    before = Config.fromfile(config(DET))
+    cfg = merge(DET)
+    assert cfg.train_dataloader == before.train_dataloader
+    assert cfg.val_dataloader == before.val_dataloader
+
+
+def test_amp_keeps_constructor_and_clipping(merge, monkeypatch, train):
+    monkeypatch.setattr(train, 'get_device', lambda: 'cuda')
+    wrapper = merge(DET, '--amp').optim_wrapper
+    assert wrapper.type == 'AmpOptimWrapper' and wrapper.loss_scale == 'dynamic'
+    assert wrapper.constructor == 'DefaultOptimWrapperConstructor'
+    monkeypatch.setattr('mmengine.optim.optimizer.amp_optimizer_wrapper.is_cuda_available', lambda: True)
+    built = build_optim_wrapper(torch.nn.Linear(2, 2), wrapper)
+    assert type(built).__name__ == 'AmpOptimWrapper'
+    assert built.clip_grad_kwargs == dict(max_norm=35)
+    # the user's own scale stays
+    scaled = DET + 'optim_wrapper.update(type="AmpOptimWrapper", loss_scale=512.0)'
+    assert merge(scaled, '--amp').optim_wrapper.loss_scale == 512.0
+
+
+def test_amp_is_refused_where_it_cannot_work(merge, monkeypatch, train):
+    monkeypatch.setattr(train, 'get_device', lambda: 'cpu')
+    fails_with(lambda: merge(DET, '--amp'), '--amp', 'GPU', 'cpu')
+    monkeypatch.setattr(train, 'get_device', lambda: 'cuda')
+    apex = 'optim_wrapper = dict(type="ApexOptimWrapper")'
+    fails_with(lambda: merge(apex, '--amp'), '--amp', 'ApexOptimWrapper')
+
+
+def test_auto_scale_lr_needs_a_base_batch_size(merge):
+    fails_with(lambda: merge(PRETRAIN, '--auto-scale-lr'), 'base_batch_size')
+
+
+def test_missing_files_are_one_line(train, workdir, toy):
+    fails_with(lambda: train.main(['nowhere.py']), 'nowhere.py')
+    fails_with(lambda: train.main(['mmdet::no/such.py']), 'mmdet::no/such.py')
+    fails_with(lambda: train.main(['dpk_mm::no/such.py']), 'dpk_mm::no/such.py')
+    fails_with(lambda: train.main(['no_pkg::no/such.py']), 'no_pkg', 'not installed')
+    fails_with(lambda: train.main([toy, '--resume', 'no.pth']), '--resume', 'no.pth')
+    fails_with(lambda: train.main([toy, '--cfg-options', 'load_from=no.pth']), 'load_from')
+    assert not (workdir / 'work_dirs').exists()  # before anything was built
+
+
+def test_pytorch_launcher_without_torchrun(train, toy, monkeypatch):
+    monkeypatch.delenv('RANK', raising=False)
+    monkeypatch.setattr('_cli.get_device', lambda: 'cpu')
+    fails_with(lambda: train.main([toy, '--launcher', 'pytorch']), 'dist_')
+
+
+def test_package_configs_are_found(train):
+    from _cli import load_config
+
+    assert load_config('mmdet::retinanet/retinanet_r50_fpn_1x_coco.py').model.type == 'RetinaNet'
+
+
+def test_trains_and_resumes(train, toy, workdir):
+    train.main([toy])
+    first = workdir / 'work_dirs/toy/epoch_1.pth'
+    assert first.exists()
+    # the checkpoint holds mmengine's log history, which torch >= 2.6 refuses unless it is told
+    train.main([toy, '--resume', '--cfg-options', 'train_cfg.max_epochs=2'])
+    weights = [
+        torch.load(first.with_name(f'epoch_{i}.pth'), weights_only=False)['state_dict'] for i in (1, 2)
+    ]
+    assert not torch.equal(weights[0]['layer.weight'], weights[1]['layer.weight'])
+
+
+class Evil:
+    def __reduce__(self):
+        return os.system, ('touch ran-code',)
+
+
+def test_checkpoint_that_runs_code_is_refused(train, toy, workdir, monkeypatch):
+    torch.save(dict(state_dict={}, meta=Evil()), 'evil.pth')
+    message = fails_with(lambda: train.main([toy, '--resume', 'evil.pth']), 'evil.pth', 'system')
+    assert 'TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD=1' in message
+    assert not (workdir / 'ran-code').exists()
+
+
+def test_damaged_checkpoint_is_one_line(train, toy, workdir):
+    torch.save(dict(state_dict=dict(w=torch.zeros(1000))), 'whole.pth')
+    (workdir / 'cut.pth').write_bytes((workdir / 'whole.pth').read_bytes()[:2000])
+    fails_with(lambda: train.main([toy, '--resume', 'cut.pth']), 'cut.pth', 'complete')
+    (workdir / 'text.pth').write_text('no checkpoint')
+    fails_with(lambda: train.main([toy, '--resume', 'text.pth']), 'text.pth')
+
+
+class EvilAttribute:
+    def __reduce__(self):
+        return getattr, (HistoryBuffer, '__init__')
+
+
+def test_checkpoint_that_reaches_for_functions_is_refused(train, toy):
+    torch.save(dict(state_dict={}, meta=EvilAttribute()), 'evil.pth')
+    fails_with(lambda: train.main([toy, '--resume', 'evil.pth']), 'evil.pth', 'getattr', 'trust')
+
+
+def test_empty_checkpoint_is_one_line(train, toy, workdir):
+    (workdir / 'empty.pth').touch()
+    fails_with(lambda: train.main([toy, '--cfg-options', 'load_from=empty.pth']), 'empty.pth')
+
+
+def test_other_errors_pass_through():
+    from _cli import checkpoint_errors
+
+    with pytest.raises(pickle.UnpicklingError), checkpoint_errors():
+        raise pickle.UnpicklingError('of something else')

@@ -1,0 +1,179 @@
+"""What train.py and test.py share: flags, finding the config, errors in one line, and the CPU launcher."""
+
+import argparse
+import datetime
+import importlib.util
+import os
+import pickle
+import re
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Iterator, NoReturn, Optional, Sequence
+
+import torch
+from mmengine.config import Config, ConfigDict, DictAction
+from mmengine.device import get_device
+from mmengine.dist import is_distributed
+from mmengine.hub import get_config
+from mmengine.registry import RUNNERS
+from mmengine.runner import Runner
+
+import dpk_mm
+
+# torch's own switch for files that one trusts.
+OPT_IN = 'TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD'
+
+
+def die(message: str) -> NoReturn:
+    """Exit with one line."""
+    raise SystemExit(f'{Path(sys.argv[0]).name}: error: {message}')
+
+
+def add_common_flags(parser: argparse.ArgumentParser) -> None:
+    """Add the flags that upstream's train and test scripts share."""
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        metavar='KEY=VALUE',
+        help='override settings of the config: a.b=1 c="[x,y]" d="[(1,2),(3,4)]" (no white space)',
+    )
+    parser.add_argument(
+        '--launcher',
+        choices=['none', 'pytorch', 'slurm', 'mpi'],
+        default='none',
+        help='how the processes of a distributed job were started',
+    )
+    parser.add_argument('--no-pin-memory', action='store_true', help='dataloaders pin no memory')
+    # torchrun's predecessor passes either spelling, depending on torch's version.
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
+
+
+def load_config(name: str) -> Config:
+    """Load the config a user names: a file, or ``pkg::path`` of an installed package."""
+    package, is_hub, path = name.partition('::')
+    try:
+        if not is_hub:
+            return Config.fromfile(name)
+        if package == 'dpk_mm':
+            return Config.fromfile(_own_config(path))
+        # mmengine would try to pip-install a package that is missing.
+        if importlib.util.find_spec(package) is None:
+            die(f'{name}: the package {package} is not installed')
+        return get_config(name)
+    except FileNotFoundError as error:
+        die(f'config {name}: {error}')
+    except (AssertionError, ValueError) as error:
+        if is_hub:
+            die(f'config {name}: {error}')
+        raise
+
+
+def _own_config(path: str) -> str:
+    """Find a config of ours: inside an installed wheel, or beside the package in a checkout."""
+    package = Path(dpk_mm.__file__).resolve().parent
+    places = [package / '.mim/configs' / path, package.parent / 'configs' / path]
+    return str(next((place for place in places if place.is_file()), places[-1]))
+
+
+def merge_common(cfg: Config, args: argparse.Namespace) -> None:
+    """Merge what both scripts take from the command line; the flags win over ``--cfg-options``."""
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    cfg.merge_from_dict(args.cfg_options or {})
+    cfg.launcher = args.launcher
+    if args.work_dir is not None:
+        cfg.work_dir = args.work_dir
+    elif cfg.get('work_dir') is None:
+        cfg.work_dir = f'./work_dirs/{Path(args.config.split("::")[-1]).stem}'
+
+
+def fill_dataloaders(
+    cfg: Config, fields: Sequence[str], no_pin_memory: bool, no_persistent_workers: bool = False
+) -> None:
+    """Fill the dataloader settings that mmpretrain's configs leave to its scripts.
+
+    Configs of other packages state their own, and the defaults here would change them.
+    """
+    for loader in filter(None, map(cfg.get, fields)):
+        if cfg.get('default_scope') == 'mmpretrain':
+            loader.setdefault('pin_memory', True)
+            # torch refuses persistent workers where there are none.
+            loader.setdefault('persistent_workers', loader.get('num_workers', 0) > 0)
+            loader.setdefault('collate_fn', dict(type='default_collate'))
+        if no_pin_memory:
+            loader.pin_memory = False
+        if no_persistent_workers:
+            loader.persistent_workers = False
+
+
+def type_name(cfg: dict) -> str:
+    """Get the bare name of a config's type, which may have a scope or be a class."""
+    kind = cfg.get('type', '')
+    return kind.split('.')[-1] if isinstance(kind, str) else kind.__name__
+
+
+def check_checkpoint(path: Optional[str], what: str) -> None:
+    """Exit unless a checkpoint exists; what is not local is left to mmengine."""
+    if path is not None and '://' not in path and not Path(path).exists():
+        die(f'{what}: no such checkpoint: {path}')
+
+
+@contextmanager
+def checkpoint_errors() -> Iterator[None]:
+    """Turn an error of ``torch.load`` into one line that names the file and what to do."""
+    try:
+        yield
+    except Exception as error:
+        path = _file_being_loaded(error)
+        if path is None:
+            raise
+        text = str(error) or type(error).__name__
+        # torch's words for a class or function (old and new), dpk_mm's for an attribute of one.
+        words = r'(?:GLOBAL|Unsupported class) ([\w.]+)|(getattr\(.*?\)) in a checkpoint'
+        refused = re.search(words, text)
+        if isinstance(error, pickle.UnpicklingError) and refused:
+            die(
+                f'{path} was not loaded: it asks to run {refused[1] or refused[2]}, which could be any code. '
+                f'If you trust the file, set {OPT_IN}=1 and try again.'
+            )
+        die(f'{path} cannot be read as a checkpoint, is it complete? {text.splitlines()[0]}')
+
+
+def _file_being_loaded(error: BaseException) -> Optional[str]:
+    """Get the file ``torch.load`` was reading when an error was raised, if it was."""
+    trace = error.__traceback__
+    while trace is not None:
+        frame = trace.tb_frame
+        if frame.f_code.co_name == 'load' and frame.f_globals['__name__'] == 'torch.serialization':
+            file = frame.f_locals.get('f')
+            return str(file if isinstance(file, (str, Path)) else getattr(file, 'name', file))
+        trace = trace.tb_next
+    return None
+
+
+def launch_on_cpu(cfg: Config) -> None:
+    """Start gloo processes where there is no accelerator.
+
+    mmengine's own launcher selects a CUDA device, and hands its number to DDP, on any machine.
+    """
+    if cfg.launcher != 'pytorch' or get_device() != 'cpu' or is_distributed():
+        return
+    if 'RANK' not in os.environ:
+        die('--launcher pytorch needs the processes that tools/dist_*.sh (torchrun) starts')
+    timeout = cfg.get('env_cfg', {}).get('dist_cfg', {}).get('timeout')
+    kwargs = {} if timeout is None else dict(timeout=datetime.timedelta(seconds=timeout))
+    torch.distributed.init_process_group('gloo', **kwargs)
+    wrapper = cfg.get('model_wrapper_cfg') or ConfigDict(
+        type='MMDistributedDataParallel',
+        broadcast_buffers=False,
+        find_unused_parameters=cfg.get('find_unused_parameters', False),
+    )
+    if 'DistributedDataParallel' in type_name(wrapper):
+        wrapper.setdefault('device_ids', None)
+    cfg.model_wrapper_cfg = wrapper
+
+
+def build_runner(cfg: Config) -> Runner:
+    """Build the runner, upstream's or the one that ``runner_type`` names."""
+    return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)

@@ -1,0 +1,131 @@
+"""Test a checkpoint, with the flags of mmdet's and mmpretrain's own test.py.
+
+Every dpk_mm checkpoint is a plain student checkpoint, so of a distiller's config only the student
+is built: no teacher is looked for.
+"""
+
+import argparse
+from copy import deepcopy
+from typing import Optional, Sequence
+
+import _cli
+import mmengine
+from mmengine.config import Config, ConfigDict
+from mmengine.evaluator import DumpResults
+
+# What upstream's scripts do without a `tta_pipeline` in the config: flip, and pack as `last` says.
+DET_META_KEYS = ('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor')
+DET_META_KEYS += ('flip', 'flip_direction')
+
+
+def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(description='Test (and evaluate) a model')
+    parser.add_argument('config', help='config file, or pkg::path such as dpk_mm::dpk/x.py')
+    parser.add_argument('checkpoint', help='checkpoint file')
+    parser.add_argument('--work-dir', help='folder of the log and the metrics')
+    parser.add_argument('--out', help='save the predictions, or metrics, to this pickle file')
+    parser.add_argument('--out-item', choices=['metrics', 'pred'], default='pred', help='what --out saves')
+    parser.add_argument('--amp', action='store_true', help='test in automatic mixed precision')
+    parser.add_argument('--show', action='store_true', help='show the predictions in a window')
+    parser.add_argument('--show-dir', help='folder, in the work dir, of painted predictions')
+    parser.add_argument('--wait-time', type=float, default=2, help='seconds to show one')
+    parser.add_argument('--interval', type=int, help='show one in so many')
+    parser.add_argument('--tta', action='store_true', help='augment at test time')
+    _cli.add_common_flags(parser)
+    args = parser.parse_args(argv)
+    if args.out and not args.out.endswith(('.pkl', '.pickle')) and args.out_item == 'pred':
+        parser.error(f'--out must end with .pkl or .pickle, got {args.out}')
+    return args
+
+
+def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
+    """Merge the command line into the config."""
+    _cli.merge_common(cfg, args)
+    cfg.load_from = args.checkpoint
+    cfg.resume = False
+    cfg.model = student_of(cfg.model)
+    if args.amp:
+        cfg.test_cfg.fp16 = True
+    if args.show or args.show_dir:
+        show(cfg, args)
+    if args.tta:
+        augment(cfg)
+    _cli.fill_dataloaders(cfg, ('test_dataloader',), args.no_pin_memory)
+    return cfg
+
+
+def student_of(model: ConfigDict) -> ConfigDict:
+    """Get the model to test: the student of a distiller, or the model itself."""
+    if not (_cli.type_name(model).endswith('Distiller') and {'student', 'teacher'} <= set(model)):
+        return model
+    if isinstance(model.student, str):
+        from dpk_mm.utils import load_model_cfg
+
+        return load_model_cfg(model.student, field='student')
+    return model.student
+
+
+def show(cfg: Config, args: argparse.Namespace) -> None:
+    """Turn on the hook that paints predictions; the two packages name its settings apart."""
+    hook = cfg.get('default_hooks', {}).get('visualization')
+    if hook is None:
+        _cli.die('--show needs a visualization hook in default_hooks')
+    is_det = cfg.get('default_scope') == 'mmdet'
+    hook['draw' if is_det else 'enable'] = True
+    hook.update(show=args.show, wait_time=args.wait_time)
+    if args.show_dir:
+        hook['test_out_dir' if is_det else 'out_dir'] = args.show_dir
+    if args.interval is not None:
+        hook.interval = args.interval
+
+
+def augment(cfg: Config) -> None:
+    """Wrap the model and the pipeline for test-time augmentation, flipping if the config is silent."""
+    is_det = cfg.get('default_scope') == 'mmdet'
+    if 'tta_model' not in cfg:
+        det = dict(nms=dict(type='nms', iou_threshold=0.5), max_per_img=100)
+        cfg.tta_model = (
+            # unscoped: mmdet registers it with mmengine's registry, not its own
+            dict(type='DetTTAModel', tta_cfg=det) if is_det else dict(type='mmpretrain.AverageClsScoreTTA')
+        )
+    # The pipeline may lie under wrappers of the data set.
+    dataset = cfg.test_dataloader.dataset
+    while 'dataset' in dataset:
+        dataset = dataset.dataset
+    if 'tta_pipeline' not in cfg:
+        *pipeline, pack = deepcopy(dataset.pipeline)
+        if is_det:
+            pack = dict(type='PackDetInputs', meta_keys=DET_META_KEYS)
+        flips = [dict(type='RandomFlip', prob=prob) for prob in (1.0, 0.0)]
+        cfg.tta_pipeline = [*pipeline, dict(type='TestTimeAug', transforms=[flips, [pack]])]
+    cfg.model = ConfigDict(**cfg.tta_model, module=cfg.model)
+    dataset.pipeline = cfg.tta_pipeline
+
+
+def dump_metric(cfg: Config, path: str) -> DumpResults:
+    """Get the metric that saves predictions."""
+    if cfg.get('default_scope') == 'mmdet':
+        from mmdet.evaluation import DumpDetResults
+
+        return DumpDetResults(out_file_path=path)
+    return DumpResults(out_file_path=path)
+
+
+def main(argv: Optional[Sequence[str]] = None) -> None:
+    """Test."""
+    args = parse_args(argv)
+    cfg = merge_args(_cli.load_config(args.config), args)
+    _cli.check_checkpoint(cfg.load_from, 'checkpoint')
+    _cli.launch_on_cpu(cfg)
+    with _cli.checkpoint_errors():
+        runner = _cli.build_runner(cfg)
+        if args.out and args.out_item == 'pred':
+            runner.test_evaluator.metrics.append(dump_metric(cfg, args.out))
+        metrics = runner.test()
+    if args.out and args.out_item == 'metrics':
+        mmengine.dump(metrics, args.out)
+
+
+if __name__ == '__main__':
+    main()

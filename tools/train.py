@@ -1,0 +1,83 @@
+"""Train a model, with the flags of mmdet's and mmpretrain's own train.py."""
+
+import argparse
+from typing import Optional, Sequence
+
+import _cli
+from mmengine.config import Config
+from mmengine.device import get_device
+
+
+def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(description='Train a model')
+    parser.add_argument('config', help='config file, or pkg::path such as dpk_mm::dpk/x.py')
+    parser.add_argument('--work-dir', help='folder of logs and checkpoints')
+    parser.add_argument('--amp', action='store_true', help='train in automatic mixed precision')
+    parser.add_argument(
+        '--auto-scale-lr',
+        action='store_true',
+        help="scale the learning rate by the real batch size over the config's base_batch_size",
+    )
+    parser.add_argument(
+        '--resume',
+        nargs='?',
+        const='auto',
+        metavar='CHECKPOINT',
+        help='go on from a checkpoint; without one, from the last in the work dir',
+    )
+    parser.add_argument('--no-validate', action='store_true', help='do not evaluate on the way')
+    parser.add_argument(
+        '--no-persistent-workers', action='store_true', help='dataloaders keep no workers alive'
+    )
+    _cli.add_common_flags(parser)
+    return parser.parse_args(argv)
+
+
+def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
+    """Merge the command line into the config."""
+    _cli.merge_common(cfg, args)
+    if args.no_validate:
+        cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
+    if args.amp:
+        enable_amp(cfg)
+    if args.auto_scale_lr:
+        if 'base_batch_size' not in cfg.get('auto_scale_lr', {}):
+            _cli.die('--auto-scale-lr: the config has no auto_scale_lr.base_batch_size')
+        cfg.auto_scale_lr.enable = True
+    if args.resume is not None:
+        cfg.resume = True
+        cfg.load_from = None if args.resume == 'auto' else args.resume
+    _cli.fill_dataloaders(
+        cfg,
+        ('train_dataloader', 'val_dataloader', 'test_dataloader'),
+        args.no_pin_memory,
+        args.no_persistent_workers,
+    )
+    return cfg
+
+
+def enable_amp(cfg: Config) -> None:
+    """Train in mixed precision; the optimizer's constructor, clipping and the rest stay."""
+    wrapper = cfg.get('optim_wrapper')
+    kind = 'none' if wrapper is None else _cli.type_name(wrapper) or 'OptimWrapper'
+    if kind not in ('OptimWrapper', 'AmpOptimWrapper'):
+        _cli.die(f'--amp needs an optim_wrapper of type OptimWrapper, the config has {kind}')
+    if get_device() in ('cpu', 'mps'):
+        _cli.die(f'--amp needs a GPU, which mmengine does not find here (device: {get_device()})')
+    wrapper.type = 'AmpOptimWrapper'
+    wrapper.setdefault('loss_scale', 'dynamic')
+
+
+def main(argv: Optional[Sequence[str]] = None) -> None:
+    """Train."""
+    args = parse_args(argv)
+    cfg = merge_args(_cli.load_config(args.config), args)
+    _cli.check_checkpoint(cfg.get('load_from'), '--resume' if cfg.get('resume') else 'load_from')
+    _cli.launch_on_cpu(cfg)
+    with _cli.checkpoint_errors():
+        _cli.build_runner(cfg).train()
+
+
+if __name__ == '__main__':
+    main()
