@@ -4,8 +4,6 @@ import argparse
 import datetime
 import importlib.util
 import os
-import pickle
-import re
 import sys
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +18,7 @@ from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
 import dpk_mm
+from dpk_mm.utils.checkpoint import explain_load_error
 
 # torch's own switch for files that one trusts.
 OPT_IN = 'TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD'
@@ -128,16 +127,7 @@ def checkpoint_errors() -> Iterator[None]:
         path = _file_being_loaded(error)
         if path is None:
             raise
-        text = str(error) or type(error).__name__
-        # torch's words for a class or function (old and new), dpk_mm's for an attribute of one.
-        words = r'(?:GLOBAL|Unsupported class) ([\w.]+)|(getattr\(.*?\)) in a checkpoint'
-        refused = re.search(words, text)
-        if isinstance(error, pickle.UnpicklingError) and refused:
-            die(
-                f'{path} was not loaded: it asks to run {refused[1] or refused[2]}, which could be any code. '
-                f'If you trust the file, set {OPT_IN}=1 and try again.'
-            )
-        die(f'{path} cannot be read as a checkpoint, is it complete? {text.splitlines()[0]}')
+        die(f'{path} {explain_load_error(error, path, f"set {OPT_IN}=1")}')
 
 
 def _file_being_loaded(error: BaseException) -> Optional[str]:
@@ -175,5 +165,8 @@ def launch_on_cpu(cfg: Config) -> None:
 
 
 def build_runner(cfg: Config) -> Runner:
-    """Build the runner, upstream's or the one that ``runner_type`` names."""
-    return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+    """Build the runner, upstream's or ``runner_type``'s; a mistake in the config is one line."""
+    try:
+        return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+    except (ValueError, FileNotFoundError, ImportError) as error:
+        die(str(error))

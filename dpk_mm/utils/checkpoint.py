@@ -4,6 +4,7 @@ import os
 import pickle
 import re
 from pathlib import Path
+from typing import Optional
 from urllib.parse import urlparse
 
 import torch
@@ -12,7 +13,7 @@ from torch import Tensor
 
 # How torch's weights-only loader, and dpk_mm's stand-in for getattr, name what they refuse.
 _REFUSED = re.compile(
-    r'(Unsupported global|Trying to (load unsupp|call reduce)|Can only (create|build)|getattr\().*'
+    r'(Unsupported (global|class)|Trying to (load unsupp|call reduce)|Can only (create|build)|getattr\().*'
 )
 
 
@@ -39,7 +40,8 @@ def load_weights(checkpoint: str, trust: bool = False, field: str = 'checkpoint'
     try:
         content = torch.load(path, map_location='cpu', weights_only=not trust)
     except Exception as error:  # torch raises whatever the bytes lead to
-        raise ValueError(f'{field}={checkpoint!r} {_explain(error, path, trust)}') from error
+        opt_in = None if trust else 'set trust_checkpoint=True'
+        raise ValueError(f'{field}={checkpoint!r} {explain_load_error(error, path, opt_in)}') from error
 
     for entry in ('state_dict', 'model'):
         if isinstance(content, dict) and isinstance(content.get(entry), dict):
@@ -50,16 +52,26 @@ def load_weights(checkpoint: str, trust: bool = False, field: str = 'checkpoint'
     return {key[7:] if key.startswith('module.') else key: value for key, value in content.items()}
 
 
-def _explain(error: Exception, path: str, trust: bool) -> str:
-    """Why a file did not open: it holds more than weights, or it is damaged."""
+def explain_load_error(error: Exception, path: str, opt_in: Optional[str]) -> str:
+    """Why ``torch.load`` did not open a file: it holds more than weights, or it is damaged.
+
+    Args:
+        error (Exception): What it raised.
+        path (str): The file.
+        opt_in (str, optional): What to do to open it all the same; None where that was done.
+
+    Returns:
+        str: The rest of a sentence that begins with the file's name.
+    """
     text = str(error).split('WeightsUnpickler error: ')[-1].strip() or type(error).__name__
     refused = _REFUSED.search(text)
-    if 'Unsupported operand' in text and Path(path).read_bytes()[:1] == pickle.PROTO:
-        refused = re.match('Unsupported operand.*', text)  # a pickle that torch did not write
-    if isinstance(error, pickle.UnpicklingError) and refused and not trust:
+    what = refused[0] if refused else ''
+    if 'Unsupported operand' in text and Path(path).open('rb').read(1) == pickle.PROTO:
+        what = 'a pickle that torch did not write'
+    if isinstance(error, pickle.UnpicklingError) and opt_in and what:
         return (
-            f'holds more than weights and was not opened ({refused[0]}). Such a file can run any code: '
-            'if you trust its source, set trust_checkpoint=True.'
+            f'holds more than weights and was not opened ({what}). Such a file can run any code: '
+            f'if you trust its source, {opt_in}.'
         )
     return f'is no readable checkpoint; it may be truncated ({text.splitlines()[0]}).'
 

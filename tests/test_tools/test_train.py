@@ -172,7 +172,7 @@ def test_checkpoint_that_runs_code_is_refused(train, toy, workdir, monkeypatch):
 def test_damaged_checkpoint_is_one_line(train, toy, workdir):
     torch.save(dict(state_dict=dict(w=torch.zeros(1000))), 'whole.pth')
     (workdir / 'cut.pth').write_bytes((workdir / 'whole.pth').read_bytes()[:2000])
-    fails_with(lambda: train.main([toy, '--resume', 'cut.pth']), 'cut.pth', 'complete')
+    fails_with(lambda: train.main([toy, '--resume', 'cut.pth']), 'cut.pth', 'truncated')
     (workdir / 'text.pth').write_text('no checkpoint')
     fails_with(lambda: train.main([toy, '--resume', 'text.pth']), 'text.pth')
 

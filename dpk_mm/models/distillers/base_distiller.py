@@ -2,7 +2,7 @@
 
 import sys
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Optional, Union
 
 import torch
@@ -54,6 +54,9 @@ class BaseDistiller(BaseModel):
         if data_preprocessor is not None:
             student_cfg.setdefault('data_preprocessor', data_preprocessor)
         student_model = MODELS.build(student_cfg)
+        for name, _ in student_model.named_children():
+            if f'{name}.' in (STUDENT, OWN):
+                raise ValueError(f'student: a model with a part called {name!r} cannot be distilled.')
         super().__init__()
         # The property below stands in for the one that BaseModel makes.
         del self._modules['data_preprocessor']
@@ -75,6 +78,16 @@ class BaseDistiller(BaseModel):
     def data_preprocessor(self) -> nn.Module:
         """The student's."""
         return self.student.data_preprocessor
+
+    def named_parameters(self, prefix: str = '', *args: Any, **kwargs: Any) -> Iterator[tuple[str, Tensor]]:
+        """Under the names of checkpoints, which optimizer constructors such as layer-wise decay go by."""
+        prefix = f'{prefix}.' if prefix else ''
+        for name, parameter in super().named_parameters('', *args, **kwargs):
+            yield prefix + name.removeprefix(STUDENT), parameter
+
+    def get_layer_depth(self, param_name: str) -> tuple[int, int]:
+        """The student's, for mmpretrain's layer-wise decay, which walks down the modules itself."""
+        return self.student.get_layer_depth(param_name.removeprefix(STUDENT))
 
     def __getattr__(self, name: str) -> Any:
         """Attributes the distiller does not have are the student's."""

@@ -45,21 +45,21 @@ class DistillStage(nn.Module):
         prior: Optional[dict] = None,
     ) -> None:
         super().__init__()
-        if (
-            len(student_shape) != len(teacher_shape)
-            or len(student_shape) not in (2, 4)
-            or student_shape[2:] != teacher_shape[2:]
-        ):
-            raise ValueError(
-                f"the student's feature is {tuple(student_shape)}, the teacher's {tuple(teacher_shape)}: "
-                'height and width must agree. Choose layers of the same stride.'
-            )
+        shapes = f"the student's is {tuple(student_shape)}, the teacher's {tuple(teacher_shape)}"
+        if {len(student_shape), len(teacher_shape)} not in ({2}, {4}):
+            raise ValueError(f'maps (B, C, H, W) or logits (B, K) can be compared, but {shapes}.')
+        if not student_shape[0] == teacher_shape[0] == 1:
+            raise ValueError(f'this layer gives more than one row an image: of one image {shapes}.')
+        if student_shape[2:] != teacher_shape[2:]:
+            raise ValueError(f'height and width must agree, but {shapes}. Choose layers of the same stride.')
         self.name = name
         channels = dict(student_channels=student_shape[1], teacher_channels=teacher_shape[1])
         self.neck = self.prior = None
         if neck is not None:
+            if len(student_shape) != 4:
+                raise ValueError(f'a neck needs maps (B, C, H, W), but {shapes}.')
             self.neck = _build(neck, 'neck', **channels)
-            self.prior = MODELS.build(prior or dict(type='dpk_mm.CKAPrior'))
+            self.prior = _build(dict(type='dpk_mm.CKAPrior') if prior is None else prior, 'prior')
             self.prior.stage = name
         elif prior is not None:
             raise ValueError('a prior needs a neck to feed: give both or neither.')
@@ -68,10 +68,7 @@ class DistillStage(nn.Module):
         elif len(student_shape) == 4:
             self.adapter = nn.Conv2d(student_shape[1], teacher_shape[1], 1)
         else:
-            raise ValueError(
-                f"the student's output is {tuple(student_shape)}, the teacher's {tuple(teacher_shape)}: "
-                'they must agree.'
-            )
+            raise ValueError(f'logits must agree, but {shapes}.')
         self.loss = _build(loss, 'loss', channels=teacher_shape[1], **channels)
         self.watches = getattr(self.loss, 'loss_weight', 1) == 0
         if self.watches:

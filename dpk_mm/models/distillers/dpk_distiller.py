@@ -7,7 +7,7 @@ from typing import Optional, Union
 
 import torch
 from mmengine.logging import print_log
-from torch import Tensor
+from torch import Tensor, nn
 
 from dpk_mm.registry import MODELS
 from dpk_mm.utils import check_tap, preserve_random_state
@@ -59,6 +59,8 @@ class DPKDistiller(BaseDistiller):
     ) -> None:
         super().__init__(student, teacher, input_shape, data_preprocessor)
         self.init_student = init_student
+        if not isinstance(stages, (list, tuple)) or not all(isinstance(stage, dict) for stage in stages):
+            raise ValueError(f'stages must be a list of dicts, got {stages!r}.')
         places = {f'stages[{i}]': dict(stage) for i, stage in enumerate(stages)}
         if logits is not None:
             places['logits'] = {'name': 'logits', **logits}
@@ -96,7 +98,9 @@ class DPKDistiller(BaseDistiller):
                 raise ValueError(f'{field} needs at, or both student_at and teacher_at.')
             check_tap(model, stage[side], f'{field}.{"at" if stage[side] == at else side}')
         # Names become module names: 'neck[3]' -> 'neck_3', 'backbone.layer4' -> 'backbone_layer4'
-        stage.setdefault('name', re.sub(r'\W+', '_', stage['student_at']).strip('_'))
+        name = stage.setdefault('name', re.sub(r'\W+', '_', stage['student_at']).strip('_'))
+        if not isinstance(name, str) or not name.isidentifier() or hasattr(nn.ModuleDict, name):
+            raise ValueError(f"{field}.name={name!r}: expected a word such as 'p4'.")
 
     def _add_stage(
         self, stage: dict, field: str, student_shape: torch.Size, teacher_shape: torch.Size
@@ -106,10 +110,9 @@ class DPKDistiller(BaseDistiller):
             raise ValueError(f'{field}: two stages are called {name!r}; give one a name of its own.')
         parts = {key: stage[key] for key in ('neck', 'prior', 'loss') if key in stage}
         try:
-            built = DistillStage(name, student_shape, teacher_shape, **parts)
-        except (ValueError, TypeError, KeyError) as error:
+            self.distiller[name] = DistillStage(name, student_shape, teacher_shape, **parts)
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise ValueError(f'{field} ({stage["student_at"]}): {error}') from error
-        self.distiller[name] = built
 
     def distill(
         self,

@@ -21,7 +21,7 @@ class CKAPrior(BasePrior):
 
     Args:
         samples (str): ``'images'``, ``'positions'``, or ``'auto'``: images where this batch has four,
-            else positions.
+            else positions (all ranks need batches of one size, as mmengine's samplers give them).
         max_positions (int): Most positions to take from a batch; all ranks together see
             ``world_size`` times as many.
         sync (bool): Give all ranks the ratio of the whole batch.

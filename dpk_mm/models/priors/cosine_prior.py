@@ -18,6 +18,9 @@ class CosinePrior(BasePrior):
         cap (float): Highest ratio.
     """
 
+    def __init__(self, floor: float = 0.0, cap: float = 0.95) -> None:
+        super().__init__(floor, cap)
+
     def ratio(self, student_feat: Tensor, teacher_feat: Tensor) -> float:
         """1 - mean cosine, of maps with the same channels.
 

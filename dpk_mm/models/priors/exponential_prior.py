@@ -21,7 +21,7 @@ class ExponentialPrior(BasePrior):
         ValueError: A base outside [0, 1].
     """
 
-    def __init__(self, base: float = 0.99, floor: float = 0.0, cap: float = 1.0) -> None:
+    def __init__(self, base: float = 0.99, floor: float = 0.0, cap: float = 0.95) -> None:
         if not 0 <= base <= 1:
             raise ValueError(f'base must lie in [0, 1], got {base}.')
         super().__init__(floor, cap)

@@ -21,7 +21,7 @@ class LinearPrior(BasePrior):
         ValueError: A start outside [0, 1].
     """
 
-    def __init__(self, start: float = 0.95, floor: float = 0.0, cap: float = 1.0) -> None:
+    def __init__(self, start: float = 0.95, floor: float = 0.0, cap: float = 0.95) -> None:
         if not 0 <= start <= 1:
             raise ValueError(f'start must lie in [0, 1], got {start}.')
         super().__init__(floor, cap)

@@ -19,6 +19,9 @@ class UniformPrior(BasePrior):
         cap (float): Highest ratio.
     """
 
+    def __init__(self, floor: float = 0.0, cap: float = 0.95) -> None:
+        super().__init__(floor, cap)
+
     def ratio(self, student_feat: Tensor, teacher_feat: Tensor) -> float:
         """The draw, whatever the maps."""
         draw = torch.rand((), generator=step_generator(f'{self.stage}.prior'))

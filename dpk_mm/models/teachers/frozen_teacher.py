@@ -48,9 +48,9 @@ class FrozenTeacher(nn.Module):
         dtype: Optional[str] = None,
     ) -> None:
         super().__init__()
-        if dtype is not None and not isinstance(getattr(torch, dtype, None), torch.dtype):
-            raise ValueError(f"teacher.dtype must be one of torch's, such as 'float16', got {dtype!r}.")
-        self.dtype = None if dtype is None else getattr(torch, dtype)
+        self.dtype = getattr(torch, str(dtype).removeprefix('torch.'), dtype)
+        if dtype is not None and not getattr(self.dtype, 'is_floating_point', False):
+            raise ValueError(f"teacher.dtype must be a floating type such as 'float16', got {dtype!r}.")
         self.source = f'teacher {describe(config)}, checkpoint {checkpoint!r}'
         self.renormalize: Optional[Renormalize] = None
         if checkpoint is None and not allow_incomplete:

@@ -9,7 +9,7 @@ import tiny
 import torch
 from torch import nn
 
-from dpk_mm.models import FrozenTeacher
+from dpk_mm.models import DistillStage, FrozenTeacher
 from dpk_mm.registry import MODELS
 
 
@@ -352,3 +352,94 @@ def test_the_config_is_left_as_it_was():
 def test_teacher_is_no_submodule(model):
     assert isinstance(model.teacher, FrozenTeacher)
     assert not any(isinstance(m, FrozenTeacher) for m in model.modules())
+
+
+def test_the_teacher_sees_what_it_was_trained_on():
+    """Its own mean, std and channel order, and zeros where the batch is padded."""
+    other = tiny.retinanet(mean=[103.5, 116.3, 123.7], std=[1.0, 1.0, 1.0], bgr_to_rgb=False)
+    model = tiny.build(tiny.distiller(teacher=dict(config=other, allow_incomplete=True)))
+    features = {}
+    handle = model.teacher.model.neck.register_forward_hook(
+        lambda module, args, output: features.update(ours=output)
+    )
+    losses(model)
+    handle.remove()
+    own = tiny.batch(model.teacher.model)  # the same raw images through the teacher's preprocessor
+    with torch.no_grad():
+        expected = model.teacher.model.extract_feat(own['inputs'])
+    for a, b in zip(features['ours'], expected):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-4)
+
+
+def test_optimizer_constructors_see_the_students_names(model):
+    names = [name for name, _ in model.named_parameters()]
+    student = [name for name, _ in model.student.named_parameters()]
+    assert names[: len(student)] == student
+    assert all(name.startswith('distiller.') for name in names[len(student) :])
+    assert dict(model.named_parameters(prefix='a'))['a.neck.fpn_convs.0.conv.bias'] is not None
+    assert len(list(model.parameters())) == len(names)
+
+
+BAD_SHAPES = [
+    ((1, 4, 8), (1, 4, 8), {}, r'maps \(B, C, H, W\) or logits'),
+    ((9, 4), (9, 4), {}, 'more than one row an image'),
+    ((1, 4), (1, 5), {}, 'logits must agree'),
+    ((1, 4), (1, 4), dict(neck=tiny.NECK), r'a neck needs maps'),
+    ((1, 4, 8, 8), (1, 4, 4, 4), {}, 'height and width must agree'),
+    ((1, 4, 8, 8), (1, 4, 8, 8), dict(neck=tiny.NECK, prior='dpk_mm.CKAPrior'), 'prior must be a dict'),
+]
+
+
+@pytest.mark.parametrize('student, teacher, parts, message', BAD_SHAPES)
+def test_shapes_that_cannot_be_compared(student, teacher, parts, message):
+    with pytest.raises(ValueError, match=message):
+        DistillStage('s', student, teacher, loss=dict(type='dpk_mm.FeatureMSELoss'), **parts)
+
+
+@pytest.mark.parametrize('name', ['p4.x', '', 'keys', 3])
+def test_bad_stage_names(name):
+    with pytest.raises(ValueError, match=r'stages\[0\].name='):
+        tiny.build(tiny.distiller(stages=[dict(at='neck[0]', loss=tiny.FGD, name=name)]))
+
+
+@pytest.mark.parametrize('stages', [None, 'neck[0]', ['neck[0]'], dict(at='neck[0]')])
+def test_stages_must_be_a_list_of_dicts(stages):
+    with pytest.raises(ValueError, match='stages must be a list of dicts'):
+        tiny.build(dict(tiny.distiller(), stages=stages))
+
+
+def test_layer_wise_decay_is_the_students():
+    import mmpretrain.engine  # noqa: F401
+    from mmengine.optim import build_optim_wrapper
+
+    def vit(dims):
+        arch = dict(embed_dims=dims, num_layers=2, num_heads=2, feedforward_channels=32)
+        return dict(
+            type='ImageClassifier',
+            backbone=dict(type='VisionTransformer', arch=arch, img_size=32, patch_size=8),
+            head=dict(type='VisionTransformerClsHead', num_classes=5, in_channels=dims),
+            data_preprocessor=dict(num_classes=5),
+            _scope_='mmpretrain',
+        )
+
+    def learning_rates(model):
+        wrapper = dict(
+            type='OptimWrapper',
+            optimizer=dict(type='AdamW', lr=1.0, weight_decay=0.05),
+            constructor='mmpretrain.LearningRateDecayOptimWrapperConstructor',
+            paramwise_cfg=dict(layer_decay_rate=0.5),
+        )
+        groups = build_optim_wrapper(model, wrapper).param_groups
+        of = {id(p): group['lr'] for group in groups for p in group['params']}
+        return {name: of[id(p)] for name, p in model.named_parameters() if p.requires_grad}
+
+    plain = learning_rates(tiny.build(vit(16)))
+    ours = tiny.distiller(
+        student=vit(16),
+        teacher=dict(config=vit(32), allow_incomplete=True),
+        stages=[],
+        logits=dict(at='head.layers.head', loss=dict(type='dpk_mm.LogitsKLLoss')),
+        input_shape=(32, 32),
+    )
+    assert learning_rates(tiny.build(ours)) == plain
+    assert len(set(plain.values())) > 2

@@ -82,7 +82,7 @@ def test_linear_needs_to_know_the_end(request):
 def test_exponential_falls_by_epoch(hub, epoch):
     hub.update_info('epoch', epoch)
     hub.update_info('iter', 7)
-    ratio = ExponentialPrior()(*FEATS)
+    ratio = ExponentialPrior(cap=1)(*FEATS)
     assert ratio == pytest.approx(0.99**epoch) and type(ratio) is float
     assert ExponentialPrior(base=0.5, cap=0.7)(*FEATS) == pytest.approx(min(0.5**epoch, 0.7))
 
@@ -153,9 +153,9 @@ def test_cosine_by_hand():
     pairs = [((1, 0), (2, 0)), ((1, 0), (0, 5)), ((1, 1), (3, 0))]  # cosines 1, 0, 1 / sqrt(2)
     for i, (a, b) in enumerate(pairs):
         student[0, :, 0, i], teacher[0, :, 0, i] = torch.tensor(a), torch.tensor(b)
-    ratio = CosinePrior()(student, teacher)
+    ratio = CosinePrior(cap=1)(student, teacher)
     assert ratio == pytest.approx(1 - (1 + 0 + 0.5**0.5) / 3) and type(ratio) is float
-    assert CosinePrior()(student, -teacher) == 1
+    assert CosinePrior(cap=1)(student, -teacher) == 1
     assert CosinePrior(floor=0.2)(student, student) == 0.2
 
 
@@ -165,14 +165,14 @@ def test_cosine_is_the_mean_over_ranks(monkeypatch):
         value.fill_(0.25)
 
     monkeypatch.setattr(cosine_prior, 'all_reduce', all_reduce)
-    assert CosinePrior()(FEATS[0], FEATS[0]) == 0.75
+    assert CosinePrior(cap=1)(FEATS[0], FEATS[0]) == 0.75
 
 
 def test_cosine_of_half_precision_does_not_overflow():
     feat = torch.full((2, 3, 4, 4), 3e4).half()
-    assert CosinePrior()(feat, feat) == pytest.approx(0, abs=1e-5)
+    assert CosinePrior(cap=1)(feat, feat) == pytest.approx(0, abs=1e-5)
 
 
 def test_cosine_refuses_other_channels():
     with pytest.raises(ValueError, match=r'\(2, 3, 4, 4\) and \(2, 5, 4, 4\)'):
-        CosinePrior()(*FEATS)
+        CosinePrior(cap=1)(*FEATS)

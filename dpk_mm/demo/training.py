@@ -1,0 +1,242 @@
+"""Train and test the models of the demo with mmengine's own runner."""
+
+import contextlib
+import copy
+import io
+import json
+import logging
+import statistics
+import sys
+import time
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Dict, List, Optional, Union
+
+import torch
+from mmdet.utils import register_all_modules
+from mmengine.config import Config
+from mmengine.hooks import Hook
+from mmengine.registry import DATASETS
+from mmengine.runner import Runner
+from mmengine.structures import InstanceData
+from torch import nn
+
+
+class ProgressHook(Hook):
+    """Report every step.
+
+    Args:
+        report (Callable): Called with the steps done and the steps in all.
+    """
+
+    def __init__(self, report: Callable[[int, int], None]) -> None:
+        self.report = report
+
+    def after_train_iter(self, runner: Runner, *args, **kwargs) -> None:
+        """Report."""
+        self.report(runner.iter + 1, runner.max_iters)
+
+
+def load_config(
+    path: Union[str, Path],
+    data_root: Union[str, Path],
+    work_dir: Union[str, Path],
+    seed: int,
+    epochs: Optional[int] = None,
+) -> Config:
+    """Load a config of ``configs/demo`` and point it at the data.
+
+    Args:
+        path (str or Path): The config.
+        data_root (str or Path): Folder that :func:`dpk_mm.demo.data.make_dataset` made.
+        work_dir (str or Path): Folder of logs and checkpoints.
+        seed (int): Seed of weights and data order.
+        epochs (int, optional): Another length of the schedule than the config's.
+
+    Returns:
+        Config: The config.
+    """
+    with quiet():
+        cfg = Config.fromfile(path)
+    cfg.work_dir = str(work_dir)
+    cfg.randomness = dict(seed=seed)
+    for split in ('train', 'val', 'test'):
+        cfg[f'{split}_dataloader'].dataset.data_root = str(data_root)
+    for split in ('val', 'test'):
+        cfg[f'{split}_evaluator'].ann_file = str(Path(data_root) / 'val.json')
+    if epochs is not None:
+        cfg.train_cfg.max_epochs = cfg.param_scheduler[-1].end = epochs
+    return cfg
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Keep upstream's log, deprecations and pycocotools' own table off the screen."""
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        warnings.simplefilter('ignore')
+        yield
+
+
+def _build_runner(cfg: Config) -> Runner:
+    """Build a runner whose log goes to its work dir; only errors reach the screen."""
+    cfg = copy.deepcopy(cfg)
+    # upstream keeps loggers and visualizers by name: without names of its own a run logs into the first one's
+    cfg.experiment_name = cfg.visualizer.name = f'{Path(cfg.work_dir).name}_{time.time_ns()}'
+    with quiet():
+        runner = Runner.from_cfg(cfg)
+    for handler in runner.logger.handlers:
+        if not isinstance(handler, logging.FileHandler):
+            handler.setLevel(logging.ERROR)
+            handler.setStream(sys.stdout)
+    return runner
+
+
+def train(cfg: Config, report: Optional[Callable[[int, int], None]] = None) -> Path:
+    """Train as a config says.
+
+    Args:
+        cfg (Config): From :func:`load_config`.
+        report (Callable, optional): Called after every step with the steps done and the steps in all.
+
+    Returns:
+        Path: The last checkpoint.
+    """
+    work_dir = Path(cfg.work_dir)
+    # evaluated once, at the end, by evaluate()
+    cfg = copy.deepcopy(cfg)
+    for part in ('val', 'test'):
+        cfg.update({f'{part}_{key}': None for key in ('cfg', 'dataloader', 'evaluator')})
+    runner = _build_runner(cfg)
+    if report is not None:
+        runner.register_hook(ProgressHook(report))
+    with quiet():
+        runner.train()
+    return work_dir / f'epoch_{runner.max_epochs}.pth'
+
+
+def evaluate(cfg: Config, checkpoint: Union[str, Path]) -> Dict[str, float]:
+    """Test a checkpoint with the plain config of its model, as mmdet's tools/test.py does.
+
+    Args:
+        cfg (Config): From :func:`load_config`.
+        checkpoint (str or Path): Weights.
+
+    Returns:
+        dict: ``AP``, ``AP50`` and the number of parameters, ``params``.
+    """
+    cfg = copy.deepcopy(cfg)
+    for key in ('train_cfg', 'train_dataloader', 'optim_wrapper', 'param_scheduler'):
+        cfg[key] = None
+    for key in ('cfg', 'dataloader', 'evaluator'):
+        cfg[f'val_{key}'] = None
+    cfg.load_from = str(checkpoint)
+    runner = _build_runner(cfg)
+    with quiet():
+        metrics = runner.test()
+    return dict(
+        # upstream gives no metric where nothing at all was detected
+        AP=metrics.get('coco/bbox_mAP', 0.0),
+        AP50=metrics.get('coco/bbox_mAP_50', 0.0),
+        params=sum(weight.numel() for weight in runner.model.parameters()),
+    )
+
+
+def load_detector(cfg: Config, checkpoint: Union[str, Path]) -> nn.Module:
+    """Open a checkpoint with mmdet's own ``init_detector``.
+
+    Args:
+        cfg (Config): From :func:`load_config`.
+        checkpoint (str or Path): Weights.
+
+    Returns:
+        nn.Module: The detector, on the CPU, in eval mode.
+    """
+    from mmdet.apis import init_detector
+
+    with quiet():
+        return init_detector(copy.deepcopy(cfg), str(checkpoint), device='cpu')
+
+
+def load_val_set(cfg: Config) -> Sequence[dict]:
+    """Build the validation set.
+
+    Args:
+        cfg (Config): From :func:`load_config`.
+
+    Returns:
+        Sequence[dict]: mmdet's data set; an item has ``inputs`` (3, H, W) and ``data_samples``.
+    """
+    with quiet():
+        register_all_modules()
+        return DATASETS.build(cfg.test_dataloader.dataset)
+
+
+@torch.no_grad()
+def detect(model: nn.Module, item: dict) -> InstanceData:
+    """Detect on one image.
+
+    Args:
+        model (nn.Module): A detector in eval mode.
+        item (dict): An item of :func:`load_val_set`.
+
+    Returns:
+        InstanceData: ``bboxes`` (n, 4) as x1, y1, x2, y2, ``scores`` (n,) and ``labels`` (n,).
+    """
+    batch = dict(inputs=[item['inputs']], data_samples=[copy.deepcopy(item['data_samples'])])
+    return model.test_step(batch)[0].pred_instances
+
+
+def milliseconds(model: nn.Module, items: Sequence[dict], repeats: int = 60) -> float:
+    """Measure the time of one image on one core.
+
+    Args:
+        model (nn.Module): A detector in eval mode.
+        items (Sequence[dict]): Items of :func:`load_val_set`, used in turn.
+        repeats (int): Number of images.
+
+    Returns:
+        float: The median, without the first ten.
+    """
+    threads, times = torch.get_num_threads(), []
+    torch.set_num_threads(1)
+    for index in range(repeats):
+        start = time.perf_counter()
+        detect(model, items[index % len(items)])
+        times.append(1000 * (time.perf_counter() - start))
+    torch.set_num_threads(threads)
+    return statistics.median(times[10:])
+
+
+def save_small(checkpoint: Union[str, Path], path: Union[str, Path], note: str) -> None:
+    """Keep the weights of a checkpoint in half precision, without optimizer and log.
+
+    Args:
+        checkpoint (str or Path): What mmengine saved.
+        path (str or Path): File to write.
+        note (str): How it was made; kept in its ``meta``.
+    """
+    saved = torch.load(checkpoint, map_location='cpu', weights_only=True)
+    weights = {k: v.half() if v.is_floating_point() else v for k, v in saved['state_dict'].items()}
+    meta = dict(dataset_meta=saved['meta']['dataset_meta'], note=note)
+    torch.save(dict(meta=meta, state_dict=weights), path)
+
+
+def read_ratios(work_dir: Union[str, Path]) -> Dict[str, List[float]]:
+    """Read the prior ratios of a run from mmengine's log.
+
+    Args:
+        work_dir (str or Path): Work dir of a run that logged every step.
+
+    Returns:
+        dict: ``'neck_1' -> [ratio of step 1, ...]`` of the newest run in the folder.
+    """
+    logs = sorted(Path(work_dir).glob('*/vis_data/scalars.json'))
+    if not logs:
+        raise FileNotFoundError(f'{work_dir} holds no log of a training')
+    ratios: Dict[str, List[float]] = {}
+    for line in logs[-1].read_text().splitlines():
+        for key, value in json.loads(line).items():
+            if key.startswith('ratio_'):
+                ratios.setdefault(key[len('ratio_') :], []).append(value)
+    return ratios
