@@ -26,6 +26,7 @@ STUDENT = CONFIGS / 'retinanet_r18_digits.py'
 STUDENTS = {
     'student alone': STUDENT,
     'student, inherited start': CONFIGS / 'retinanet_r18_inherit_digits.py',
+    'student with FGD alone': CONFIGS / 'retinanet_r34_r18_fgd_digits.py',
     'student with DPK': CONFIGS / 'retinanet_r34_r18_digits.py',
 }
 STAGES = {'neck_1': 'P4 (8 × 8)', 'neck_2': 'P5 (4 × 4)'}

@@ -46,7 +46,7 @@ def test_every_student_is_tested_with_the_plain_config(demo, tmp_path, monkeypat
     monkeypatch.setattr(pool, 'run_jobs', lambda given, workers: jobs.extend(given) or [{}] * len(given))
     demo.train_students(demo.parse_args([]), tmp_path)
     assert {job.plain_config for job in jobs} == {demo.STUDENT}
-    assert len({job.work_dir for job in jobs}) == 3
+    assert len({job.work_dir for job in jobs}) == len(demo.STUDENTS)
 
 
 def test_a_failing_job_ends_the_pool_with_its_error(tmp_path):
