@@ -1,6 +1,7 @@
 """What train.py and test.py share: flags, finding the config, errors in one line, and the CPU launcher."""
 
 import argparse
+import atexit
 import datetime
 import importlib.util
 import os
@@ -154,6 +155,8 @@ def launch_on_cpu(cfg: Config) -> None:
     timeout = cfg.get('env_cfg', {}).get('dist_cfg', {}).get('timeout')
     kwargs = {} if timeout is None else dict(timeout=datetime.timedelta(seconds=timeout))
     torch.distributed.init_process_group('gloo', **kwargs)
+    # A process that exits with gloo's threads still running is now and then aborted.
+    atexit.register(torch.distributed.destroy_process_group)
     wrapper = cfg.get('model_wrapper_cfg') or ConfigDict(
         type='MMDistributedDataParallel',
         broadcast_buffers=False,

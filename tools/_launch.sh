@@ -1,4 +1,4 @@
-# Sourced by dist_*.sh and slurm_*.sh: finds the python, and starts torchrun.
+# Sourced by dist_*.sh and slurm_*.sh: finds the python, and starts torchrun or srun.
 root=$(dirname "$here")
 if [ -z "${PYTHON:-}" ]; then
   PYTHON=python
@@ -25,4 +25,17 @@ launch() { # SCRIPT GPUS SCRIPT_ARGS...
     --nnodes="$nnodes" --node_rank="${NODE_RANK:-0}" --nproc_per_node="$gpus" \
     --master_addr="${MASTER_ADDR:-127.0.0.1}" --master_port="$port" \
     "$script" "$@" --launcher pytorch
+}
+
+launch_slurm() { # PARTITION JOB_NAME SCRIPT SCRIPT_ARGS...
+  local partition=$1 job=$2 gpus=${GPUS:-8} per_node=${GPUS_PER_NODE:-8}
+  shift 2
+  if [ "$gpus" -lt "$per_node" ]; then per_node=$gpus; fi
+  set -x
+  # SRUN_ARGS is a list of options, to be split.
+  # shellcheck disable=SC2086
+  srun -p "$partition" --job-name="$job" \
+    --gres=gpu:"$per_node" --ntasks="$gpus" --ntasks-per-node="$per_node" \
+    --cpus-per-task="${CPUS_PER_TASK:-5}" --kill-on-bad-exit=1 ${SRUN_ARGS:-} \
+    "$PYTHON" -u "$@"
 }

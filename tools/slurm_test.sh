@@ -12,13 +12,4 @@ if [ $# -lt 4 ]; then
 fi
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 source "$here/_launch.sh"
-gpus=${GPUS:-8}
-per_node=${GPUS_PER_NODE:-8}
-if [ "$gpus" -lt "$per_node" ]; then per_node=$gpus; fi
-set -x
-# SRUN_ARGS is a list of options, to be split.
-# shellcheck disable=SC2086
-srun -p "$1" --job-name="$2" \
-  --gres=gpu:"$per_node" --ntasks="$gpus" --ntasks-per-node="$per_node" \
-  --cpus-per-task="${CPUS_PER_TASK:-5}" --kill-on-bad-exit=1 ${SRUN_ARGS:-} \
-  "$PYTHON" -u "$here/test.py" "$3" "$4" --launcher=slurm "${@:5}"
+launch_slurm "$1" "$2" "$here/test.py" "$3" "$4" --launcher=slurm "${@:5}"

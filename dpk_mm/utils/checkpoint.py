@@ -66,8 +66,9 @@ def explain_load_error(error: Exception, path: str, opt_in: Optional[str]) -> st
     text = str(error).split('WeightsUnpickler error: ')[-1].strip() or type(error).__name__
     refused = _REFUSED.search(text)
     what = refused[0] if refused else ''
-    if 'Unsupported operand' in text and Path(path).open('rb').read(1) == pickle.PROTO:
-        what = 'a pickle that torch did not write'
+    if 'Unsupported operand' in text:
+        with open(path, 'rb') as file:
+            what = 'a pickle that torch did not write' if file.read(1) == pickle.PROTO else ''
     if isinstance(error, pickle.UnpicklingError) and opt_in and what:
         return (
             f'holds more than weights and was not opened ({what}). Such a file can run any code: '

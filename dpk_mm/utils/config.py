@@ -2,7 +2,7 @@
 
 import copy
 from pathlib import Path
-from typing import Optional, Union
+from typing import Union
 
 from mmengine.config import Config, ConfigDict
 from mmengine.config.utils import MODULE2PACKAGE
@@ -26,54 +26,12 @@ def load_model_cfg(config: Union[str, dict], field: str = 'config') -> ConfigDic
         FileNotFoundError: There is no such config.
         ValueError: What was given is no config of a model.
     """
-    return _load(config, field, pretrained=False)[0]
-
-
-def hub_weights(config: Union[str, dict], field: str = 'config') -> str:
-    """The URL of the weights that upstream publishes for ``config`` (its metafile's first).
-
-    Raises:
-        ValueError: ``config`` is not of the form ``'pkg::path'``, or upstream publishes none for it.
-    """
-    url = None
-    if isinstance(config, str) and '::' in config:
-        url = _load(config, field, pretrained=True)[1]
-    if url is None:
-        raise ValueError(
-            f"{field}: 'hub' stands for the weights that upstream publishes for a 'pkg::path' config; "
-            f'there are none for {describe(config)}. Give the path or URL of a checkpoint.'
-        )
-    return url
-
-
-def describe(config: Union[str, dict]) -> str:
-    """A short name of a config for messages."""
-    return repr(config) if isinstance(config, str) else f'a {config.get("type", "config")} dict'
-
-
-def _load(config: Union[str, dict], field: str, pretrained: bool) -> tuple[ConfigDict, Optional[str]]:
-    scope, url = None, None
+    scope = None
     if isinstance(config, dict):
         cfg = config
     elif isinstance(config, str) and '::' in config:
         scope = config.split('::')[0]
-        # mmengine would install a package that is missing
-        package = MODULE2PACKAGE.get(scope)
-        if package is not None and not is_installed(package):
-            raise ImportError(f'{field}={config!r}: the package {package} is not installed.')
-        try:
-            # upstream publishes weights for some configs only: asking for them may fail
-            cfg = get_config(config)
-            if pretrained:
-                cfg = get_config(config, pretrained=True)
-        except AssertionError as error:
-            if 'Weights' not in str(error):
-                raise ValueError(f'{field}={config!r}: {error}') from error
-        except (FileNotFoundError, ValueError) as error:
-            raise FileNotFoundError(
-                f"{field}={config!r}: no such config in the installed package '{scope}'."
-            ) from error
-        url = cfg.get('model_path')
+        cfg = _package_config(config, field)
     elif isinstance(config, str):
         if not Path(config).is_file():
             raise FileNotFoundError(
@@ -95,4 +53,45 @@ def _load(config: Union[str, dict], field: str, pretrained: bool) -> tuple[Confi
     scope = scope or cfg.get('default_scope')
     if scope is not None:
         model.setdefault('_scope_', scope)
-    return model, url
+    return model
+
+
+def hub_weights(config: Union[str, dict], field: str = 'config') -> str:
+    """The URL of the weights that upstream publishes for ``config`` (its metafile's first).
+
+    Raises:
+        ValueError: ``config`` is not of the form ``'pkg::path'``, or upstream publishes none for it.
+    """
+    url = None
+    if isinstance(config, str) and '::' in config:
+        url = _package_config(config, field, pretrained=True).get('model_path')
+    if url is None:
+        raise ValueError(
+            f"{field}: 'hub' stands for the weights that upstream publishes for a 'pkg::path' config; "
+            f'there are none for {describe(config)}. Give the path or URL of a checkpoint.'
+        )
+    return url
+
+
+def describe(config: Union[str, dict]) -> str:
+    """A short name of a config for messages."""
+    return repr(config) if isinstance(config, str) else f'a {config.get("type", "config")} dict'
+
+
+def _package_config(config: str, field: str, pretrained: bool = False) -> Config:
+    """The config ``'pkg::path'`` names; ``pretrained`` adds ``model_path`` where weights are published."""
+    scope = config.split('::')[0]
+    # mmengine would install a package that is missing
+    package = MODULE2PACKAGE.get(scope)
+    if package is not None and not is_installed(package):
+        raise ImportError(f'{field}={config!r}: the package {package} is not installed.')
+    try:
+        return get_config(config, pretrained=pretrained)
+    except AssertionError as error:
+        if pretrained and 'Weights' in str(error):
+            return _package_config(config, field)
+        raise ValueError(f'{field}={config!r}: {error}') from error
+    except (FileNotFoundError, ValueError) as error:
+        raise FileNotFoundError(
+            f"{field}={config!r}: no such config in the installed package '{scope}'."
+        ) from error
