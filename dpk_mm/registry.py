@@ -4,12 +4,14 @@ mmengine imports ``<scope>.registry`` the first time a config names a scope, and
 below the first time something is looked up.
 """
 
+from mmengine.registry import DATASETS as MMENGINE_DATASETS
 from mmengine.registry import HOOKS as MMENGINE_HOOKS
 from mmengine.registry import MODELS as MMENGINE_MODELS
 from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS as MMENGINE_OPTIM_WRAPPER_CONSTRUCTORS
 from mmengine.registry import Registry
 
 MODELS = Registry('model', parent=MMENGINE_MODELS, scope='dpk_mm', locations=['dpk_mm.models'])
+DATASETS = Registry('dataset', parent=MMENGINE_DATASETS, scope='dpk_mm', locations=['dpk_mm.datasets'])
 HOOKS = Registry('hook', parent=MMENGINE_HOOKS, scope='dpk_mm', locations=['dpk_mm.engine'])
 OPTIM_WRAPPER_CONSTRUCTORS = Registry(
     'optimizer wrapper constructor',
@@ -18,4 +20,4 @@ OPTIM_WRAPPER_CONSTRUCTORS = Registry(
     locations=['dpk_mm.engine'],
 )
 
-__all__ = ['HOOKS', 'MODELS', 'OPTIM_WRAPPER_CONSTRUCTORS']
+__all__ = ['DATASETS', 'HOOKS', 'MODELS', 'OPTIM_WRAPPER_CONSTRUCTORS']

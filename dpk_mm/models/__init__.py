@@ -1,5 +1,7 @@
 """All modules that configs name as ``dpk_mm.X``."""
 
+from importlib.util import find_spec
+
 from .distillers import BaseDistiller, DistillStage, DPKDistiller
 from .losses import FeatureMSELoss, FGDLoss, LogitsKLLoss
 from .necks import FeatureMixingNeck, RandomMask, TeacherActivityMask
@@ -14,6 +16,10 @@ from .priors import (
     UniformPrior,
 )
 from .teachers import FrozenTeacher
+
+# Made of mmpretrain's blocks; whoever only distils detectors need not have it.
+if find_spec('mmpretrain') is not None:
+    from . import backbones  # noqa: F401
 
 __all__ = [
     'BaseDistiller',
