@@ -1,5 +1,6 @@
 """Small models, data and training runs that the tests share."""
 
+import contextlib
 import copy
 import json
 from pathlib import Path
@@ -155,3 +156,22 @@ def train(cfg):
     runner = Runner.from_cfg(copy.deepcopy(cfg))
     runner.train()
     return runner
+
+
+def train_until_killed(cfg, iteration):
+    """Train as ``train`` does, and die before ``iteration``."""
+
+    class Killed(Exception):
+        pass
+
+    runner = Runner.from_cfg(copy.deepcopy(cfg))
+
+    def step(data, optim_wrapper, original=runner.model.train_step):
+        if runner.iter == iteration:
+            raise Killed
+        return original(data, optim_wrapper)
+
+    runner.model.train_step = step
+    with contextlib.suppress(Killed):
+        runner.train()
+    assert runner.iter == iteration

@@ -1,5 +1,13 @@
 """Hooks and optimizer constructors: where the registries of ``dpk_mm.registry`` look for them."""
 
+from .channels_last_hook import ChannelsLastHook
+from .distill_optim_wrapper_constructor import DistillOptimWrapperConstructor
+from .joint_optim_wrapper import JointOptimWrapper
 from .plain_checkpoint_hook import PlainCheckpointHook
 
-__all__ = ['PlainCheckpointHook']
+__all__ = [
+    'ChannelsLastHook',
+    'DistillOptimWrapperConstructor',
+    'JointOptimWrapper',
+    'PlainCheckpointHook',
+]

@@ -7,39 +7,67 @@ import sys
 from pathlib import Path
 
 import tiny
+import tiny_cls
 import torch
 
 REPO = Path(__file__).parents[2]
 
 
-def test_two_ranks_hold_equal_weights_and_one_ratio(tmp_path):
-    data = tiny.write_coco(tmp_path / 'coco')
-    cfg = tiny.training_cfg(tiny.distiller(), data, tmp_path / 'run', epochs=1)
-    cfg.train_dataloader.batch_size = 1
+def train_on_two_ranks(cfg, folder):
+    """Train through dist_train.sh; what RankProbe saved and logged on each rank."""
     cfg.val_dataloader = cfg.val_evaluator = cfg.val_cfg = None
     cfg.env_cfg = dict(dist_cfg=dict(backend='gloo'), cudnn_benchmark=False, mp_cfg=dict())
     # ranks that differ would be found out here
     cfg.randomness = dict(seed=3, diff_rank_seed=True)
     cfg.custom_imports = dict(imports=['rank_probe'], allow_failed_imports=False)
-    cfg.custom_hooks = [dict(type='RankProbe', folder=str(tmp_path))]
-    (tmp_path / 'rank_probe.py').write_text(PROBE)
-    cfg.dump(tmp_path / 'config.py')
-    env = dict(os.environ, PYTHONPATH=os.pathsep.join([str(tmp_path), str(REPO)]), PYTHON=sys.executable)
+    cfg.custom_hooks = [dict(type='RankProbe', folder=str(folder))]
+    (folder / 'rank_probe.py').write_text(PROBE)
+    cfg.dump(folder / 'config.py')
+    env = dict(os.environ, PYTHONPATH=os.pathsep.join([str(folder), str(REPO)]), PYTHON=sys.executable)
     env.update(OMP_NUM_THREADS='1', CUDA_VISIBLE_DEVICES='')
-    command = ['bash', str(REPO / 'tools/dist_train.sh'), str(tmp_path / 'config.py'), '2']
-    done = subprocess.run(command, env=env, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    command = ['bash', str(REPO / 'tools/dist_train.sh'), str(folder / 'config.py'), '2']
+    done = subprocess.run(command, env=env, cwd=folder, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    ranks = [torch.load(folder / f'rank{i}.pth') for i in range(2)]
+    return ranks, [json.loads((folder / f'rank{i}.json').read_text()) for i in range(2)]
 
-    ranks = [torch.load(tmp_path / f'rank{i}.pth') for i in range(2)]
+
+def assert_ranks_agree(ranks, logs, stage):
+    """One set of weights, one ratio; other images and other masks."""
     assert ranks[0]['wrapper'] == 'MMDistributedDataParallel' and not ranks[0]['find_unused']
     assert list(ranks[0]['state']) == list(ranks[1]['state'])
     trained = [k for k in ranks[0]['state'] if not k.endswith(('running_mean', 'running_var'))]
     assert [k for k in trained if not torch.equal(ranks[0]['state'][k], ranks[1]['state'][k])] == []
-    logs = [json.loads((tmp_path / f'rank{i}.json').read_text()) for i in range(2)]
-    assert [e['ratio_neck_2'] for e in logs[0]] == [e['ratio_neck_2'] for e in logs[1]]
-    assert len(logs[0]) == 4 and len({e['ratio_neck_2'] for e in logs[0]}) > 1
-    # the ranks saw different images and drew different masks
-    assert logs[0][0]['loss_dpk_neck_2'] != logs[1][0]['loss_dpk_neck_2']
+    ratios = [[entry[f'ratio_{stage}'] for entry in log] for log in logs]
+    assert ratios[0] == ratios[1]
+    assert len(ratios[0]) == 4 and len(set(ratios[0])) > 1
+    assert logs[0][0][f'loss_dpk_{stage}'] != logs[1][0][f'loss_dpk_{stage}']
+
+
+def test_detector_on_two_ranks(tmp_path):
+    data = tiny.write_coco(tmp_path / 'coco')
+    cfg = tiny.training_cfg(tiny.distiller(), data, tmp_path / 'run', epochs=1)
+    cfg.train_dataloader.batch_size = 1
+    ranks, logs = train_on_two_ranks(cfg, tmp_path)
+    assert_ranks_agree(ranks, logs, 'neck_2')
+
+
+def test_classifier_with_two_optimizers_on_two_ranks(tmp_path):
+    """Accumulated over two steps, as in the authors' ImageNet protocol."""
+    data = tiny_cls.write_cifar(tmp_path / 'cifar', num=48)
+    cfg = tiny_cls.training_cfg(tiny_cls.distiller(), data, tmp_path / 'run', epochs=1)
+    adamw = dict(type='AdamW', lr=1e-3)
+    cfg.optim_wrapper.update(
+        constructor='dpk_mm.DistillOptimWrapperConstructor',
+        distiller=dict(optimizer=adamw),
+        accumulative_counts=2,
+    )
+    ranks, logs = train_on_two_ranks(cfg, tmp_path)
+    assert_ranks_agree(ranks, logs, 'backbone_layer3')
+    start = tiny.build(cfg.model, seed=3).state_dict()
+    assert not torch.equal(
+        ranks[0]['state']['module.backbone.stem.conv.weight'], start['backbone.stem.conv.weight']
+    )
 
 
 PROBE = """

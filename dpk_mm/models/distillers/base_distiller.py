@@ -33,6 +33,7 @@ class BaseDistiller(BaseModel):
         input_shape (tuple[int, int], optional): Height and width of the blank image that is shown to
             both models at build time to learn the shapes of their features. Defaults to (256, 256) for
             detectors, (224, 224) for other models.
+        task_loss_weight (float): Factor of the student's own losses (gamma of the authors' code [A]).
         data_preprocessor (dict, optional): For a student that has none of its own: mmengine's runner
             passes a config's top-level one.
 
@@ -48,8 +49,11 @@ class BaseDistiller(BaseModel):
         student: Union[str, dict],
         teacher: dict,
         input_shape: Optional[tuple[int, int]] = None,
+        task_loss_weight: float = 1.0,
         data_preprocessor: Optional[dict] = None,
     ) -> None:
+        if not isinstance(task_loss_weight, (int, float)) or not 0 <= task_loss_weight < float('inf'):
+            raise ValueError(f'task_loss_weight must be a number from 0 on, got {task_loss_weight!r}.')
         student_cfg = load_model_cfg(student, 'student')
         if data_preprocessor is not None:
             student_cfg.setdefault('data_preprocessor', data_preprocessor)
@@ -65,6 +69,7 @@ class BaseDistiller(BaseModel):
         self.student_taps: list[str] = []
         self.teacher_taps: list[str] = []
         self.input_shape = input_shape
+        self.task_loss_weight = task_loss_weight
         if not isinstance(teacher, dict):
             raise ValueError(f'teacher must be a dict with config and checkpoint, got {teacher!r}.')
         teacher_model = MODELS.build({'type': 'dpk_mm.FrozenTeacher', **teacher})
@@ -114,7 +119,9 @@ class BaseDistiller(BaseModel):
         return self.student(inputs, data_samples, mode=mode)
 
     def loss(self, inputs: Tensor, data_samples: Optional[Sequence] = None) -> dict[str, Tensor]:
-        """The student's losses under upstream's names, and those of :meth:`distill`.
+        """The student's losses under upstream's names, weighted, and those of :meth:`distill`.
+
+        A classifier's ``loss`` is called ``loss_task``, as the log's ``loss`` is the sum of all.
 
         Args:
             inputs (Tensor): (B, 3, H, W).
@@ -125,6 +132,11 @@ class BaseDistiller(BaseModel):
         """
         with record(self.student, self.student_taps) as student_feats:
             losses = self.student(inputs, data_samples, mode='loss')
+        if 'loss' in losses:
+            # mmpretrain's name for the one loss of a classifier, and mmengine's for the sum in the log
+            losses['loss_task'] = losses.pop('loss')
+        if self.task_loss_weight != 1:
+            losses = {name: _weighted(name, value, self.task_loss_weight) for name, value in losses.items()}
         like = next(self.student.parameters())
         teacher_feats = self.teacher(inputs, self.teacher_taps, data_samples, like)
         losses.update(self.distill(student_feats, teacher_feats, data_samples))
@@ -214,6 +226,13 @@ def _excuse_plain_student(module: BaseDistiller, incompatible_keys: Any) -> None
         for key in missing:
             incompatible_keys.missing_keys.remove(key)
         print_log('A plain student checkpoint: the modules of distillation start anew', 'current')
+
+
+def _weighted(name: str, value: Any, weight: float) -> Any:
+    """A loss, or a list of them, times ``weight``; values that are only logged are left as they are."""
+    if 'loss' not in name:
+        return value
+    return weight * value if isinstance(value, Tensor) else [weight * part for part in value]
 
 
 def _is_detector(model: nn.Module) -> bool:

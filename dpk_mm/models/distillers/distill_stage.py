@@ -1,10 +1,13 @@
 """One place where a student learns from its teacher."""
 
 import inspect
+import logging
 from collections.abc import Sequence
 from typing import Any, Optional
 
 import torch
+import torch.nn.functional as F
+from mmengine.logging import print_log
 from torch import Tensor, nn
 
 from dpk_mm.registry import MODELS
@@ -18,12 +21,15 @@ class DistillStage(nn.Module):
     compares the student's own feature, through a 1x1 convolution where the channels differ, so every
     feature-distillation method is a loss on such a stage.
 
+    Where height or width differ, the student's map is resized bilinearly to the teacher's [A], and the log
+    says so once.
+
     A stage whose loss has ``loss_weight`` 0 only watches: it logs its loss (0) and ratio, trains nothing
     and gives no gradient.
 
     Args:
         name (str): Its name in logs and checkpoints.
-        student_shape (torch.Size): (B, C_s, H, W) of the student's feature, or (B, K) of logits.
+        student_shape (torch.Size): (B, C_s, H', W') of the student's feature, or (B, K) of logits.
         teacher_shape (torch.Size): (B, C_t, H, W) of the teacher's, or (B, K).
         loss (dict): Loss; called with (student, teacher, data_samples).
         neck (dict, optional): Neck; called with (student, teacher, ratio, generator).
@@ -50,9 +56,14 @@ class DistillStage(nn.Module):
             raise ValueError(f'maps (B, C, H, W) or logits (B, K) can be compared, but {shapes}.')
         if not student_shape[0] == teacher_shape[0] == 1:
             raise ValueError(f'this layer gives more than one row an image: of one image {shapes}.')
-        if student_shape[2:] != teacher_shape[2:]:
-            raise ValueError(f'height and width must agree, but {shapes}. Choose layers of the same stride.')
         self.name = name
+        self.resizes = student_shape[2:] != teacher_shape[2:]
+        if self.resizes:
+            print_log(
+                f"{name}: {shapes}; the student's map is resized to the height and width of the teacher's.",
+                'current',
+                logging.WARNING,
+            )
         channels = dict(student_channels=student_shape[1], teacher_channels=teacher_shape[1])
         self.neck = self.prior = None
         if neck is not None:
@@ -80,7 +91,7 @@ class DistillStage(nn.Module):
         """The stage's loss.
 
         Args:
-            student_feat (Tensor): (B, C_s, H, W) or (B, K).
+            student_feat (Tensor): (B, C_s, H', W') or (B, K).
             teacher_feat (Tensor): (B, C_t, H, W) or (B, K).
             data_samples (Sequence, optional): B samples.
 
@@ -89,6 +100,10 @@ class DistillStage(nn.Module):
         """
         values = {}
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.watches):
+            if self.resizes:
+                student_feat = F.interpolate(
+                    student_feat, size=teacher_feat.shape[2:], mode='bilinear', align_corners=False
+                )
             if self.neck is None:
                 predicted = self.adapter(student_feat)
             else:

@@ -33,6 +33,7 @@ class DPKDistiller(BaseDistiller):
         init_student (bool): Start the student from every teacher weight outside the backbone whose name
             and shape it shares (inheriting, [A]).
         input_shape (tuple[int, int], optional): Of the dry run; see :class:`BaseDistiller`.
+        task_loss_weight (float): Factor of the student's own losses.
         data_preprocessor (dict, optional): See :class:`BaseDistiller`.
 
     Raises:
@@ -55,9 +56,10 @@ class DPKDistiller(BaseDistiller):
         logits: Optional[dict] = None,
         init_student: bool = False,
         input_shape: Optional[tuple[int, int]] = None,
+        task_loss_weight: float = 1.0,
         data_preprocessor: Optional[dict] = None,
     ) -> None:
-        super().__init__(student, teacher, input_shape, data_preprocessor)
+        super().__init__(student, teacher, input_shape, task_loss_weight, data_preprocessor)
         self.init_student = init_student
         if not isinstance(stages, (list, tuple)) or not all(isinstance(stage, dict) for stage in stages):
             raise ValueError(f'stages must be a list of dicts, got {stages!r}.')

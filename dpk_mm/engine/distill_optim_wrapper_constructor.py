@@ -1,0 +1,91 @@
+"""One optimizer for the student, another for what distils it."""
+
+from typing import Optional
+
+from mmengine.model import is_model_wrapper
+from mmengine.optim import build_optim_wrapper
+from torch import nn
+
+from dpk_mm.registry import OPTIM_WRAPPER_CONSTRUCTORS
+
+from .joint_optim_wrapper import JointOptimWrapper
+
+# What the modules of distillation may have otherwise than the student; the rest is of the step itself.
+_APART = {'optimizer', 'clip_grad', 'paramwise_cfg', 'constructor'}
+
+
+@OPTIM_WRAPPER_CONSTRUCTORS.register_module()
+class DistillOptimWrapperConstructor:
+    """Gives the modules of distillation an optimizer of their own, as DPK trains classifiers [A].
+
+    The student's settings stay where upstream's config has them, and reach the student alone: its
+    ``paramwise_cfg`` never matches a neck. Those of the necks, adapters and losses stand under
+    ``distiller``. ``type``, ``accumulative_counts`` and the settings of mixed precision are for both. In a
+    config that inherits one of upstream's::
+
+        optim_wrapper = dict(
+            constructor='dpk_mm.DistillOptimWrapperConstructor',
+            distiller=dict(optimizer=dict(type='AdamW', lr=1e-4), clip_grad=dict(max_norm=1.0)),
+        )
+        param_scheduler = dict(_delete_=True, student=_base_.param_scheduler, distiller=[...])
+
+    A ``param_scheduler`` that is a list is for both.
+
+    Args:
+        optim_wrapper_cfg (dict): ``optimizer``, ``clip_grad`` and so on, of the student; ``distiller``, a
+            dict of ``optimizer`` and, where wanted, ``clip_grad``, ``paramwise_cfg``, ``constructor``; and
+            ``student_constructor``, the name of upstream's constructor where the student needs another
+            than the default.
+        paramwise_cfg (dict, optional): The student's.
+
+    Raises:
+        ValueError: ``distiller`` or its ``optimizer`` is missing or has fields it does not take.
+    """
+
+    def __init__(self, optim_wrapper_cfg: dict, paramwise_cfg: Optional[dict] = None) -> None:
+        cfg = dict(optim_wrapper_cfg)
+        constructor = cfg.pop('student_constructor', None) or 'DefaultOptimWrapperConstructor'
+        own = cfg.pop('distiller', None)
+        if not isinstance(own, dict) or not isinstance(own.get('optimizer'), dict):
+            raise ValueError(
+                'optim_wrapper.distiller must be a dict with the optimizer of the necks, such as '
+                f"dict(optimizer=dict(type='AdamW', lr=1e-4)), got {own!r}."
+            )
+        unknown = sorted(set(own) - _APART)
+        if unknown:
+            raise ValueError(
+                f'optim_wrapper.distiller has no field {unknown}; it takes {", ".join(sorted(_APART))}. '
+                'Everything else of optim_wrapper is for student and distiller alike.'
+            )
+        shared = {key: value for key, value in cfg.items() if key not in _APART}
+        self.student_cfg = dict(cfg, constructor=constructor, paramwise_cfg=paramwise_cfg)
+        self.distiller_cfg = {**shared, **own}
+
+    def __call__(self, model: nn.Module) -> JointOptimWrapper:
+        """Build the optimizers.
+
+        Args:
+            model (nn.Module): A distiller, or DDP around one.
+
+        Returns:
+            JointOptimWrapper: With ``student`` and ``distiller``.
+
+        Raises:
+            ValueError: The model is no distiller, or has nothing of its own to train.
+        """
+        model = model.module if is_model_wrapper(model) else model
+        parts = dict(model.named_children())
+        if not {'student', 'distiller'} <= set(parts):
+            raise ValueError(
+                f'optim_wrapper.constructor: DistillOptimWrapperConstructor is for distillers such as '
+                f'dpk_mm.DPKDistiller, got a {type(model).__name__}.'
+            )
+        if not any(parameter.requires_grad for parameter in parts['distiller'].parameters()):
+            raise ValueError(
+                'optim_wrapper.distiller: this distiller has no parameters of its own to train. Leave out '
+                'optim_wrapper.constructor and .distiller, and the schedule of the distiller.'
+            )
+        return JointOptimWrapper(
+            student=build_optim_wrapper(parts['student'], self.student_cfg),
+            distiller=build_optim_wrapper(parts['distiller'], self.distiller_cfg),
+        )

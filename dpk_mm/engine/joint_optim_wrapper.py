@@ -1,0 +1,102 @@
+"""Several optimizers in one training step."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Optional
+
+from mmengine.optim import OptimWrapper, OptimWrapperDict
+from torch import Tensor, nn
+
+
+class JointOptimWrapper(OptimWrapperDict):
+    """Optimizers of different parameters that one loss trains at the same time.
+
+    mmengine's ``OptimWrapperDict`` leaves open which optimizer goes backward; here one loss goes backward
+    once and all step, so ``train_step`` of mmengine's models, DDP included, needs no change. The first
+    wrapper keeps count of accumulated gradients and holds the one loss scale of mixed precision. Learning
+    rates and gradient norms are logged apart, as ``<name>.lr`` and ``<name>.grad_norm``.
+
+    Args:
+        **optim_wrappers (OptimWrapper): By name; all of one type, with the same ``accumulative_counts``.
+
+    Raises:
+        ValueError: None, or wrappers of different types.
+    """
+
+    def __init__(self, **optim_wrappers: OptimWrapper) -> None:
+        super().__init__(**optim_wrappers)
+        types = {name: type(wrapper).__name__ for name, wrapper in optim_wrappers.items()}
+        if len(set(types.values())) != 1:
+            raise ValueError(f'the optimizers need wrappers of one type, got {types}.')
+        self.first = next(iter(optim_wrappers.values()))
+        for name, wrapper in self.items():
+            if hasattr(wrapper, 'grad_name'):
+                wrapper.grad_name = f'{name}.{wrapper.grad_name}'
+            if hasattr(wrapper, 'loss_scaler'):
+                wrapper.loss_scaler = self.first.loss_scaler
+
+    @contextmanager
+    def optim_context(self, model: nn.Module) -> Iterator[None]:
+        """The context of a forward pass: mixed precision, and no synchronisation while accumulating."""
+        with self.first.optim_context(model):
+            yield
+
+    def initialize_count_status(self, model: nn.Module, cur_iter: int, max_iters: int) -> None:
+        """Tell the one counter where the training is."""
+        self.first.initialize_count_status(model, cur_iter, max_iters)
+
+    def should_update(self) -> bool:
+        """Whether enough gradients have been accumulated."""
+        return self.first.should_update()
+
+    def should_sync(self) -> bool:
+        """Whether the next backward pass is the last before an update."""
+        return self.first.should_sync()
+
+    def scale_loss(self, loss: Tensor) -> Tensor:
+        """A loss's share of an accumulated step."""
+        return self.first.scale_loss(loss)
+
+    @property
+    def inner_count(self) -> int:
+        """How many backward passes there have been."""
+        return self.first.inner_count
+
+    def backward(self, loss: Tensor, **kwargs: Any) -> None:
+        """Send one loss backward, for all."""
+        self.first.backward(loss, **kwargs)
+
+    def step(self, **kwargs: Any) -> None:
+        """Clip and update the parameters of each optimizer."""
+        scaler = getattr(self.first, 'loss_scaler', None)
+        if scaler is None:
+            for wrapper in self.values():
+                wrapper.step(**kwargs)
+            return
+        # AmpOptimWrapper.step() would update the scale between two optimizers of one backward pass
+        for wrapper in self.values():
+            if wrapper.clip_grad_kwargs:
+                scaler.unscale_(wrapper.optimizer)
+                wrapper._clip_grad()
+            scaler.step(wrapper.optimizer, **kwargs)
+        scaler.update(self.first._scale_update_param)
+
+    def zero_grad(self, **kwargs: Any) -> None:
+        """Clear all gradients."""
+        for wrapper in self.values():
+            wrapper.zero_grad(**kwargs)
+
+    def update_params(
+        self, loss: Tensor, step_kwargs: Optional[dict] = None, zero_kwargs: Optional[dict] = None
+    ) -> None:
+        """Go backward, and step where enough gradients have been accumulated.
+
+        Args:
+            loss (Tensor): Scalar.
+            step_kwargs (dict, optional): For the optimizers' ``step``.
+            zero_kwargs (dict, optional): For the optimizers' ``zero_grad``.
+        """
+        self.backward(self.scale_loss(loss))
+        if self.should_update():
+            self.step(**step_kwargs or {})
+            self.zero_grad(**zero_kwargs or {})

@@ -1,0 +1,57 @@
+"""Stages between maps of different sizes; the rest is tested through ``DPKDistiller``."""
+
+import pytest
+import tiny_cls
+import torch
+import torch.nn.functional as F
+
+from dpk_mm.models import DistillStage
+
+MSE = dict(type='dpk_mm.FeatureMSELoss')
+
+
+def test_smaller_student_map_is_resized():
+    stage = DistillStage('s', (1, 3, 4, 4), (1, 3, 8, 8), MSE)
+    student, teacher = torch.randn(2, 3, 4, 4, requires_grad=True), torch.randn(2, 3, 8, 8)
+    loss = stage(student, teacher)['loss_dpk_s']
+    resized = F.interpolate(student, size=(8, 8), mode='bilinear', align_corners=False)
+    torch.testing.assert_close(loss, F.mse_loss(resized, teacher))
+    loss.backward()
+    assert student.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize('size', [(2, 2), (5, 7), (16, 16)])
+def test_neck_and_prior_see_the_resized_map(size):
+    stage = DistillStage('s', (1, 3, *size), (1, 6, 8, 8), MSE, neck=tiny_cls.NECK)
+    seen = []
+    stage.prior.ratio = lambda student, teacher: seen.append(student.shape) or 0.5
+    values = stage(torch.randn(6, 3, *size), torch.randn(6, 6, 8, 8))
+    assert seen == [(6, 3, 8, 8)]
+    assert torch.isfinite(values['loss_dpk_s'])
+
+
+def test_resizing_follows_the_teacher_at_other_sizes():
+    """The shapes of the dry run only say that the strides differ."""
+    stage = DistillStage('s', (1, 3, 4, 4), (1, 3, 8, 8), MSE)
+    values = stage(torch.randn(2, 3, 5, 6), torch.randn(2, 3, 10, 11))
+    assert torch.isfinite(values['loss_dpk_s'])
+
+
+@pytest.mark.parametrize('size, warns', [((4, 4), 1), ((8, 8), 0)])
+def test_resizing_is_said_once(size, warns, monkeypatch):
+    said = []
+    monkeypatch.setattr(
+        'dpk_mm.models.distillers.distill_stage.print_log', lambda *args: said.append(args[0])
+    )
+    stage = DistillStage('p4', (1, 3, *size), (1, 5, 8, 8), MSE)
+    for _ in range(3):
+        stage(torch.randn(2, 3, *size), torch.randn(2, 5, 8, 8))
+    assert len(said) == warns
+    assert not said or 'p4' in said[0] and '(1, 3, 4, 4)' in said[0] and '(1, 5, 8, 8)' in said[0]
+
+
+def test_same_stride_is_never_resized():
+    """Maps that agree in the dry run and differ later are a mistake to be heard of."""
+    stage = DistillStage('s', (1, 3, 8, 8), (1, 3, 8, 8), MSE)
+    with pytest.raises(RuntimeError):
+        stage(torch.randn(2, 3, 4, 5), torch.randn(2, 3, 8, 8))
