@@ -1,16 +1,35 @@
-"""The shipped configs: each builds, and takes a step at a fraction of its widths."""
+"""The shipped configs: each builds, takes a step with tiny necks, and leaves a plain student's checkpoint."""
 
+import pickle
+import re
+import runpy
+import shutil
+import sys
 from pathlib import Path
 
+import cv2
+import mmpretrain
+import numpy as np
 import pytest
 import tiny
+import tiny_cls
 import torch
 from mmengine.config import Config
 
+from dpk_mm.models import FeatureMixingNeck
+from dpk_mm.registry import DATASETS, MODELS
 from dpk_mm.utils import load_model_cfg
 
 ROOT = Path(__file__).parents[1] / 'configs'
 CONFIGS = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob('dpk/*.py'))
+PLAIN = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob('dpk/[!_]*/*.py'))
+CIFAR = [name for name in CONFIGS if name.endswith('_cifar100.py')]
+IN1K = [name for name in CONFIGS if name.endswith('_in1k.py')]
+STOCK = Path(mmpretrain.__file__).parent / '.mim'
+
+
+def is_detector(cfg):
+    return 'bbox_head' in cfg.model.student
 
 
 def shrink_detector(model):
@@ -23,43 +42,233 @@ def shrink_detector(model):
 
 
 def shrink(cfg):
-    """A config of ``configs/dpk`` with tiny models and a random teacher."""
+    """The distiller of a config of ``configs/dpk``, with tiny necks, a random teacher, tiny detectors."""
     model = cfg.model
-    model.student = shrink_detector(model.student)
-    config = shrink_detector(load_model_cfg(model.teacher.config))
+    config = load_model_cfg(model.teacher.config)
+    if is_detector(cfg):
+        model.student, config = shrink_detector(model.student), shrink_detector(config)
+    else:
+        # what the runner does
+        model.data_preprocessor, model.student._scope_ = cfg.data_preprocessor, cfg.default_scope
+        model.student.init_cfg = None
+        model.input_shape = (32, 32)
     model.teacher = dict(config=config, allow_incomplete=True)
     for stage in model.stages:
         if 'neck' in stage:
             for part in (stage.neck.encoder, stage.neck.decoder):
-                part.update(embed_dims=part.embed_dims // 16, num_layers=1, num_heads=2)
-    return cfg
+                part.update(embed_dims=16, num_layers=1, num_heads=2)
+    return model
 
 
-@pytest.mark.parametrize('name', CONFIGS)
-def test_config_builds_and_takes_a_step(name):
-    cfg = shrink(Config.fromfile(ROOT / name))
-    model = tiny.build(cfg.model)
+def take_a_step(model, stages):
+    """One training step; checks that every stage adds a loss and every parameter gets a gradient."""
     model.init_weights()
     model.train()
-    losses = model(**tiny.batch(model, size=(128, 96)), mode='loss')
-    names = {key for key in losses if key.startswith('loss_dpk_')}
-    assert len(names) == len(cfg.model.stages)
+    batch = tiny.batch(model, size=(128, 96)) if hasattr(model, 'bbox_head') else tiny_cls.batch(model)
+    losses = model(**batch, mode='loss')
+    assert len([key for key in losses if key.startswith('loss_dpk_')]) == stages
     total, _ = model.parse_losses(losses)
     total.backward()
     assert torch.isfinite(total)
-    unused = [n for n, p in model.named_parameters() if p.requires_grad and p.grad is None]
-    assert unused == []
+    assert [n for n, p in model.named_parameters() if p.requires_grad and p.grad is None] == []
+    torch.optim.SGD(model.parameters(), lr=1e-3).step()
 
 
-@pytest.mark.parametrize('name', CONFIGS)
+@pytest.mark.parametrize('name', [name for name in CONFIGS if name not in CIFAR + IN1K])
+def test_detector_builds_and_takes_a_step(name):
+    cfg = Config.fromfile(ROOT / name)
+    take_a_step(tiny.build(shrink(cfg)), len(cfg.model.stages))
+
+
+@pytest.fixture(scope='module')
+def data(tmp_path_factory):
+    """Four images, as CIFAR-100 and as ImageNet keep them."""
+    root = tiny_cls.write_cifar(tmp_path_factory.mktemp('data'), num=4)
+    (root / 'val').mkdir()
+    (root / 'meta').mkdir()
+    for i in range(4):
+        image = np.random.default_rng(i).integers(0, 256, (48, 40, 3), dtype=np.uint8)
+        cv2.imwrite(str(root / f'val/{i}.png'), image)
+    (root / 'meta/val.txt').write_text(''.join(f'{i}.png {i}\n' for i in range(4)))
+    return root
+
+
+def stock_predictions(config, checkpoint, data, out, monkeypatch):
+    """Test with the tools/test.py that mmpretrain ships; the scores of all images, (4, num_classes)."""
+    options = [f'test_dataloader.dataset.data_root={data}', 'test_dataloader.num_workers=0']
+    options += ['test_dataloader.persistent_workers=False', 'log_level=WARNING']
+    argv = ['test.py', str(config), str(checkpoint), '--work-dir', str(out), '--out', f'{out}/out.pkl']
+    argv += ['--out-item', 'pred', '--cfg-options', *options]
+    monkeypatch.setattr(sys, 'argv', argv)
+    runpy.run_path(str(STOCK / 'tools/test.py'), run_name='__main__')
+    return torch.stack([item['pred_score'] for item in pickle.loads((out / 'out.pkl').read_bytes())])
+
+
+def plain_config(name):
+    """The config of the student alone."""
+    student = name.removesuffix('.py').split('_')[1]
+    if name.endswith('_cifar100.py'):
+        return ROOT / f'dpk/cifar100/{student}_cifar100.py'
+    ours = ROOT / f'dpk/in1k/{student}_in1k.py'
+    return ours if ours.exists() else STOCK / f'configs/resnet/{student}_8xb32_in1k.py'
+
+
+@pytest.mark.parametrize('name', CIFAR + IN1K)
+def test_classifier_takes_a_step_and_stock_tools_open_it(name, data, tmp_path, monkeypatch):
+    cfg = Config.fromfile(ROOT / name)
+    model = tiny.build(shrink(cfg))
+    take_a_step(model, len(cfg.model.stages) + 1)
+    torch.save(dict(state_dict=model.state_dict(), meta={}), tmp_path / 'epoch_1.pth')
+    scores = stock_predictions(plain_config(name), tmp_path / 'epoch_1.pth', data, tmp_path, monkeypatch)
+    model.eval()
+    dataset = Config.fromfile(plain_config(name)).test_dataloader.dataset
+    images = DATASETS.build(dict(dataset, data_root=str(data), _scope_='mmpretrain'))
+    with torch.no_grad():
+        batch = model.data_preprocessor(dict(inputs=[image['inputs'] for image in images]))
+        ours = torch.stack([sample.pred_score for sample in model(**batch, mode='predict')])
+    torch.testing.assert_close(scores, ours)
+
+
+@pytest.mark.parametrize('name', PLAIN)
+def test_plain_config_builds_and_takes_a_step(name):
+    cfg = Config.fromfile(ROOT / name)
+    model = tiny.build(dict(load_model_cfg(str(ROOT / name))))
+    model.init_weights()
+    losses = model(**tiny_cls.batch(model), mode='loss')
+    losses['loss'].backward()
+    assert torch.isfinite(losses['loss'])
+    assert (
+        cfg.train_dataloader.batch_size and cfg.default_hooks.checkpoint.type == 'dpk_mm.PlainCheckpointHook'
+    )
+
+
+@pytest.mark.parametrize('name', CONFIGS + PLAIN)
 def test_config_runs_from_a_copied_folder(name, tmp_path):
     """The folder configs/dpk is complete: what a config inherits lies in it or in an installed package."""
-    import shutil
-
     shutil.copytree(ROOT / 'dpk', tmp_path / 'dpk')
     cfg = Config.fromfile(tmp_path / name)
-    assert cfg.model.type == 'dpk_mm.DPKDistiller'
-    assert cfg.model.student.type and cfg.train_dataloader and cfg.default_scope
+    assert cfg.train_dataloader and cfg.default_scope
+    if name in CONFIGS:
+        assert cfg.model.type == 'dpk_mm.DPKDistiller' and cfg.model.student.type
+        load_model_cfg(cfg.model.teacher.config)
+
+
+@pytest.mark.parametrize('name', CIFAR)
+def test_cifar_pair_has_the_recipe_of_the_student_alone(name):
+    """A gain over the student alone means something only if nothing else differs."""
+    cfg, alone = Config.fromfile(ROOT / name), Config.fromfile(plain_config(name))
+    assert cfg.model.student == alone.model
+    assert cfg.param_scheduler.student == alone.param_scheduler
+    for field in ('train_dataloader', 'train_cfg', 'data_preprocessor', 'test_dataloader', 'default_hooks'):
+        assert cfg[field] == alone[field], field
+    for field, value in alone.optim_wrapper.items():
+        assert cfg.optim_wrapper[field] == value, field
+    teacher = name.split('/')[-1].split('_')[0]
+    assert Path(cfg.model.teacher.config) == ROOT / f'dpk/cifar100/{teacher}_cifar100.py'
+    epochs = Config.fromfile(cfg.model.teacher.config).train_cfg.max_epochs
+    assert cfg.model.teacher.checkpoint == f'work_dirs/{teacher}_cifar100/epoch_{epochs}.pth'
+
+
+# Width x depth / heads of encoders and decoders, for last and lower stage; channels of student and teacher.
+SIZES = {
+    'resnet56_resnet20_cifar100': '128x6/8 64x6/8 80x4/8 48x6/8 64/32 64/32',
+    'resnet110_resnet32_cifar100': '128x6/8 64x6/8 128x4/8 64x6/8 64/32 64/32',
+    'resnet110_resnet20_cifar100': '64x6/8 64x6/8 128x4/8 128x4/8 64/32 64/32',
+    'wrn40-2_wrn16-2_cifar100': '256x6/8 128x6/8 256x4/8 128x4/8 128/64 128/64',
+    'wrn40-2_wrn40-1_cifar100': '80x6/8 64x6/4 128x4/8 80x4/4 64/32 128/64',
+    'resnet32x4_resnet8x4_cifar100': '180x6/4 160x6/4 256x4/8 128x4/8 256/128 256/128',
+    'vgg13_vgg8_cifar100': '320x6/8 160x6/8 512x4/8 256x6/8 512/256 512/256',
+    'resnet32x4_shufflenet-v1_cifar100': '512x6/8 256x6/8 256x4/8 128x4/8 960/480 256/128',
+    'resnet32x4_shufflenet-v2_cifar100': '256x6/8 128x6/8 256x4/8 128x4/8 464/232 256/128',
+    'wrn40-2_shufflenet-v1_cifar100': '320x6/8 256x6/8 128x4/8 128x4/8 960/480 128/64',
+    'vgg13_mobilenet-v2_cifar100': '320x6/8 128x6/4 512x4/8 256x4/4 160/48 512/256',
+    'resnet50_mobilenet-v2_cifar100': '640x6/8 512x6/8 1536x4/8 640x4/8 160/48 2048/1024',
+    'resnet50_vgg8_cifar100': '640x6/8 512x6/8 1536x4/8 1024x4/8 512/256 2048/1024',
+    'resnet34_resnet18_in1k': '512x6/8 256x6/8 512x4/8 256x4/8 512/256 512/256',
+    'resnet50_resnet18_in1k': '640x6/8 512x4/8 1024x4/8 1024x4/8 512/256 2048/1024',
+    'resnet101_resnet18_in1k': '640x6/8 512x4/8 1024x4/16 1024x4/16 512/256 2048/1024',
+    'resnet152_resnet18_in1k': '640x6/8 512x6/8 1024x4/16 1024x4/16 512/256 2048/1024',
+    'resnet50_mobilenet-v1_in1k': '640x4/8 512x4/8 1536x4/16 640x4/8 1024/512 2048/1024',
+}
+
+
+def test_every_pair_has_its_sizes():
+    assert {f'dpk/{name}.py' for name in SIZES} == {n for n in CIFAR + IN1K if 'pretrained' not in n}
+    assert {n for n in IN1K if 'pretrained' in n} == {
+        f'dpk/{name}.py'.replace('_in1k', '_pretrained-student_in1k') for name in SIZES if 'in1k' in name
+    }
+
+
+@pytest.mark.parametrize('name', SIZES)
+def test_classifier_config_holds_the_authors_numbers(name):
+    cfg = Config.fromfile(ROOT / f'dpk/{name}.py')
+    *sizes, student_channels, teacher_channels = SIZES[name].split()
+    model = tiny.build(shrink(Config.fromfile(ROOT / f'dpk/{name}.py')))
+    for i, stage in enumerate(cfg.model.stages):
+        assert stage.neck.get('patch_size', 1) == 1
+        for part, text in ((stage.neck.encoder, sizes[i]), (stage.neck.decoder, sizes[2 + i])):
+            width, rest = text.split('x')
+            depth, heads = rest.split('/')
+            assert part == dict(embed_dims=int(width), num_layers=int(depth), num_heads=int(heads))
+        neck = list(model.distiller.values())[i].neck
+        assert neck.student_channels == int(student_channels.split('/')[i])
+        assert neck.teacher_channels == int(teacher_channels.split('/')[i])
+    assert len(cfg.model.stages) == 2
+    prior, losses = cfg.model.stages[0].prior, [stage.loss.loss_weight for stage in cfg.model.stages]
+    logits, gamma = cfg.model.logits.loss, cfg.model.get('task_loss_weight', 1.0)
+    necks, (warm_up, cosine) = cfg.optim_wrapper.distiller, cfg.param_scheduler.distiller
+    assert (prior.cap, logits.temperature) == (0.95, 1.0)
+    assert dict(necks.optimizer) == dict(type='AdamW', lr=1e-4, betas=(0.9, 0.95), weight_decay=1e-4)
+    assert warm_up.start_factor * 1e-4 == pytest.approx(1e-6) and warm_up.end == cosine.begin == 20
+    assert cosine.eta_min == 1e-5 and cosine.end == cfg.train_cfg.max_epochs
+    if 'cifar100' in name:
+        assert (gamma, logits.loss_weight, losses) == (1.0, 1.0, [0.3, pytest.approx(0.3 * 0.6)])
+        assert (prior.floor, prior.fallback, necks.clip_grad.max_norm) == (0.15, 0.9, 1.0)
+        assert (cfg.train_cfg.max_epochs, cfg.train_dataloader.batch_size) == (240, 64)
+    else:
+        assert (gamma, logits.loss_weight, losses) == (0.8, 0.8, [0.2, 0.2])
+        assert (prior.floor, prior.fallback, cfg.train_cfg.max_epochs) == (0.1, 0.8, 100)
+        assert cfg.model.teacher.checkpoint == 'hub'
+
+
+def test_necks_have_the_authors_number_of_parameters():
+    cfg = Config.fromfile(ROOT / 'dpk/resnet34_resnet18_in1k.py')
+    for stage, channels, numbers in zip(cfg.model.stages, (512, 256), (51_483_136, 12_896_512)):
+        sizes = {key: value for key, value in stage.neck.items() if key != 'type'}
+        assert MODELS.get(stage.neck.type) is FeatureMixingNeck
+        with torch.device('meta'):
+            neck = FeatureMixingNeck(channels, channels, **sizes)
+        assert sum(parameter.numel() for parameter in neck.parameters()) == numbers
+
+
+@pytest.mark.parametrize('name', IN1K)
+def test_upstream_publishes_the_teacher_and_offline_says_what_to_fetch(name, monkeypatch, tmp_path):
+    teacher = Config.fromfile(ROOT / name).model.teacher
+    depth = Path(name).name.split('_')[0]
+
+    def offline(url, path):
+        raise OSError('no route')
+
+    monkeypatch.setattr(torch.hub, 'download_url_to_file', offline)
+    monkeypatch.setattr(torch.hub, 'get_dir', lambda: str(tmp_path))
+    place = re.escape(str(tmp_path / 'checkpoints'))
+    message = rf'could not fetch \S+/{depth}_8xb32_in1k\S+\.pth .* put it at {place}/{depth}_8xb32_in1k'
+    with pytest.raises(FileNotFoundError, match=message):
+        MODELS.build(dict(type='dpk_mm.FrozenTeacher', **teacher))
+
+
+@pytest.mark.parametrize('name', [name for name in IN1K if 'pretrained' in name])
+def test_pretrained_student_follows_the_authors_protocol(name):
+    cfg = Config.fromfile(ROOT / name)
+    usual = Config.fromfile(ROOT / name.replace('_pretrained-student', ''))
+    assert cfg.model.student.pop('init_cfg').type == 'Pretrained'
+    assert cfg.model == usual.model and 'init_cfg' not in usual.model.student
+    assert cfg.train_dataloader.batch_size == 256 and cfg.optim_wrapper.accumulative_counts == 2
+    assert cfg.param_scheduler.student == dict(type='StepLR', step_size=25, gamma=0.5)
+    assert cfg.param_scheduler.distiller == usual.param_scheduler.distiller
+    steps = [step.type for step in cfg.train_dataloader.dataset.pipeline]
+    assert steps[-3:] == ['RandAugment', 'RandomErasing', 'PackInputs']
+    assert usual.optim_wrapper.get('accumulative_counts', 1) == 1
 
 
 def test_retinanet_config_holds_the_authors_numbers():

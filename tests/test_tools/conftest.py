@@ -92,6 +92,16 @@ def test():
     return _load('test')
 
 
+@pytest.fixture(scope='session')
+def convert_data():
+    return _load('convert_data')
+
+
+@pytest.fixture(scope='session')
+def plot_ratio():
+    return _load('plot_ratio')
+
+
 @pytest.fixture
 def workdir(tmp_path, monkeypatch):
     """An empty current folder and a clean environment."""

@@ -1,0 +1,41 @@
+"""The picture of the ratio."""
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+
+def write_run(folder, ratios, start=10, name='1'):
+    log = folder / name / 'vis_data/scalars.json'
+    log.parent.mkdir(parents=True)
+    entries = [dict(step=start + 10 * i, loss=1.0, ratio_p4=r, ratio_p5=r / 2) for i, r in enumerate(ratios)]
+    entries.append({'accuracy/top1': 3.0, 'step': 1})
+    log.write_text('\n'.join(map(json.dumps, entries)))
+    return folder
+
+
+def test_draws_and_tells(plot_ratio, tmp_path, capsys):
+    a = write_run(tmp_path / 'a', np.linspace(0.8, 0.4, 50))
+    b = write_run(tmp_path / 'b', np.linspace(0.6, 0.2, 50))
+    plot_ratio.main([f'small={a}', f'small={b}', f'large={b}', '--out', str(tmp_path / 'ratio.png')])
+    said = capsys.readouterr().out
+    assert 'small, p4: 0.70 -> 0.30' in said and 'large, p5: 0.30 -> 0.10' in said
+    picture = cv2.imread(str(tmp_path / 'ratio.png'))
+    assert picture.shape[0] > 300 and len(np.unique(picture.reshape(-1, 3), axis=0)) > 20
+
+
+def test_a_resumed_run_counts_once(plot_ratio, tmp_path):
+    write_run(tmp_path / 'a', [0.9, 0.8, 0.7])
+    write_run(tmp_path / 'a', [0.5, 0.4], start=30, name='2')
+    assert plot_ratio.read_ratios(tmp_path / 'a')['p4'] == {10: 0.9, 20: 0.8, 30: 0.5, 40: 0.4}
+
+
+def test_mistakes(plot_ratio, tmp_path):
+    with pytest.raises(SystemExit, match='no scalars.json'):
+        plot_ratio.main([str(tmp_path)])
+    (tmp_path / 'scalars.json').write_text('{"loss": 1.0, "step": 1}')
+    with pytest.raises(SystemExit, match='no ratio_<stage> in the log'):
+        plot_ratio.main([str(tmp_path), '--out', str(tmp_path / 'ratio.png')])
+    assert not (tmp_path / 'ratio.png').exists()

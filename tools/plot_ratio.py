@@ -1,0 +1,105 @@
+"""Draw how the share of teacher tokens changes over training, from the logs of one or more runs."""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Dict, List, Optional, Sequence, Tuple
+
+import numpy as np
+
+_COLOURS = ('#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9', '#000000')
+_STYLES = ('-', '--', ':', '-.')
+# step -> ratio, by stage
+Curves = Dict[str, Dict[int, float]]
+
+
+def read_ratios(work_dir: Path) -> Curves:
+    """Read the ratios that a run logged; where it was resumed, the later log counts.
+
+    Args:
+        work_dir (Path): The run's folder, or one of its parts.
+
+    Returns:
+        dict: Stage -> step -> ratio. mmengine logs means over its window, 10 steps by default.
+
+    Raises:
+        FileNotFoundError: No log of mmengine's lies there.
+        ValueError: The log has no ratios.
+    """
+    logs = sorted(work_dir.rglob('scalars.json'))
+    if not logs:
+        raise FileNotFoundError(f'{work_dir}: no scalars.json, as mmengine writes it, in this folder.')
+    curves: Curves = {}
+    for log in logs:
+        for line in log.read_text().splitlines():
+            entry = json.loads(line)
+            for name, value in entry.items():
+                if name.startswith('ratio_'):
+                    curves.setdefault(name[len('ratio_') :], {})[entry['step']] = value
+    if not curves:
+        raise ValueError(f'{work_dir}: no ratio_<stage> in the log; was it a run of a distiller with priors?')
+    return curves
+
+
+def plot(runs: Dict[str, List[Curves]], path: Path) -> None:
+    """Draw one line for each label and stage: the mean of its runs, with a band from least to most.
+
+    Args:
+        runs (dict): Label -> its runs, such as seeds of one config.
+        path (Path): Picture to write.
+    """
+    from matplotlib.figure import Figure
+
+    stages = sorted({stage for curves in runs.values() for run in curves for stage in run})
+    figure = Figure(figsize=(7, 4), dpi=130, layout='constrained')
+    axes = figure.subplots()
+    for (label, curves), style in zip(runs.items(), _STYLES * len(runs)):
+        for stage, colour in zip(stages, _COLOURS * len(stages)):
+            found = [run[stage] for run in curves if stage in run]
+            if not found:
+                continue
+            steps = sorted(set.intersection(*(set(run) for run in found)))
+            values = np.array([[run[step] for step in steps] for run in found])
+            name = f'{label}, {stage}' if len(runs) > 1 else stage
+            axes.plot(steps, values.mean(0), style, color=colour, label=name, linewidth=1.5)
+            axes.fill_between(steps, values.min(0), values.max(0), color=colour, alpha=0.15, linewidth=0)
+    axes.set(xlabel='step', ylabel='ratio: share of teacher tokens', ylim=(0, 1))
+    axes.grid(alpha=0.25)
+    axes.spines[['top', 'right']].set_visible(False)
+    axes.legend(frameon=False, fontsize=8)
+    figure.savefig(path)
+
+
+def parse_run(text: str) -> Tuple[str, Path]:
+    """Split ``LABEL=FOLDER``; a folder alone is its own label."""
+    label, is_labelled, folder = text.partition('=')
+    return (label, Path(folder)) if is_labelled else (Path(text).name, Path(text))
+
+
+def main(argv: Optional[Sequence[str]] = None) -> None:
+    """Read the runs and write the picture."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        'runs', nargs='+', metavar='[LABEL=]FOLDER', help='work directories; those of one label are averaged'
+    )
+    parser.add_argument('--out', type=Path, default=Path('ratio.png'), help='picture to write')
+    args = parser.parse_args(argv)
+    runs: Dict[str, List[Curves]] = {}
+    try:
+        for label, folder in map(parse_run, args.runs):
+            runs.setdefault(label, []).append(read_ratios(folder))
+    except (FileNotFoundError, ValueError) as error:
+        raise SystemExit(f'plot_ratio.py: error: {error}') from None
+    plot(runs, args.out)
+    for label, curves in runs.items():
+        for stage in curves[0]:
+            first, last = (
+                np.mean([run[stage][pick(run[stage])] for run in curves if stage in run])
+                for pick in (min, max)
+            )
+            print(f'{label}, {stage}: {first:.2f} -> {last:.2f}')
+    print(f'wrote {args.out}')
+
+
+if __name__ == '__main__':
+    main()
