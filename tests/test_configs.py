@@ -264,6 +264,7 @@ def test_pretrained_student_follows_the_authors_protocol(name):
     assert cfg.model.student.pop('init_cfg').type == 'Pretrained'
     assert cfg.model == usual.model and 'init_cfg' not in usual.model.student
     assert cfg.train_dataloader.batch_size == 256 and cfg.optim_wrapper.accumulative_counts == 2
+    assert cfg.auto_scale_lr.base_batch_size == 8 * 256 and usual.auto_scale_lr.base_batch_size == 8 * 32
     assert cfg.param_scheduler.student == dict(type='StepLR', step_size=25, gamma=0.5)
     assert cfg.param_scheduler.distiller == usual.param_scheduler.distiller
     steps = [step.type for step in cfg.train_dataloader.dataset.pipeline]

@@ -15,6 +15,7 @@ from mmengine.config import Config, ConfigDict, DictAction
 from mmengine.device import get_device
 from mmengine.dist import is_distributed
 from mmengine.hub import get_config
+from mmengine.optim import OptimWrapperDict
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
@@ -165,6 +166,23 @@ def launch_on_cpu(cfg: Config) -> None:
     if 'DistributedDataParallel' in type_name(wrapper):
         wrapper.setdefault('device_ids', None)
     cfg.model_wrapper_cfg = wrapper
+
+
+def build_optimizers(runner: Runner) -> None:
+    """Build the optimizers, which mmengine does after training began; a mistake in the config is one line."""
+    if not isinstance(runner, Runner):
+        return  # another runner_type does it in its own way
+    try:
+        wrapper = runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
+    except ValueError as error:
+        die(str(error))
+    schedules = runner.param_schedulers
+    if not isinstance(schedules, dict) or 'type' in schedules:
+        return
+    names = list(wrapper.keys()) if isinstance(wrapper, OptimWrapperDict) else []
+    if not names or not set(names) <= set(schedules):
+        expected = f'schedules for {names}' if names else 'a list, as there is one optimizer'
+        die(f'param_scheduler has schedules for {sorted(schedules)}; expected {expected}')
 
 
 def build_runner(cfg: Config) -> Runner:

@@ -56,10 +56,14 @@ def config_lines(target: str, out: str, num_classes: int) -> str:
         'test_dataloader = val_dataloader',
     ]
     if num_classes != (100 if target == 'cifar100' else 1000):
+        head = f'head=dict(num_classes={num_classes}{"" if num_classes > 4 else ", topk=(1,)"})'
         lines += [
             f'data_preprocessor = dict(num_classes={num_classes})',
-            f'model = dict(head=dict(num_classes={num_classes}))  # of student and teacher',
+            f'model = dict({head})  # of a classifier: the teacher, the student alone',
+            f'# of a distiller: model = dict(student=dict({head}), teacher=dict(config=..., checkpoint=...))',
         ]
+        if num_classes < 5:
+            lines += ['val_evaluator = dict(topk=(1,))', 'test_evaluator = val_evaluator']
     return '\n'.join(lines)
 
 

@@ -75,8 +75,10 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     cfg = merge_args(_cli.load_config(args.config), args)
     _cli.check_checkpoint(cfg.get('load_from'), '--resume' if cfg.get('resume') else 'load_from')
     _cli.launch_on_cpu(cfg)
+    runner = _cli.build_runner(cfg)
+    _cli.build_optimizers(runner)
     with _cli.checkpoint_errors():
-        _cli.build_runner(cfg).train()
+        runner.train()
 
 
 if __name__ == '__main__':

@@ -3,7 +3,7 @@ _base_ = ['mmpretrain::_base_/models/resnet18.py', './_base_/dpk_in1k.py']
 
 model = dict(
     _delete_=True,
-    type='dpk_mm.DPKDistiller',
+    **_base_.dpk.distiller,
     student=_base_.model,
     teacher=dict(config='mmpretrain::resnet/resnet101_8xb32_in1k.py', checkpoint='hub'),
     stages=[
@@ -14,8 +14,7 @@ model = dict(
                 encoder=dict(embed_dims=640, num_layers=6, num_heads=8),
                 decoder=dict(embed_dims=1024, num_layers=4, num_heads=16),
             ),
-            prior=_base_.dpk.prior,
-            loss=_base_.dpk.loss,
+            **_base_.dpk.stage,
         ),
         dict(
             at='backbone.layer3',
@@ -24,10 +23,7 @@ model = dict(
                 encoder=dict(embed_dims=512, num_layers=4, num_heads=8),
                 decoder=dict(embed_dims=1024, num_layers=4, num_heads=16),
             ),
-            prior=_base_.dpk.prior,
-            loss=_base_.dpk.loss,
+            **_base_.dpk.stage,
         ),
     ],
-    logits=_base_.dpk.logits,
-    task_loss_weight=_base_.dpk.task_loss_weight,
 )

@@ -3,13 +3,12 @@ _base_ = ['./_base_/models/resnet20_cifar.py', './_base_/dpk_cifar100.py']
 
 model = dict(
     _delete_=True,
-    type='dpk_mm.DPKDistiller',
+    **_base_.dpk.distiller,
     student=_base_.model,
     teacher=dict(
         config='{{ fileDirname }}/cifar100/resnet110_cifar100.py',
         checkpoint='work_dirs/resnet110_cifar100/epoch_240.pth',
     ),
-    input_shape=(32, 32),
     stages=[
         dict(
             at='backbone.layer3',
@@ -18,8 +17,7 @@ model = dict(
                 encoder=dict(embed_dims=64, num_layers=6, num_heads=8),
                 decoder=dict(embed_dims=128, num_layers=4, num_heads=8),
             ),
-            prior=_base_.dpk.prior,
-            loss=_base_.dpk.last,
+            **_base_.dpk.last,
         ),
         dict(
             at='backbone.layer2',
@@ -28,9 +26,7 @@ model = dict(
                 encoder=dict(embed_dims=64, num_layers=6, num_heads=8),
                 decoder=dict(embed_dims=128, num_layers=4, num_heads=8),
             ),
-            prior=_base_.dpk.prior,
-            loss=_base_.dpk.lower,
+            **_base_.dpk.lower,
         ),
     ],
-    logits=_base_.dpk.logits,
 )

@@ -3,6 +3,7 @@
 _base_ = './resnet34_resnet18_in1k.py'
 
 model = dict(student=dict(init_cfg=_base_.dpk.authors.resnet18))
+auto_scale_lr = _base_.dpk.authors.auto_scale_lr
 train_dataloader = _base_.dpk.authors.train_dataloader
 optim_wrapper = _base_.dpk.authors.optim_wrapper
 param_scheduler = _base_.dpk.authors.param_scheduler

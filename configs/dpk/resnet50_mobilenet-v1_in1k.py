@@ -3,7 +3,7 @@ _base_ = ['./_base_/models/mobilenet-v1.py', './_base_/dpk_in1k.py']
 
 model = dict(
     _delete_=True,
-    type='dpk_mm.DPKDistiller',
+    **_base_.dpk.distiller,
     student=_base_.model,
     teacher=dict(config='mmpretrain::resnet/resnet50_8xb32_in1k.py', checkpoint='hub'),
     stages=[
@@ -15,8 +15,7 @@ model = dict(
                 encoder=dict(embed_dims=640, num_layers=4, num_heads=8),
                 decoder=dict(embed_dims=1536, num_layers=4, num_heads=16),
             ),
-            prior=_base_.dpk.prior,
-            loss=_base_.dpk.loss,
+            **_base_.dpk.stage,
         ),
         dict(
             student_at='backbone.layer4',
@@ -26,10 +25,7 @@ model = dict(
                 encoder=dict(embed_dims=512, num_layers=4, num_heads=8),
                 decoder=dict(embed_dims=640, num_layers=4, num_heads=8),
             ),
-            prior=_base_.dpk.prior,
-            loss=_base_.dpk.loss,
+            **_base_.dpk.stage,
         ),
     ],
-    logits=_base_.dpk.logits,
-    task_loss_weight=_base_.dpk.task_loss_weight,
 )

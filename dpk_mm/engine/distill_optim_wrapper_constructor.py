@@ -1,7 +1,9 @@
 """One optimizer for the student, another for what distils it."""
 
+import logging
 from typing import Optional
 
+from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
 from mmengine.optim import build_optim_wrapper
 from torch import nn
@@ -12,6 +14,18 @@ from .joint_optim_wrapper import JointOptimWrapper
 
 # What the modules of distillation may have otherwise than the student; the rest is of the step itself.
 _APART = {'optimizer', 'clip_grad', 'paramwise_cfg', 'constructor'}
+_DEFAULT = 'DefaultOptimWrapperConstructor'
+# All that mmengine's default constructor heeds; it passes over anything else in silence.
+_PARAMWISE = {
+    'bias_decay_mult',
+    'bias_lr_mult',
+    'bypass_duplicate',
+    'custom_keys',
+    'dcn_offset_lr_mult',
+    'dwconv_decay_mult',
+    'flat_decay_mult',
+    'norm_decay_mult',
+}
 
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()
@@ -29,7 +43,9 @@ class DistillOptimWrapperConstructor:
         )
         param_scheduler = dict(_delete_=True, student=_base_.param_scheduler, distiller=[...])
 
-    A ``param_scheduler`` that is a list is for both.
+    A ``param_scheduler`` that is a list is for both, as is ``auto_scale_lr``. Where there is nothing of the
+    distiller's to train (logits alone, or all weights 0), the student's is the only optimizer, and the
+    schedule of the other is not used.
 
     Args:
         optim_wrapper_cfg (dict): ``optimizer``, ``clip_grad`` and so on, of the student; ``distiller``, a
@@ -39,12 +55,20 @@ class DistillOptimWrapperConstructor:
         paramwise_cfg (dict, optional): The student's.
 
     Raises:
-        ValueError: ``distiller`` or its ``optimizer`` is missing or has fields it does not take.
+        ValueError: ``distiller`` or its ``optimizer`` is missing or has fields it does not take, or
+            ``paramwise_cfg`` needs another constructor.
     """
 
     def __init__(self, optim_wrapper_cfg: dict, paramwise_cfg: Optional[dict] = None) -> None:
         cfg = dict(optim_wrapper_cfg)
-        constructor = cfg.pop('student_constructor', None) or 'DefaultOptimWrapperConstructor'
+        constructor = cfg.pop('student_constructor', None) or _DEFAULT
+        unheeded = sorted(set(paramwise_cfg or {}) - _PARAMWISE)
+        if constructor == _DEFAULT and unheeded:
+            raise ValueError(
+                f'optim_wrapper.paramwise_cfg: {unheeded} is not for {_DEFAULT}. Name the constructor that '
+                "the student's config had in optim_wrapper.student_constructor, such as "
+                "'LearningRateDecayOptimWrapperConstructor'."
+            )
         own = cfg.pop('distiller', None)
         if not isinstance(own, dict) or not isinstance(own.get('optimizer'), dict):
             raise ValueError(
@@ -68,10 +92,10 @@ class DistillOptimWrapperConstructor:
             model (nn.Module): A distiller, or DDP around one.
 
         Returns:
-            JointOptimWrapper: With ``student`` and ``distiller``.
+            JointOptimWrapper: With ``student`` and, where there is something to train, ``distiller``.
 
         Raises:
-            ValueError: The model is no distiller, or has nothing of its own to train.
+            ValueError: The model is no distiller.
         """
         model = model.module if is_model_wrapper(model) else model
         parts = dict(model.named_children())
@@ -80,12 +104,10 @@ class DistillOptimWrapperConstructor:
                 f'optim_wrapper.constructor: DistillOptimWrapperConstructor is for distillers such as '
                 f'dpk_mm.DPKDistiller, got a {type(model).__name__}.'
             )
-        if not any(parameter.requires_grad for parameter in parts['distiller'].parameters()):
-            raise ValueError(
-                'optim_wrapper.distiller: this distiller has no parameters of its own to train. Leave out '
-                'optim_wrapper.constructor and .distiller, and the schedule of the distiller.'
-            )
-        return JointOptimWrapper(
-            student=build_optim_wrapper(parts['student'], self.student_cfg),
-            distiller=build_optim_wrapper(parts['distiller'], self.distiller_cfg),
-        )
+        wrappers = dict(student=build_optim_wrapper(parts['student'], self.student_cfg))
+        if any(parameter.requires_grad for parameter in parts['distiller'].parameters()):
+            wrappers['distiller'] = build_optim_wrapper(parts['distiller'], self.distiller_cfg)
+        else:
+            message = 'The distiller has no parameters to train: optim_wrapper.distiller is not used'
+            print_log(message, 'current', logging.WARNING)
+        return JointOptimWrapper(**wrappers)

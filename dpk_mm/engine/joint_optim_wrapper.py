@@ -13,21 +13,28 @@ class JointOptimWrapper(OptimWrapperDict):
 
     mmengine's ``OptimWrapperDict`` leaves open which optimizer goes backward; here one loss goes backward
     once and all step, so ``train_step`` of mmengine's models, DDP included, needs no change. The first
-    wrapper keeps count of accumulated gradients and holds the one loss scale of mixed precision. Learning
-    rates and gradient norms are logged apart, as ``<name>.lr`` and ``<name>.grad_norm``.
+    wrapper keeps count of accumulated gradients and holds the one loss scale of mixed precision; an
+    overflow skips the step of the optimizers it reached, as torch does it. Learning rates, and gradient
+    norms where they are clipped, are logged apart, as ``<name>.lr`` and ``<name>.grad_norm``.
 
     Args:
-        **optim_wrappers (OptimWrapper): By name; all of one type, with the same ``accumulative_counts``.
+        **optim_wrappers (OptimWrapper): By name; all ``OptimWrapper`` or all ``AmpOptimWrapper``, with the
+            same ``accumulative_counts``.
 
     Raises:
-        ValueError: None, or wrappers of different types.
+        ValueError: Wrappers of other or of different types, or with different counts.
     """
 
     def __init__(self, **optim_wrappers: OptimWrapper) -> None:
         super().__init__(**optim_wrappers)
         types = {name: type(wrapper).__name__ for name, wrapper in optim_wrappers.items()}
-        if len(set(types.values())) != 1:
-            raise ValueError(f'the optimizers need wrappers of one type, got {types}.')
+        if set(types.values()) not in ({'OptimWrapper'}, {'AmpOptimWrapper'}):
+            raise ValueError(
+                f'all must be of type OptimWrapper, or all of type AmpOptimWrapper, got {types}.'
+            )
+        counts = {name: wrapper._accumulative_counts for name, wrapper in optim_wrappers.items()}
+        if len(set(counts.values())) > 1:
+            raise ValueError(f'accumulative_counts must be the same for all, got {counts}.')
         self.first = next(iter(optim_wrappers.values()))
         for name, wrapper in self.items():
             if hasattr(wrapper, 'grad_name'):
@@ -85,6 +92,20 @@ class JointOptimWrapper(OptimWrapperDict):
         """Clear all gradients."""
         for wrapper in self.values():
             wrapper.zero_grad(**kwargs)
+
+    def load_state_dict(self, state_dict: dict) -> None:
+        """Load the state of every optimizer.
+
+        Raises:
+            ValueError: It is of a run with other optimizers.
+        """
+        if set(state_dict) != set(self.keys()):
+            raise ValueError(
+                f'the checkpoint to resume from holds the state of {sorted(state_dict)}, this run has the '
+                f'optimizers {sorted(self.keys())}. Resume with the config of that run, or start anew from '
+                'its weights with load_from.'
+            )
+        super().load_state_dict(state_dict)
 
     def update_params(
         self, loss: Tensor, step_kwargs: Optional[dict] = None, zero_kwargs: Optional[dict] = None

@@ -37,9 +37,9 @@ def data(tmp_path_factory):
     return tiny_cls.write_cifar(tmp_path_factory.mktemp('cifar'))
 
 
-def state(runner, part=''):
+def state(runner, student_only=False):
     weights = get_state_dict(runner.model).items()
-    return {k: v.clone() for k, v in weights if part == '' or k.startswith('distiller.') == (part == 'own')}
+    return {k: v.clone() for k, v in weights if not (student_only and k.startswith('distiller.'))}
 
 
 def assert_equal(a, b):
@@ -66,7 +66,7 @@ def test_the_student_trains_as_alone(data, tmp_path, accumulate):
     runner = Runner.from_cfg(cfg)
     detach(runner.model.distiller['apart'])
     runner.train()
-    assert_equal(state(plain), state(runner, 'student'))
+    assert_equal(state(plain), state(runner, student_only=True))
     fresh = tiny.build(model, seed=3)
     assert any(not torch.equal(v, state(runner)[k]) for k, v in fresh.state_dict().items() if 'apart' in k)
 
@@ -175,13 +175,35 @@ def test_mistakes(own, message):
         DistillOptimWrapperConstructor(cfg)
 
 
-def test_models_without_a_part_to_train():
+def test_paramwise_settings_that_need_another_constructor():
+    """The inherited constructor was replaced: its settings must not be lost in silence."""
+    cfg = dict(optimizer=dict(type='SGD', lr=0.1), distiller=dict(optimizer=ADAMW))
+    with pytest.raises(ValueError, match=r"\['layer_decay_rate'\] is not for .*student_constructor"):
+        DistillOptimWrapperConstructor(cfg, paramwise_cfg=dict(layer_decay_rate=0.5))
+
+
+def test_other_models_are_refused():
     cfg = dict(optimizer=dict(type='SGD', lr=0.1), constructor=NAME, distiller=dict(optimizer=ADAMW))
     with pytest.raises(ValueError, match='is for distillers such as dpk_mm.DPKDistiller, got a Linear'):
         build_optim_wrapper(nn.Linear(2, 2), cfg)
-    model = tiny.build(tiny_cls.distiller(stages=[]))
-    with pytest.raises(ValueError, match='has no parameters of its own to train'):
-        build_optim_wrapper(model, cfg)
+
+
+@pytest.mark.parametrize('without', [dict(stages=[]), dict(loss_weight=0.0)], ids=['logits', 'weights 0'])
+def test_nothing_of_the_distiller_to_train(data, tmp_path, without):
+    """Logit distillation alone, and weights of 0, by the same config as DPK."""
+    paramwise = dict(norm_decay_mult=0.0, flat_decay_mult=0.0)
+    cfg = tiny_cls.training_cfg(tiny_cls.distiller(**without), data, tmp_path, epochs=1, **two())
+    cfg.optim_wrapper.distiller.paramwise_cfg = paramwise
+    runner = tiny.train(two_schedules(cfg))
+    assert list(runner.optim_wrapper.keys()) == ['student']
+
+
+def test_resuming_with_other_optimizers_is_refused(data, tmp_path):
+    one = tiny_cls.training_cfg(tiny_cls.distiller(), data, tmp_path, epochs=1)
+    tiny.train(one)
+    other = tiny_cls.training_cfg(tiny_cls.distiller(), data, tmp_path, epochs=2, resume=True, **two())
+    with pytest.raises(ValueError, match=r"has the optimizers \['distiller', 'student'\].*load_from"):
+        tiny.train(other)
 
 
 class Pair(nn.Module):
@@ -249,13 +271,18 @@ def test_accumulates_like_plain_torch(every):
     assert model.unsynced == 7 - -(-7 // every)
 
 
-def test_wrappers_must_be_of_one_type():
+def test_wrappers_that_cannot_work_together():
     class Other(OptimWrapper):
         pass
 
-    model, (a, _) = pair()
-    with pytest.raises(ValueError, match="one type, got {'a': 'OptimWrapper', 'b': 'Other'}"):
+    model, (a, b) = pair()
+    with pytest.raises(ValueError, match="got {'a': 'OptimWrapper', 'b': 'Other'}"):
         JointOptimWrapper(a=a, b=Other(torch.optim.SGD(model.b.parameters(), lr=0.1)))
+    b._accumulative_counts = 3
+    with pytest.raises(
+        ValueError, match="accumulative_counts must be the same for all, got {'a': 1, 'b': 3}"
+    ):
+        JointOptimWrapper(a=a, b=b)
 
 
 @pytest.fixture

@@ -197,3 +197,38 @@ def test_other_errors_pass_through():
 
     with pytest.raises(pickle.UnpicklingError), checkpoint_errors():
         raise pickle.UnpicklingError('of something else')
+
+
+CLASSIFIER = """
+default_scope = 'mmpretrain'
+net = dict(
+    type='ImageClassifier', backbone=dict(type='dpk_mm.CIFARResNet', depth=8, base_channels=4),
+    neck=dict(type='GlobalAveragePooling'), head=dict(type='LinearClsHead', num_classes=4, in_channels=16),
+    data_preprocessor=dict(mean=[0] * 3, std=[1] * 3), _scope_='mmpretrain')
+model = dict(
+    type='dpk_mm.DPKDistiller', student=net, teacher=dict(config=net, allow_incomplete=True),
+    input_shape=(32, 32),
+    stages=[dict(at='backbone.layer3', loss=dict(type='dpk_mm.FeatureMSELoss'), neck=dict(
+        type='dpk_mm.FeatureMixingNeck', encoder=dict(embed_dims=8, num_layers=1, num_heads=1),
+        decoder=dict(embed_dims=8, num_layers=1, num_heads=1)))])
+train_dataloader = dict(batch_size=2, dataset=dict(type='dpk_mm.CIFAR100', data_root='none'))
+train_cfg = dict(by_epoch=True, max_epochs=1)
+work_dir = 'work_dirs'
+log_level = 'WARNING'
+"""
+SGD = "optim_wrapper = dict(optimizer=dict(type='SGD', lr=0.1)"
+TWO = SGD + ", constructor='dpk_mm.DistillOptimWrapperConstructor', distiller="
+ADAMW = "dict(optimizer=dict(type='AdamW', lr=1e-3)))"
+STEP = "[dict(type='StepLR', step_size=1)]"
+
+
+@pytest.mark.parametrize(
+    'lines, words',
+    [
+        (TWO + 'dict())', ['optim_wrapper.distiller must be a dict']),
+        (f'{TWO}{ADAMW}\nparam_scheduler = dict(student={STEP}, necks={STEP})', ["'student', 'distiller'"]),
+        (f'{SGD})\nparam_scheduler = dict(student={STEP}, distiller={STEP})', ['a list', 'one optimizer']),
+    ],
+)
+def test_mistakes_in_two_optimizers_are_one_line(train, config, lines, words):
+    fails_with(lambda: train.main([config(CLASSIFIER + lines)]), *words)

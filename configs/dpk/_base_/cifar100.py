@@ -11,6 +11,7 @@ optim_wrapper = dict(
     optimizer=dict(type='SGD', lr=0.05, momentum=0.9, weight_decay=5e-4, nesterov=True),
 )
 param_scheduler = [dict(type='MultiStepLR', by_epoch=True, milestones=[150, 180, 210], gamma=0.1)]
+auto_scale_lr = dict(base_batch_size=64)
 train_cfg = dict(by_epoch=True, max_epochs=240, val_interval=10)
 val_cfg = dict()
 test_cfg = dict()

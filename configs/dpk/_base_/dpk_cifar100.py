@@ -15,10 +15,15 @@ param_scheduler = dict(
     ],
 )
 
+prior = dict(type='dpk_mm.CKAPrior', samples='images', floor=0.15, cap=0.95, fallback=0.9)
+# What all pairs share. Their files copy it, so change `model` there, not `dpk`.
 dpk = dict(
-    prior=dict(type='dpk_mm.CKAPrior', samples='images', floor=0.15, cap=0.95, fallback=0.9),
+    distiller=dict(
+        type='dpk_mm.DPKDistiller',
+        input_shape=(32, 32),
+        logits=dict(at='head.fc', loss=dict(type='dpk_mm.LogitsKLLoss', temperature=1.0, loss_weight=1.0)),
+    ),
     # beta 0.3, times 1 for the last stage and 0.6 for the one below
-    last=dict(type='dpk_mm.FeatureMSELoss', loss_weight=0.3),
-    lower=dict(type='dpk_mm.FeatureMSELoss', loss_weight=0.18),
-    logits=dict(at='head.fc', loss=dict(type='dpk_mm.LogitsKLLoss', temperature=1.0, loss_weight=1.0)),
+    last=dict(prior=prior, loss=dict(type='dpk_mm.FeatureMSELoss', loss_weight=0.3)),
+    lower=dict(prior=prior, loss=dict(type='dpk_mm.FeatureMSELoss', loss_weight=0.18)),
 )

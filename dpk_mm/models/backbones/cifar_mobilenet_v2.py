@@ -28,7 +28,8 @@ class CIFARMobileNetV2(BaseBackbone):
     """MobileNetV2 for 32x32 images (Sandler et al., CVPR 2018), in the benchmark's half width by default.
 
     It differs from MMPretrain's in strides, in plain ReLUs, and in widths that are cut to whole numbers
-    and not to multiples of 8. ``backbone.layer1`` to ``layer7`` give the maps of its stages, which by
+    and not to multiples of 8; from the benchmark's in the first stage, which has no expanding convolution
+    at ratio 1 (288 parameters). ``backbone.layer1`` to ``layer7`` give the maps of its stages, which by
     design end without a ReLU, of stride 2, 2, 4, 8, 8, 16 and 16; ``last_conv`` ends with one.
 
     Args:

@@ -25,7 +25,8 @@ _CONVS = {
 class CIFARVGG(BaseBackbone):
     """VGG with batch norm for 32x32 images (Simonyan and Zisserman, ICLR 2015), for a single linear layer.
 
-    Between the first four blocks lies a 2x2 max pooling, between the last two none.
+    Between the first four blocks lies a 2x2 max pooling, between the last two none. Convolutions have no
+    bias, which batch norm would take back; the benchmark's have.
     ``backbone.layer1`` to ``layer5`` give maps after the ReLU and before the pooling, of stride 1, 2, 4, 8
     and 8.
 

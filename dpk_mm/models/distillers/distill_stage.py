@@ -21,8 +21,8 @@ class DistillStage(nn.Module):
     compares the student's own feature, through a 1x1 convolution where the channels differ, so every
     feature-distillation method is a loss on such a stage.
 
-    Where height or width differ, the student's map is resized bilinearly to the teacher's [A], and the log
-    says so once.
+    Where height or width differ, the student's map is resized bilinearly to the teacher's [A]; where they
+    do at build, the log says so.
 
     A stage whose loss has ``loss_weight`` 0 only watches: it logs its loss (0) and ratio, trains nothing
     and gives no gradient.
@@ -57,8 +57,7 @@ class DistillStage(nn.Module):
         if not student_shape[0] == teacher_shape[0] == 1:
             raise ValueError(f'this layer gives more than one row an image: of one image {shapes}.')
         self.name = name
-        self.resizes = student_shape[2:] != teacher_shape[2:]
-        if self.resizes:
+        if student_shape[2:] != teacher_shape[2:]:
             print_log(
                 f"{name}: {shapes}; the student's map is resized to the height and width of the teacher's.",
                 'current',
@@ -100,7 +99,7 @@ class DistillStage(nn.Module):
         """
         values = {}
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.watches):
-            if self.resizes:
+            if student_feat.shape[2:] != teacher_feat.shape[2:]:
                 student_feat = F.interpolate(
                     student_feat, size=teacher_feat.shape[2:], mode='bilinear', align_corners=False
                 )

@@ -50,8 +50,11 @@ def test_resizing_is_said_once(size, warns, monkeypatch):
     assert not said or 'p4' in said[0] and '(1, 3, 4, 4)' in said[0] and '(1, 5, 8, 8)' in said[0]
 
 
-def test_same_stride_is_never_resized():
-    """Maps that agree in the dry run and differ later are a mistake to be heard of."""
-    stage = DistillStage('s', (1, 3, 8, 8), (1, 3, 8, 8), MSE)
-    with pytest.raises(RuntimeError):
-        stage(torch.randn(2, 3, 4, 5), torch.randn(2, 3, 8, 8))
+@pytest.mark.parametrize('neck', [None, tiny_cls.NECK])
+def test_sizes_that_differ_only_later_are_resized_too(neck):
+    """Strides that agree at the size of the dry run may round otherwise at another, even to 1x1."""
+    stage = DistillStage('s', (1, 3, 8, 8), (1, 6, 8, 8), MSE, neck=neck)
+    seen = []
+    stage.loss.register_forward_pre_hook(lambda module, args: seen.append((args[0].shape, args[1].shape)))
+    stage(torch.randn(6, 3, 1, 1), torch.randn(6, 6, 4, 5))
+    assert seen == [((6, 6, 4, 5), (6, 6, 4, 5))]
