@@ -23,6 +23,7 @@ from dpk_mm.utils import load_model_cfg
 ROOT = Path(__file__).parents[1] / 'configs'
 CONFIGS = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob('dpk/*.py'))
 PLAIN = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob('dpk/[!_]*/*.py'))
+SHORT = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob('cifar100_short/*_*.py'))
 CIFAR = [name for name in CONFIGS if name.endswith('_cifar100.py')]
 IN1K = [name for name in CONFIGS if name.endswith('_in1k.py')]
 STOCK = Path(mmpretrain.__file__).parent / '.mim'
@@ -127,6 +128,24 @@ def test_classifier_takes_a_step_and_stock_tools_open_it(name, data, tmp_path, m
         batch = model.data_preprocessor(dict(inputs=[image['inputs'] for image in images]))
         ours = torch.stack([sample.pred_score for sample in model(**batch, mode='predict')])
     torch.testing.assert_close(scores, ours)
+
+
+@pytest.mark.parametrize('name', SHORT)
+def test_short_schedule_differs_from_the_student_alone_by_the_distiller_only(name):
+    cfg, alone = Config.fromfile(ROOT / name), Config.fromfile(ROOT / 'cifar100_short/resnet8.py')
+    assert cfg.model.student == alone.model
+    for field in ('train_dataloader', 'param_scheduler', 'train_cfg', 'custom_hooks', 'test_dataloader'):
+        assert cfg[field] == alone[field], field
+    assert cfg.optim_wrapper.optimizer == alone.optim_wrapper.optimizer
+    assert Path(cfg.model.teacher.config).resolve().is_file()
+    take_a_step(tiny.build(shrink(cfg)), len(cfg.model.stages) + 1)
+
+
+def test_short_schedule_chooses_on_images_that_are_neither_trained_nor_tested_on():
+    cfg = Config.fromfile(ROOT / 'cifar100_short/resnet8.py')
+    train, val = cfg.train_dataloader.dataset, cfg.val_dataloader.dataset
+    assert train.split == val.split == 'train' and cfg.test_dataloader.dataset.split == 'test'
+    assert min(val.indices) == train.indices  # the first so many train
 
 
 @pytest.mark.parametrize('name', PLAIN)

@@ -1,15 +1,4 @@
 # Logit distillation alone.
-_base_ = './resnet8.py'
+_base_ = ['../dpk/_base_/models/resnet8_cifar.py', './_base_/distil.py']
 
-model = dict(
-    _delete_=True,
-    type='dpk_mm.DPKDistiller',
-    student=_base_.model,
-    teacher=dict(
-        config='{{ fileDirname }}/resnet20.py',
-        checkpoint='work_dirs/cifar100_short/resnet20/epoch_10.pth',
-    ),
-    input_shape=(32, 32),
-    stages=[],
-    logits=dict(at='head.fc', loss=dict(type='dpk_mm.LogitsKLLoss', temperature=4.0, loss_weight=1.0)),
-)
+model = dict(_delete_=True, **_base_.dpk.distiller, student=_base_.model, stages=[])
