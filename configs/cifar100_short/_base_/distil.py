@@ -1,6 +1,6 @@
 # What the distilling rows share: teacher, logit distillation, and the places, necks and losses of DPK. It is
-# configs/dpk/resnet56_resnet20_cifar100.py made small. The necks have 1,053 steps instead of 187,680 to learn in,
-# so their learning rate is ten times the authors'. The rows copy it, so change `model` there, not `dpk`.
+# configs/dpk/resnet56_resnet20_cifar100.py made small. The necks have 1,053 steps instead of 187,680 to learn
+# in, so their learning rate is ten times the authors'. The rows copy it: change `model` there, not `dpk`.
 _base_ = './short.py'
 
 vit = dict(embed_dims=48, num_layers=2, num_heads=4)
