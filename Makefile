@@ -1,19 +1,22 @@
 # The commands of this project; each sets up .venv first and needs nothing else.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format lock
+.PHONY: help setup demo demo-cls test lint format lock
 # Waiting threads sleep instead of spinning: on a shared machine that is 10 times faster, with the same numbers.
 export OMP_WAIT_POLICY ?= PASSIVE
 VENV_PYTHON := .venv/bin/python
 UV := $(if $(wildcard .uv/bin/uv),.uv/bin/uv,uv)
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup:  ## make .venv, the tested environment (minutes the first time, then a second)
 	@bash tools/setup.sh
 
 demo: setup  ## distil a small detector on the CPU and print the table
 	@$(VENV_PYTHON) tools/demo.py $(ARGS)
+
+demo-cls: setup  ## the same with a small classifier, five seeds
+	@$(VENV_PYTHON) tools/demo_cls.py $(ARGS)
 
 test: setup  ## run the tests (ARGS='tests/test_tools -x' picks some)
 	@$(VENV_PYTHON) -m pytest -q $(ARGS)

@@ -7,7 +7,8 @@ from typing import Any, Union
 import cv2
 import numpy as np
 
-CLASSES = tuple(str(digit) for digit in range(10))
+from dpk_mm.demo.digits import CLASSES, draw_stroke, load_digits, make_once
+
 SIZE = 128
 # Photographs inside the scikit-image and scikit-learn wheels: nothing is downloaded. A photograph,
 # like a digit, serves one split only.
@@ -41,38 +42,6 @@ def load_photo(name: str) -> np.ndarray:
     return np.stack([photo] * 3, -1) if photo.ndim == 2 else photo[..., :3]
 
 
-def load_digits(split: str) -> tuple[np.ndarray, np.ndarray]:
-    """Load the handwritten digits of one split: every fourth of the 1,797 is for validation.
-
-    Args:
-        split (str): 'train' or 'val'.
-
-    Returns:
-        tuple: Images (N, 8, 8) in [0, 1], float32, and labels (N,), int64.
-    """
-    from sklearn.datasets import load_digits as load
-
-    digits = load()
-    is_val = np.arange(len(digits.target)) % 4 == 3
-    keep = is_val if split == 'val' else ~is_val
-    return (digits.images[keep] / 16).astype(np.float32), digits.target[keep].astype(np.int64)
-
-
-def _stroke(digit: np.ndarray, height: int, angle: float) -> np.ndarray:
-    """Draw a digit as an opacity map ``height`` pixels high, turned by ``angle`` degrees and cut tight."""
-    big = cv2.resize(np.pad(digit, 1), None, fx=6, fy=6, interpolation=cv2.INTER_CUBIC)
-    side = big.shape[0]
-    canvas = np.zeros((2 * side, 2 * side), np.float32)
-    canvas[side // 2 : side // 2 + side, side // 2 : side // 2 + side] = big
-    turn = cv2.getRotationMatrix2D((side, side), angle, 1)
-    canvas = cv2.warpAffine(canvas, turn, canvas.shape[::-1], flags=cv2.INTER_LINEAR)
-    canvas = np.clip((canvas - 0.25) / 0.35, 0, 1)  # sharpens the blur of the upscaling into a stroke
-    rows, cols = np.where(canvas > 0.5)
-    canvas = canvas[rows.min() : rows.max() + 1, cols.min() : cols.max() + 1]
-    width = max(2, round(height * canvas.shape[1] / canvas.shape[0]))
-    return cv2.resize(canvas, (width, height), interpolation=cv2.INTER_AREA)
-
-
 def make_scene(
     rng: np.random.Generator, photos: list[np.ndarray], digits: np.ndarray, labels: np.ndarray
 ) -> tuple[np.ndarray, list[dict[str, Any]]]:
@@ -103,7 +72,7 @@ def make_scene(
     for _ in range(int(rng.integers(1, 7))):
         index = int(rng.integers(len(digits)))
         height = round(float(np.exp(rng.uniform(np.log(16), np.log(64)))))
-        alpha = _stroke(digits[index], height, float(rng.uniform(-20, 20)))
+        alpha = draw_stroke(digits[index], height, float(rng.uniform(-20, 20)))
         tint, contrast = rng.uniform(-1, 1, 3), float(rng.uniform(70, 150))
         h, w = alpha.shape
         for _ in range(10):  # tries to find a free place
@@ -170,12 +139,4 @@ def make_dataset(root: Union[str, Path], num_images: dict[str, int] = NUM_IMAGES
     Returns:
         Path: ``root``, with ``train/``, ``val/``, ``train.json`` and ``val.json``.
     """
-    root = Path(root)
-    # written last: a run that was stopped half-way is done again
-    done = root / 'done.json'
-    stamp = json.dumps(dict(version=1, size=SIZE, num_images=num_images))
-    if not (done.is_file() and done.read_text() == stamp):
-        for split, number in num_images.items():
-            make_split(root, split, number)
-        done.write_text(stamp)
-    return root
+    return make_once(root, num_images, make_split, size=SIZE)

@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Dict, List, Optional
 
@@ -25,11 +25,12 @@ class Job:
     Attributes:
         name (str): In the progress line.
         config (Path): To train with.
-        plain_config (Path): To test with: the model as stock mmdet knows it.
+        plain_config (Path): To test with: the model as upstream knows it.
         data_root (Path): Folder of the data.
         work_dir (Path): Folder to write to.
         seed (int): Of weights and data order.
         epochs (int, optional): Another length of the schedule than the config's.
+        options (dict): More to set in ``config``.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Job:
     work_dir: Path
     seed: int = 0
     epochs: Optional[int] = None
+    options: Dict[str, Any] = field(default_factory=dict)
 
 
 def default_workers() -> int:
@@ -82,6 +84,20 @@ def run_jobs(jobs: Sequence[Job], workers: int) -> List[Dict[str, Any]]:
     return [future.result() for future in futures]
 
 
+def run_groups(groups: Dict[str, Sequence[Job]], workers: int) -> Dict[str, List[Dict[str, Any]]]:
+    """Run several groups of jobs, as :func:`run_jobs` does.
+
+    Args:
+        groups (dict): Name -> its jobs.
+        workers (int): How many jobs at once.
+
+    Returns:
+        dict: Name -> the results of its jobs.
+    """
+    results = iter(run_jobs([job for jobs in groups.values() for job in jobs], workers))
+    return {name: [next(results) for _ in jobs] for name, jobs in groups.items()}
+
+
 def _start_worker(progress: Sequence[int]) -> None:
     global _progress
     _progress = progress
@@ -94,7 +110,7 @@ def _run(index: int, job: Job) -> Dict[str, Any]:
     def report(step: int, total: int) -> None:
         _progress[2 * index], _progress[2 * index + 1] = step, total
 
-    cfg = training.load_config(job.config, job.data_root, job.work_dir, job.seed, job.epochs)
+    cfg = training.load_config(job.config, job.data_root, job.work_dir, job.seed, job.epochs, job.options)
     checkpoint = training.train(cfg, report)
     plain = training.load_config(job.plain_config, job.data_root, job.work_dir / 'test', job.seed)
     return dict(checkpoint=str(checkpoint), **training.evaluate(plain, checkpoint))

@@ -1,26 +1,21 @@
-"""Train and test the models of the demo with mmengine's own runner."""
+"""Train and test the models of the demos with mmengine's own runner."""
 
 import contextlib
 import copy
 import io
 import json
 import logging
-import statistics
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Dict, List, Optional, Union
+from typing import Any, Dict, List, Optional, Union
 
 import torch
-from mmdet.utils import register_all_modules
 from mmengine.config import Config
 from mmengine.hooks import Hook
-from mmengine.registry import DATASETS
 from mmengine.runner import Runner
-from mmengine.structures import InstanceData
-from torch import nn
 
 
 class ProgressHook(Hook):
@@ -44,15 +39,17 @@ def load_config(
     work_dir: Union[str, Path],
     seed: int,
     epochs: Optional[int] = None,
+    options: Optional[Dict[str, Any]] = None,
 ) -> Config:
     """Load a config of ``configs/demo`` and point it at the data.
 
     Args:
         path (str or Path): The config.
-        data_root (str or Path): Folder that :func:`dpk_mm.demo.data.make_dataset` made.
+        data_root (str or Path): Folder that a ``make_dataset`` of the demos made.
         work_dir (str or Path): Folder of logs and checkpoints.
         seed (int): Seed of weights and data order.
         epochs (int, optional): Another length of the schedule than the config's.
+        options (dict, optional): More to set in the config, as ``--cfg-options`` does.
 
     Returns:
         Config: The config.
@@ -61,10 +58,13 @@ def load_config(
         cfg = Config.fromfile(path)
     cfg.work_dir = str(work_dir)
     cfg.randomness = dict(seed=seed)
+    cfg.merge_from_dict(options or {})
     for split in ('train', 'val', 'test'):
         cfg[f'{split}_dataloader'].dataset.data_root = str(data_root)
     for split in ('val', 'test'):
-        cfg[f'{split}_evaluator'].ann_file = str(Path(data_root) / 'val.json')
+        # detection's evaluator reads the annotations itself
+        if 'ann_file' in cfg[f'{split}_evaluator']:
+            cfg[f'{split}_evaluator'].ann_file = str(Path(data_root) / 'val.json')
     if epochs is not None:
         cfg.train_cfg.max_epochs = cfg.param_scheduler[-1].end = epochs
     return cfg
@@ -116,14 +116,15 @@ def train(cfg: Config, report: Optional[Callable[[int, int], None]] = None) -> P
 
 
 def evaluate(cfg: Config, checkpoint: Union[str, Path]) -> Dict[str, float]:
-    """Test a checkpoint with the plain config of its model, as mmdet's tools/test.py does.
+    """Test a checkpoint with the plain config of its model, as upstream's tools/test.py does.
 
     Args:
         cfg (Config): From :func:`load_config`.
         checkpoint (str or Path): Weights.
 
     Returns:
-        dict: ``AP``, ``AP50`` and the number of parameters, ``params``.
+        dict: The metrics of the config's evaluator, and the number of parameters, ``params``. mmdet gives no
+        metric where nothing at all was detected.
     """
     cfg = copy.deepcopy(cfg)
     for key in ('train_cfg', 'train_dataloader', 'optim_wrapper', 'param_scheduler'):
@@ -134,78 +135,7 @@ def evaluate(cfg: Config, checkpoint: Union[str, Path]) -> Dict[str, float]:
     runner = _build_runner(cfg)
     with quiet():
         metrics = runner.test()
-    return dict(
-        # upstream gives no metric where nothing at all was detected
-        AP=metrics.get('coco/bbox_mAP', 0.0),
-        AP50=metrics.get('coco/bbox_mAP_50', 0.0),
-        params=sum(weight.numel() for weight in runner.model.parameters()),
-    )
-
-
-def load_detector(cfg: Config, checkpoint: Union[str, Path]) -> nn.Module:
-    """Open a checkpoint with mmdet's own ``init_detector``.
-
-    Args:
-        cfg (Config): From :func:`load_config`.
-        checkpoint (str or Path): Weights.
-
-    Returns:
-        nn.Module: The detector, on the CPU, in eval mode.
-    """
-    from mmdet.apis import init_detector
-
-    with quiet():
-        return init_detector(copy.deepcopy(cfg), str(checkpoint), device='cpu')
-
-
-def load_val_set(cfg: Config) -> Sequence[dict]:
-    """Build the validation set.
-
-    Args:
-        cfg (Config): From :func:`load_config`.
-
-    Returns:
-        Sequence[dict]: mmdet's data set; an item has ``inputs`` (3, H, W) and ``data_samples``.
-    """
-    with quiet():
-        register_all_modules()
-        return DATASETS.build(cfg.test_dataloader.dataset)
-
-
-@torch.no_grad()
-def detect(model: nn.Module, item: dict) -> InstanceData:
-    """Detect on one image.
-
-    Args:
-        model (nn.Module): A detector in eval mode.
-        item (dict): An item of :func:`load_val_set`.
-
-    Returns:
-        InstanceData: ``bboxes`` (n, 4) as x1, y1, x2, y2, ``scores`` (n,) and ``labels`` (n,).
-    """
-    batch = dict(inputs=[item['inputs']], data_samples=[copy.deepcopy(item['data_samples'])])
-    return model.test_step(batch)[0].pred_instances
-
-
-def milliseconds(model: nn.Module, items: Sequence[dict], repeats: int = 60) -> float:
-    """Measure the time of one image on one core.
-
-    Args:
-        model (nn.Module): A detector in eval mode.
-        items (Sequence[dict]): Items of :func:`load_val_set`, used in turn.
-        repeats (int): Number of images.
-
-    Returns:
-        float: The median, without the first ten.
-    """
-    threads, times = torch.get_num_threads(), []
-    torch.set_num_threads(1)
-    for index in range(repeats):
-        start = time.perf_counter()
-        detect(model, items[index % len(items)])
-        times.append(1000 * (time.perf_counter() - start))
-    torch.set_num_threads(threads)
-    return statistics.median(times[10:])
+    return dict(metrics, params=sum(weight.numel() for weight in runner.model.parameters()))
 
 
 def save_small(checkpoint: Union[str, Path], path: Union[str, Path], note: str) -> None:

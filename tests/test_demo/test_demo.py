@@ -3,10 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from dpk_mm.demo import data, pool, training
+from dpk_mm.demo import data, inference, pool, training
 
 TOOLS = Path(__file__).resolve().parents[2] / 'tools'
-RESULT = dict(AP=0.1, AP50=0.2, params=9)
 
 
 @pytest.fixture
@@ -22,7 +21,7 @@ def test_one_seed_from_end_to_end(demo, tmp_path, monkeypatch, capsys):
         monkeypatch.setattr(pool, '_progress', [0] * 2 * len(jobs))
         return [pool._run(index, job) for index, job in enumerate(jobs)]
 
-    monkeypatch.setattr(training, 'milliseconds', lambda model, items: 1.0)
+    monkeypatch.setattr(inference, 'milliseconds', lambda model, items: 1.0)
     # starting workers takes longer than all they do here
     monkeypatch.setattr(pool, 'run_jobs', run_here)
     monkeypatch.setattr(data.make_dataset, '__defaults__', ({'train': 16, 'val': 20},))

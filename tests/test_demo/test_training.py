@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from dpk_mm.demo import data, training
+from dpk_mm.demo import data, inference, training
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIGS = ROOT / 'configs/demo'
@@ -34,10 +34,10 @@ def test_kept_teacher_is_small_plain_and_good(root, tmp_path):
     kept = torch.load(path, weights_only=True)
     assert set(kept) == {'meta', 'state_dict'} and kept['meta']['dataset_meta']['classes'] == data.CLASSES
     cfg = load('retinanet_r34_digits.py', root, tmp_path)
-    model = training.load_detector(cfg, path)
+    model = inference.load_model(cfg, path)
     assert set(kept['state_dict']) == set(model.state_dict())
-    assert training.milliseconds(model, list(training.load_val_set(cfg)), repeats=12) > 0
-    assert training.evaluate(cfg, path)['AP50'] > 0.3
+    assert inference.milliseconds(model, list(inference.load_test_set(cfg)), repeats=12) > 0
+    assert training.evaluate(cfg, path)['coco/bbox_mAP_50'] > 0.3
 
 
 def test_inherited_start_is_the_teachers_neck_and_head(root, tmp_path):
@@ -63,9 +63,10 @@ def test_dpk_run_gives_a_plain_student_and_a_ratio_a_step(root, tmp_path):
     assert all(len(values) == 2 and all(0.149 < v < 0.851 for v in values) for values in ratios.values())
     plain = load('retinanet_r18_digits.py', root, tmp_path / 'test')
     results = training.evaluate(plain, checkpoint)
-    assert 0 <= results['AP'] <= results['AP50'] <= 1 and results['params'] < 1e6
+    ap, ap50 = results.get('coco/bbox_mAP', 0), results.get('coco/bbox_mAP_50', 0)
+    assert 0 <= ap <= ap50 <= 1 and results['params'] < 1e6
     saved = torch.load(checkpoint, weights_only=True)['state_dict']
-    model = training.load_detector(plain, checkpoint)
+    model = inference.load_model(plain, checkpoint)
     assert all(torch.equal(value, saved[key]) for key, value in model.state_dict().items())
 
 

@@ -1,0 +1,27 @@
+# The student alone: a very narrow CIFAR ResNet.
+_base_ = [
+    '../dpk/_base_/models/resnet8_cifar.py',
+    './_base_/digits_classification.py',
+    'mmpretrain::_base_/default_runtime.py',
+]
+model = dict(
+    backbone=dict(base_channels=4),
+    head=dict(num_classes=10, in_channels=16, topk=(1,)),
+)
+# From random weights in a few seconds on one core.
+train_cfg = dict(by_epoch=True, max_epochs=8, val_interval=100)
+val_cfg = dict()
+test_cfg = dict()
+optim_wrapper = dict(
+    optimizer=dict(type='AdamW', lr=2e-2, weight_decay=0.05),
+    clip_grad=dict(max_norm=10, norm_type=2),
+)
+param_scheduler = [
+    dict(type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=30),
+    dict(type='CosineAnnealingLR', by_epoch=True, begin=0, end=8, eta_min=0, convert_to_iter_based=True),
+]
+default_hooks = dict(
+    logger=dict(interval=1),
+    checkpoint=dict(type='dpk_mm.PlainCheckpointHook', interval=-1, save_last=True),
+)
+custom_hooks = [dict(type='dpk_mm.ChannelsLastHook')]
