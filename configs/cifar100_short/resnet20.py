@@ -1,4 +1,4 @@
-# A teacher: deeper, and trained for longer.
+# A teacher: deeper, and trained for longer. What it learned is kept in resnet20.pth.
 _base_ = ['../dpk/_base_/models/resnet20_cifar.py', './_base_/short.py']
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=200),

@@ -2,5 +2,5 @@
 _base_ = './resnet20_resnet8_dpk.py'
 
 model = dict(
-    teacher=dict(config='{{ fileDirname }}/resnet32.py', checkpoint='work_dirs/resnet32/epoch_10.pth'),
+    teacher=dict(config='{{ fileDirname }}/resnet32.py', checkpoint='{{ fileDirname }}/resnet32.pth'),
 )

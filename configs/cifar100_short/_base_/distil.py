@@ -9,7 +9,7 @@ dpk = dict(
         type='dpk_mm.DPKDistiller',
         teacher=dict(
             config='{{ fileDirname }}/../resnet20.py',
-            checkpoint='work_dirs/resnet20/epoch_10.pth',
+            checkpoint='{{ fileDirname }}/../resnet20.pth',
         ),
         input_shape=(32, 32),
         logits=dict(at='head.fc', loss=dict(type='dpk_mm.LogitsKLLoss', temperature=4.0, loss_weight=1.0)),
