@@ -6,7 +6,7 @@ model = dict(
     student=_base_.model,
     teacher=dict(
         config='{{ fileDirname }}/resnet14_digits.py',
-        checkpoint='work_dirs/demo_cls/seed_0/resnet14_digits/epoch_8.pth',  # tools/demo_cls.py trains it
+        checkpoint='work_dirs/demo_cls/seed_0/resnet14_digits/epoch_2.pth',  # tools/demo_cls.py trains it
     ),
     input_shape=(16, 16),
     stages=[],

@@ -12,8 +12,8 @@ from dpk_mm.demo import digits
 SIZE = 16
 # Parts of the 1,797 digits: 'test' is for the table alone, 'choose' is what settings were chosen with.
 NUM_DIGITS = {'train': 300, 'choose': 1048, 'test': 449}
-# 8 images of every training digit, 4 of every other
-NUM_IMAGES = {'train': 2400, 'test': 1796}
+# 32 images of every training digit; 4 of every test digit
+NUM_IMAGES = {'train': 9600, 'test': 1796}
 
 
 def load_digits(part: str) -> tuple[np.ndarray, np.ndarray]:
