@@ -3,6 +3,7 @@
 import argparse
 import atexit
 import datetime
+import gc
 import importlib.util
 import os
 import sys
@@ -156,8 +157,7 @@ def launch_on_cpu(cfg: Config) -> None:
     timeout = cfg.get('env_cfg', {}).get('dist_cfg', {}).get('timeout')
     kwargs = {} if timeout is None else dict(timeout=datetime.timedelta(seconds=timeout))
     torch.distributed.init_process_group('gloo', **kwargs)
-    # A process that exits with gloo's threads still running is now and then aborted.
-    atexit.register(torch.distributed.destroy_process_group)
+    atexit.register(_end_gloo)
     wrapper = cfg.get('model_wrapper_cfg') or ConfigDict(
         type='MMDistributedDataParallel',
         broadcast_buffers=False,
@@ -166,6 +166,15 @@ def launch_on_cpu(cfg: Config) -> None:
     if 'DistributedDataParallel' in type_name(wrapper):
         wrapper.setdefault('device_ids', None)
     cfg.model_wrapper_cfg = wrapper
+
+
+def _end_gloo() -> None:
+    """End the group and its threads: a process that exits with them running is now and then aborted.
+
+    The wrapped model, which is in reference cycles, keeps the group alive after it was destroyed.
+    """
+    torch.distributed.destroy_process_group()
+    gc.collect()
 
 
 def build_optimizers(runner: Runner) -> None:
