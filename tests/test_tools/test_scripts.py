@@ -83,12 +83,23 @@ def test_slurm_gets_its_tasks(root, tmp_path, echo):
     assert lines[-4:] == ['c.py', '--work-dir=out dir', '--launcher=slurm', '--amp']
 
 
+# Runs last of all at exit: gloo's threads must have ended, else the process is now and then aborted.
+LIST_THREADS = '''
+import atexit, pathlib, sys
+names = pathlib.Path('/proc/self/task').glob
+atexit.register(lambda: print('at exit:', [p.read_text() for p in names('*/comm')], file=sys.stderr))
+'''
+
+
 def test_two_processes_train_on_the_cpu(root, toy, tmp_path):
+    (tmp_path / 'sitecustomize.py').write_text(LIST_THREADS)
     env = dict(CUDA_VISIBLE_DEVICES='-1', PYTHONPATH=str(tmp_path))
     flags = ['--no-validate', '--cfg-options', 'find_unused_parameters=False']
     flags += ['env_cfg.dist_cfg.backend=gloo']
     result = run(['bash', root / 'tools/dist_train.sh', toy, '2', *flags], tmp_path, **env)
     assert result.returncode == 0, result.stderr[-3000:]
+    threads = [line for line in result.stderr.splitlines() if 'at exit:' in line]
+    assert len(threads) >= 2 and 'gloo' not in ''.join(threads)
     # 8 samples, 2 a batch, 2 processes
     assert 'GPU number: 2' in result.stdout
     log = next((tmp_path / 'work_dirs/toy').glob('*/*.log')).read_text()
