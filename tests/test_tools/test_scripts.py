@@ -84,11 +84,11 @@ def test_slurm_gets_its_tasks(root, tmp_path, echo):
 
 
 # Runs last of all at exit: gloo's threads must have ended, else the process is now and then aborted.
-LIST_THREADS = '''
+LIST_THREADS = """
 import atexit, pathlib, sys
 names = pathlib.Path('/proc/self/task').glob
 atexit.register(lambda: print('at exit:', [p.read_text() for p in names('*/comm')], file=sys.stderr))
-'''
+"""
 
 
 def test_two_processes_train_on_the_cpu(root, toy, tmp_path):
