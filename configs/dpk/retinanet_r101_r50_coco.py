@@ -1,14 +1,7 @@
 # DPK with FGD, RetinaNet R101 -> R50, mmdet's 2x schedule on COCO.
 _base_ = ['mmdet::retinanet/retinanet_r50_fpn_2x_coco.py', './_base_/dpk_coco.py']
 
-fgd = dict(
-    type='dpk_mm.FGDLoss',
-    alpha_fg=2e-3,
-    beta_bg=2e-4,
-    gamma_mask=3e-4,
-    lambda_rela=5e-6,
-    temp=0.5,
-)
+fgd = dict(type='dpk_mm.FGDLoss', alpha_fg=2e-3, beta_bg=2e-4, gamma_mask=3e-4, lambda_rela=5e-6, temp=0.5)
 
 model = dict(
     _delete_=True,
@@ -18,10 +11,10 @@ model = dict(
     init_student=True,
     stages=[
         dict(at='neck[0]', loss=fgd),  # P3: plain FGD
-        dict(at='neck[1]', neck=_base_.dpk.p4, prior=_base_.dpk.prior, loss=fgd),
-        dict(at='neck[2]', neck=_base_.dpk.p5, prior=_base_.dpk.prior, loss=fgd),
-        dict(at='neck[3]', neck=_base_.dpk.p6_p7, prior=_base_.dpk.prior, loss=fgd),
-        dict(at='neck[4]', neck=_base_.dpk.p6_p7, prior=_base_.dpk.prior, loss=fgd),
+        dict(at='neck[1]', **_base_.dpk.p4, loss=fgd),
+        dict(at='neck[2]', **_base_.dpk.p5, loss=fgd),
+        dict(at='neck[3]', **_base_.dpk.p6_p7, loss=fgd),
+        dict(at='neck[4]', **_base_.dpk.p6_p7, loss=fgd),
     ],
 )
 

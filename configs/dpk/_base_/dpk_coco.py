@@ -1,24 +1,44 @@
-# What the COCO detectors share: the sizes of the necks by pyramid level and the prior.
-# Sizes and bounds as in the authors' code; the prior over positions is ours (their ratio is constant
-# on two images a GPU). Used as `_base_.dpk.p5`.
+# What the COCO detectors share. Their files copy it, so change `model` there, not `dpk`.
+#
+# Necks by pyramid level, with the authors' sizes and bounds. The prior over positions is ours: on two images
+# a GPU the authors' ratio was constant.
+prior = dict(type='dpk_mm.CKAPrior', samples='positions', floor=0.15, cap=0.85, fallback=0.5)
 dpk = dict(
-    p6_p7=dict(
-        type='dpk_mm.FeatureMixingNeck',
-        patch_size=1,
-        encoder=dict(embed_dims=256, num_layers=4, num_heads=8),
-        decoder=dict(embed_dims=256, num_layers=4, num_heads=8),
+    p4=dict(
+        neck=dict(
+            type='dpk_mm.FeatureMixingNeck',
+            patch_size=4,
+            encoder=dict(embed_dims=512, num_layers=4, num_heads=8),
+            decoder=dict(embed_dims=1024, num_layers=4, num_heads=8),
+        ),
+        prior=prior,
     ),
     p5=dict(
-        type='dpk_mm.FeatureMixingNeck',
-        patch_size=2,
-        encoder=dict(embed_dims=256, num_layers=4, num_heads=8),
-        decoder=dict(embed_dims=512, num_layers=4, num_heads=8),
+        neck=dict(
+            type='dpk_mm.FeatureMixingNeck',
+            patch_size=2,
+            encoder=dict(embed_dims=256, num_layers=4, num_heads=8),
+            decoder=dict(embed_dims=512, num_layers=4, num_heads=8),
+        ),
+        prior=prior,
     ),
-    p4=dict(
-        type='dpk_mm.FeatureMixingNeck',
-        patch_size=4,
-        encoder=dict(embed_dims=512, num_layers=4, num_heads=8),
-        decoder=dict(embed_dims=1024, num_layers=4, num_heads=8),
+    p6_p7=dict(
+        neck=dict(
+            type='dpk_mm.FeatureMixingNeck',
+            patch_size=1,
+            encoder=dict(embed_dims=256, num_layers=4, num_heads=8),
+            decoder=dict(embed_dims=256, num_layers=4, num_heads=8),
+        ),
+        prior=prior,
     ),
-    prior=dict(type='dpk_mm.CKAPrior', samples='positions', floor=0.15, cap=0.85, fallback=0.5),
+    # FGD's weights for detectors that DPK's authors did not try, from FGD's own configs.
+    fgd_anchor_based=dict(
+        type='dpk_mm.FGDLoss', alpha_fg=1e-3, beta_bg=5e-4, gamma_mask=5e-4, lambda_rela=5e-6, temp=0.5
+    ),
+    fgd_anchor_free=dict(
+        type='dpk_mm.FGDLoss', alpha_fg=1.6e-3, beta_bg=8e-4, gamma_mask=8e-4, lambda_rela=8e-6, temp=0.5
+    ),
+    fgd_two_stage=dict(
+        type='dpk_mm.FGDLoss', alpha_fg=5e-5, beta_bg=2.5e-5, gamma_mask=5e-5, lambda_rela=5e-7, temp=0.5
+    ),
 )

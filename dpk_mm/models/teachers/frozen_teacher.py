@@ -12,6 +12,7 @@ from dpk_mm.registry import MODELS
 from dpk_mm.utils import load_model_cfg, load_weights, preserve_random_state, record
 from dpk_mm.utils.config import describe, hub_weights
 
+from .padding import crop_feature, pad_to_divisor
 from .renormalize import Renormalize
 
 
@@ -32,6 +33,8 @@ class FrozenTeacher(nn.Module):
         trust_checkpoint (bool): Also open a checkpoint that can run code; see
             :func:`dpk_mm.utils.load_weights`.
         dtype (str, optional): Dtype of its own, e.g. ``'bfloat16'``. Defaults to the student's.
+        pad_size_divisor (int, optional): What height and width of its images must be multiples of, in
+            pixels. Defaults to what its data preprocessor pads to; RTMDet, say, needs 32 and does not say so.
 
     Raises:
         FileNotFoundError: No such config or checkpoint, or it cannot be fetched.
@@ -46,11 +49,15 @@ class FrozenTeacher(nn.Module):
         allow_incomplete: bool = False,
         trust_checkpoint: bool = False,
         dtype: Optional[str] = None,
+        pad_size_divisor: Optional[int] = None,
     ) -> None:
         super().__init__()
         self.dtype = getattr(torch, str(dtype).removeprefix('torch.'), dtype)
         if dtype is not None and not getattr(self.dtype, 'is_floating_point', False):
             raise ValueError(f"teacher.dtype must be a floating type such as 'float16', got {dtype!r}.")
+        if pad_size_divisor is not None and (not isinstance(pad_size_divisor, int) or pad_size_divisor < 1):
+            raise ValueError(f'teacher.pad_size_divisor must be a positive int, got {pad_size_divisor!r}.')
+        self.pad_size_divisor = pad_size_divisor
         self.source = f'teacher {describe(config)}, checkpoint {checkpoint!r}'
         self.renormalize: Optional[Renormalize] = None
         if checkpoint is None and not allow_incomplete:
@@ -103,6 +110,9 @@ class FrozenTeacher(nn.Module):
     ) -> dict[str, Tensor]:
         """The features of one batch; computes nothing beyond the last tap.
 
+        Where the teacher's preprocessor pads to multiples of more pixels than the student's, the batch is
+        padded on, and the features are cut back to the part that shows the batch.
+
         Args:
             inputs (Tensor): (B, 3, H, W), as the student's preprocessor made it.
             taps (Sequence[str]): Names of layers, see :func:`dpk_mm.utils.check_tap`.
@@ -121,9 +131,16 @@ class FrozenTeacher(nn.Module):
                 self.renormalize.to(like.device)  # its constants keep their precision
         if self.renormalize is not None:
             inputs = self.renormalize(inputs, data_samples)
+        preprocessor, size = self.model.data_preprocessor, tuple(inputs.shape[-2:])
+        divisor = self.pad_size_divisor or getattr(preprocessor, 'pad_size_divisor', 1)
+        value = float(getattr(preprocessor, 'pad_value', 0))
+        inputs, data_samples = pad_to_divisor(inputs, data_samples, divisor, value)
+        padded = tuple(inputs.shape[-2:])
         with record(self.model, taps, stop_early=True) as features:
             # 'tensor' would call mmdet's heads past their hooks
             self.model(inputs.to(dtype), data_samples, mode='predict')
+        if padded != size:
+            features = {tap: crop_feature(feat, padded, size) for tap, feat in features.items()}
         if self.dtype is not None:
             features = {tap: feat.to(like.dtype) for tap, feat in features.items()}
         return features

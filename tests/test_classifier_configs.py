@@ -1,4 +1,4 @@
-"""The shipped configs: each builds, takes a step with tiny necks, and leaves a plain student's checkpoint."""
+"""The shipped configs of classifiers, with tiny necks: each trains and leaves a plain student checkpoint."""
 
 import pickle
 import re
@@ -15,6 +15,7 @@ import tiny
 import tiny_cls
 import torch
 from mmengine.config import Config
+from shrink import distiller
 
 from dpk_mm.models import FeatureMixingNeck
 from dpk_mm.registry import DATASETS, MODELS
@@ -22,63 +23,26 @@ from dpk_mm.utils import load_model_cfg
 
 ROOT = Path(__file__).parents[1] / 'configs'
 CONFIGS = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob('dpk/*.py'))
-PLAIN = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob('dpk/[!_]*/*.py'))
+FOLDERS = [ROOT / 'dpk/cifar100', ROOT / 'dpk/in1k']
+PLAIN = sorted(str(path.relative_to(ROOT)) for folder in FOLDERS for path in folder.glob('*.py'))
+COCO = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob('dpk/coco/*.py'))
 SHORT = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob('cifar100_short/*_*.py'))
 CIFAR = [name for name in CONFIGS if name.endswith('_cifar100.py')]
 IN1K = [name for name in CONFIGS if name.endswith('_in1k.py')]
 STOCK = Path(mmpretrain.__file__).parent / '.mim'
 
 
-def is_detector(cfg):
-    return 'bbox_head' in cfg.model.student
-
-
-def shrink_detector(model):
-    """Divide the widths of a ResNet detector by 16."""
-    expansion = 1 if model.backbone.depth in (18, 34) else 4
-    model.backbone.update(base_channels=4, init_cfg=None, frozen_stages=-1)
-    model.neck.update(in_channels=[4 * expansion * 2**i for i in range(4)], out_channels=16)
-    model.bbox_head.update(in_channels=16, feat_channels=16, stacked_convs=1)
-    return model
-
-
-def shrink(cfg):
-    """The distiller of a config of ``configs/dpk``, with tiny necks, a random teacher, tiny detectors."""
-    model = cfg.model
-    config = load_model_cfg(model.teacher.config)
-    if is_detector(cfg):
-        model.student, config = shrink_detector(model.student), shrink_detector(config)
-    else:
-        # what the runner does
-        model.data_preprocessor, model.student._scope_ = cfg.data_preprocessor, cfg.default_scope
-        model.student.init_cfg = None
-        model.input_shape = (32, 32)
-    model.teacher = dict(config=config, allow_incomplete=True)
-    for stage in model.stages:
-        if 'neck' in stage:
-            for part in (stage.neck.encoder, stage.neck.decoder):
-                part.update(embed_dims=16, num_layers=1, num_heads=2)
-    return model
-
-
 def take_a_step(model, stages):
     """One training step; checks that every stage adds a loss and every parameter gets a gradient."""
     model.init_weights()
     model.train()
-    batch = tiny.batch(model, size=(128, 96)) if hasattr(model, 'bbox_head') else tiny_cls.batch(model)
-    losses = model(**batch, mode='loss')
+    losses = model(**tiny_cls.batch(model), mode='loss')
     assert len([key for key in losses if key.startswith('loss_dpk_')]) == stages
     total, _ = model.parse_losses(losses)
     total.backward()
     assert torch.isfinite(total)
     assert [n for n, p in model.named_parameters() if p.requires_grad and p.grad is None] == []
     torch.optim.SGD(model.parameters(), lr=1e-3).step()
-
-
-@pytest.mark.parametrize('name', [name for name in CONFIGS if name not in CIFAR + IN1K])
-def test_detector_builds_and_takes_a_step(name):
-    cfg = Config.fromfile(ROOT / name)
-    take_a_step(tiny.build(shrink(cfg)), len(cfg.model.stages))
 
 
 @pytest.fixture(scope='module')
@@ -117,7 +81,7 @@ def plain_config(name):
 @pytest.mark.parametrize('name', CIFAR + IN1K)
 def test_classifier_takes_a_step_and_stock_tools_open_it(name, data, tmp_path, monkeypatch):
     cfg = Config.fromfile(ROOT / name)
-    model = tiny.build(shrink(cfg))
+    model = tiny.build(distiller(cfg))
     take_a_step(model, len(cfg.model.stages) + 1)
     torch.save(dict(state_dict=model.state_dict(), meta={}), tmp_path / 'epoch_1.pth')
     scores = stock_predictions(plain_config(name), tmp_path / 'epoch_1.pth', data, tmp_path, monkeypatch)
@@ -138,7 +102,7 @@ def test_short_schedule_differs_from_the_student_alone_by_the_distiller_only(nam
         assert cfg[field] == alone[field], field
     assert cfg.optim_wrapper.optimizer == alone.optim_wrapper.optimizer
     assert Path(cfg.model.teacher.config).resolve().is_file()
-    take_a_step(tiny.build(shrink(cfg)), len(cfg.model.stages) + 1)
+    take_a_step(tiny.build(distiller(cfg)), len(cfg.model.stages) + 1)
 
 
 def test_short_schedule_chooses_on_images_that_are_neither_trained_nor_tested_on():
@@ -161,7 +125,7 @@ def test_plain_config_builds_and_takes_a_step(name):
     )
 
 
-@pytest.mark.parametrize('name', CONFIGS + PLAIN)
+@pytest.mark.parametrize('name', CONFIGS + PLAIN + COCO)
 def test_config_runs_from_a_copied_folder(name, tmp_path):
     """The folder configs/dpk is complete: what a config inherits lies in it or in an installed package."""
     shutil.copytree(ROOT / 'dpk', tmp_path / 'dpk')
@@ -222,7 +186,7 @@ def test_every_pair_has_its_sizes():
 def test_classifier_config_holds_the_authors_numbers(name):
     cfg = Config.fromfile(ROOT / f'dpk/{name}.py')
     *sizes, student_channels, teacher_channels = SIZES[name].split()
-    model = tiny.build(shrink(Config.fromfile(ROOT / f'dpk/{name}.py')))
+    model = tiny.build(distiller(Config.fromfile(ROOT / f'dpk/{name}.py')))
     for i, stage in enumerate(cfg.model.stages):
         assert stage.neck.get('patch_size', 1) == 1
         for part, text in ((stage.neck.encoder, sizes[i]), (stage.neck.decoder, sizes[2 + i])):
@@ -289,23 +253,3 @@ def test_pretrained_student_follows_the_authors_protocol(name):
     steps = [step.type for step in cfg.train_dataloader.dataset.pipeline]
     assert steps[-3:] == ['RandAugment', 'RandomErasing', 'PackInputs']
     assert usual.optim_wrapper.get('accumulative_counts', 1) == 1
-
-
-def test_retinanet_config_holds_the_authors_numbers():
-    cfg = Config.fromfile(ROOT / 'dpk/retinanet_r101_r50_coco.py')
-    assert cfg.train_cfg.max_epochs == 24 and cfg.optim_wrapper.clip_grad.max_norm == 35
-    assert cfg.optim_wrapper.optimizer.lr == 0.01 and cfg.train_dataloader.batch_size == 2
-    assert cfg.model.init_student and cfg.model.teacher.checkpoint == 'hub'
-    by_layer = {stage['at']: stage for stage in cfg.model.stages}
-    sizes = {'neck[1]': (4, 512, 1024), 'neck[2]': (2, 256, 512)}
-    sizes |= {'neck[3]': (1, 256, 256), 'neck[4]': (1, 256, 256)}
-    assert set(by_layer) == {'neck[0]', *sizes}
-    assert 'neck' not in by_layer['neck[0]'] and 'prior' not in by_layer['neck[0]']
-    for at, (patch, encoder, decoder) in sizes.items():
-        neck = by_layer[at]['neck']
-        assert neck.patch_size == patch
-        assert neck.encoder == dict(embed_dims=encoder, num_layers=4, num_heads=8)
-        assert neck.decoder == dict(embed_dims=decoder, num_layers=4, num_heads=8)
-    for stage in cfg.model.stages:
-        weights = [stage['loss'][k] for k in ('alpha_fg', 'beta_bg', 'gamma_mask', 'lambda_rela', 'temp')]
-        assert weights == [2e-3, 2e-4, 3e-4, 5e-6, 0.5]

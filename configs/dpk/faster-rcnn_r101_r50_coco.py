@@ -1,0 +1,21 @@
+# DPK with FGD, Faster R-CNN R101 -> R50, mmdet's 2x schedule on COCO.
+_base_ = ['mmdet::faster_rcnn/faster-rcnn_r50_fpn_2x_coco.py', './_base_/dpk_coco.py']
+
+fgd = dict(type='dpk_mm.FGDLoss', alpha_fg=5e-5, beta_bg=2.5e-5, gamma_mask=5e-5, lambda_rela=5e-7, temp=0.5)
+
+model = dict(
+    _delete_=True,
+    type='dpk_mm.DPKDistiller',
+    student=_base_.model,
+    teacher=dict(config='mmdet::faster_rcnn/faster-rcnn_r101_fpn_2x_coco.py', checkpoint='hub'),
+    init_student=True,
+    stages=[
+        dict(at='neck[0]', loss=fgd),  # P2 and P3: plain FGD
+        dict(at='neck[1]', loss=fgd),
+        dict(at='neck[2]', **_base_.dpk.p4, loss=fgd),
+        dict(at='neck[3]', **_base_.dpk.p5, loss=fgd),
+    ],
+)
+
+optim_wrapper = dict(clip_grad=dict(max_norm=35, norm_type=2))
+default_hooks = dict(checkpoint=dict(type='dpk_mm.PlainCheckpointHook'))

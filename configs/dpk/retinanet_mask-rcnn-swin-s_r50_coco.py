@@ -1,0 +1,24 @@
+# DPK with FGD, a two-stage teacher with a transformer (Mask R-CNN Swin-S) -> RetinaNet R50.
+_base_ = ['mmdet::retinanet/retinanet_r50_fpn_2x_coco.py', './_base_/dpk_coco.py']
+
+fgd = _base_.dpk.fgd_anchor_based
+
+model = dict(
+    _delete_=True,
+    type='dpk_mm.DPKDistiller',
+    student=_base_.model,
+    teacher=dict(
+        config='mmdet::swin/mask-rcnn_swin-s-p4-w7_fpn_amp-ms-crop-3x_coco.py',
+        checkpoint='hub',
+    ),
+    stages=[
+        # The teacher's pyramid begins at P2 and has no P7.
+        dict(student_at='neck[0]', teacher_at='neck[1]', loss=fgd),  # P3: plain FGD
+        dict(student_at='neck[1]', teacher_at='neck[2]', **_base_.dpk.p4, loss=fgd),
+        dict(student_at='neck[2]', teacher_at='neck[3]', **_base_.dpk.p5, loss=fgd),
+        dict(student_at='neck[3]', teacher_at='neck[4]', **_base_.dpk.p6_p7, loss=fgd),
+    ],
+)
+
+optim_wrapper = dict(clip_grad=dict(max_norm=35, norm_type=2))
+default_hooks = dict(checkpoint=dict(type='dpk_mm.PlainCheckpointHook'))

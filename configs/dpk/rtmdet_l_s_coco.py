@@ -1,0 +1,32 @@
+# DPK with FGD, RTMDet-l -> RTMDet-s (other widths: nothing to inherit), mmdet's 300 epochs.
+_base_ = ['mmdet::rtmdet/rtmdet_s_8xb32-300e_coco.py', './_base_/dpk_coco.py', './_base_/necks_adamw.py']
+
+fgd = _base_.dpk.fgd_anchor_free
+
+model = dict(
+    _delete_=True,
+    type='dpk_mm.DPKDistiller',
+    student=_base_.model,
+    teacher=dict(config='mmdet::rtmdet/rtmdet_l_8xb32-300e_coco.py', checkpoint='hub'),
+    stages=[
+        dict(at='neck[0]', loss=fgd),  # P3: plain FGD
+        dict(at='neck[1]', **_base_.dpk.p4, loss=fgd),
+        dict(at='neck[2]', **_base_.dpk.p5, loss=fgd),
+    ],
+)
+
+# The student's AdamW runs at 0.004, too much for transformers: the necks get the one that DPK's authors gave
+# them for classifiers, with the same clipping as elsewhere.
+optim_wrapper = dict(
+    constructor='dpk_mm.DistillOptimWrapperConstructor',
+    distiller=dict(**_base_.necks, clip_grad=dict(max_norm=35, norm_type=2)),
+)
+param_scheduler = dict(
+    _delete_=True,
+    student=_base_.param_scheduler,
+    distiller=[
+        dict(type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=1000),
+        dict(type='CosineAnnealingLR', begin=0, end=300, eta_min=1e-5, convert_to_iter_based=True),
+    ],
+)
+default_hooks = dict(checkpoint=dict(type='dpk_mm.PlainCheckpointHook'))

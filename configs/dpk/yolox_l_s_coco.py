@@ -1,0 +1,19 @@
+# DPK with FGD, YOLOX-l -> YOLOX-s (other widths: nothing to inherit), mmdet's 300 epochs.
+_base_ = ['mmdet::yolox/yolox_s_8xb8-300e_coco.py', './_base_/dpk_coco.py']
+
+# FGD's own for YOLOX-l -> YOLOX-m
+fgd = dict(type='dpk_mm.FGDLoss', alpha_fg=2e-3, beta_bg=1e-3, gamma_mask=1e-3, lambda_rela=1e-5, temp=0.5)
+
+model = dict(
+    _delete_=True,
+    type='dpk_mm.DPKDistiller',
+    student=_base_.model,
+    teacher=dict(config='mmdet::yolox/yolox_l_8xb8-300e_coco.py', checkpoint='hub'),
+    stages=[
+        dict(at='neck[0]', loss=fgd),  # P3: plain FGD
+        dict(at='neck[1]', **_base_.dpk.p4, loss=fgd),
+        dict(at='neck[2]', **_base_.dpk.p5, loss=fgd),
+    ],
+)
+
+default_hooks = dict(checkpoint=dict(type='dpk_mm.PlainCheckpointHook'))
