@@ -3,6 +3,7 @@
 from .checkpoint import load_weights
 from .cka import cka_from_hsics, hsics, linear_cka, positions_as_samples
 from .config import load_model_cfg
+from .probe import run_blank
 from .randomness import preserve_random_state, step_generator
 from .taps import check_tap, record
 
@@ -16,5 +17,6 @@ __all__ = [
     'positions_as_samples',
     'preserve_random_state',
     'record',
+    'run_blank',
     'step_generator',
 ]

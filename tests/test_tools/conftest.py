@@ -102,6 +102,11 @@ def plot_ratio():
     return _load('plot_ratio')
 
 
+@pytest.fixture(scope='session')
+def show_layers():
+    return _load('show_layers')
+
+
 @pytest.fixture
 def workdir(tmp_path, monkeypatch):
     """An empty current folder and a clean environment."""

@@ -1,6 +1,5 @@
 """A student that learns from a teacher, and is otherwise just the student."""
 
-import sys
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from typing import Any, Optional, Union
@@ -11,7 +10,7 @@ from mmengine.model import BaseModel, BaseModule
 from torch import Tensor, nn
 
 from dpk_mm.registry import MODELS
-from dpk_mm.utils import load_model_cfg, preserve_random_state, record
+from dpk_mm.utils import load_model_cfg, preserve_random_state, record, run_blank
 
 STUDENT, OWN = 'student.', 'distiller.'
 
@@ -170,7 +169,7 @@ class BaseDistiller(BaseModel):
         self._is_init = True
 
     def probe(self, model: nn.Module, taps: Sequence[str]) -> dict[str, torch.Size]:
-        """Run ``model`` once on a blank image, leaving no trace, to learn the shapes of its features.
+        """Learn the shapes of features from one blank image.
 
         Args:
             model (nn.Module): The student or the teacher's model, on the CPU.
@@ -179,18 +178,8 @@ class BaseDistiller(BaseModel):
         Returns:
             dict[str, torch.Size]: tap -> (1, C, H', W').
         """
-        detector = _is_detector(model)
-        height, width = self.input_shape or ((256, 256) if detector else (224, 224))
-        samples = [_blank_detection(height, width)] if detector else None
-        modes = {module: module.training for module in model.modules()}
-        model.eval()
-        try:
-            with preserve_random_state(), torch.no_grad():
-                with record(model, taps) as features:
-                    model(torch.zeros(1, 3, height, width), samples, mode='predict')
-        finally:
-            for module, training in modes.items():
-                module.training = training
+        with record(model, taps) as features:
+            run_blank(model, self.input_shape)
         return {tap: feat.shape for tap, feat in features.items()}
 
     def _load_from_state_dict(self, state_dict: dict, prefix: str, *args: Any) -> None:
@@ -233,25 +222,3 @@ def _weighted(name: str, value: Any, weight: float) -> Any:
     if 'loss' not in name:
         return value
     return weight * value if isinstance(value, Tensor) else [weight * part for part in value]
-
-
-def _is_detector(model: nn.Module) -> bool:
-    """Whether ``model`` is one of mmdet's, without importing mmdet for those that are not."""
-    base = sys.modules.get('mmdet.models.detectors.base')
-    return base is not None and isinstance(model, base.BaseDetector)
-
-
-def _blank_detection(height: int, width: int) -> Any:
-    """A data sample as mmdet's preprocessor makes it, of an image without objects."""
-    from mmdet.structures import DetDataSample
-
-    shape = (height, width)
-    return DetDataSample(
-        metainfo=dict(
-            img_shape=shape,
-            ori_shape=shape,
-            pad_shape=shape,
-            batch_input_shape=shape,
-            scale_factor=(1.0, 1.0),
-        )
-    )

@@ -1,0 +1,53 @@
+"""Run a model once, to learn the shapes of what its layers give."""
+
+import sys
+from typing import Any, Optional
+
+import torch
+from torch import nn
+
+from .randomness import preserve_random_state
+
+
+def run_blank(model: nn.Module, input_shape: Optional[tuple[int, int]] = None) -> None:
+    """Show a model one blank image, in eval mode and without gradient, leaving no trace.
+
+    Args:
+        model (nn.Module): A detector of mmdet's, or a model that predicts from images alone.
+        input_shape (tuple[int, int], optional): Height and width of the image. Defaults to (256, 256) for
+            detectors, (224, 224) for other models.
+    """
+    detector = _is_detector(model)
+    height, width = input_shape or ((256, 256) if detector else (224, 224))
+    samples = [_blank_detection(height, width)] if detector else None
+    like = next(model.parameters())
+    modes = {module: module.training for module in model.modules()}
+    model.eval()
+    try:
+        with preserve_random_state(), torch.no_grad():
+            model(like.new_zeros(1, 3, height, width), samples, mode='predict')
+    finally:
+        for module, training in modes.items():
+            module.training = training
+
+
+def _is_detector(model: nn.Module) -> bool:
+    """Whether ``model`` is one of mmdet's, without importing mmdet for those that are not."""
+    base = sys.modules.get('mmdet.models.detectors.base')
+    return base is not None and isinstance(model, base.BaseDetector)
+
+
+def _blank_detection(height: int, width: int) -> Any:
+    """A data sample as mmdet's preprocessor makes it, of an image without objects."""
+    from mmdet.structures import DetDataSample
+
+    shape = (height, width)
+    return DetDataSample(
+        metainfo=dict(
+            img_shape=shape,
+            ori_shape=shape,
+            pad_shape=shape,
+            batch_input_shape=shape,
+            scale_factor=(1.0, 1.0),
+        )
+    )

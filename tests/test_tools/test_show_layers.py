@@ -1,0 +1,47 @@
+"""show_layers.py: names that a stage takes, with the shapes they give."""
+
+import pytest
+import tiny
+
+
+def rows(text):
+    """The table, as layer -> the rest of its row."""
+    lines = [line.split('  ') for line in text.splitlines()]
+    cells = [[cell.strip() for cell in line if cell.strip()] for line in lines]
+    return {line[0]: line[1:] for line in cells if line}
+
+
+def test_lists_what_a_tap_takes(show_layers):
+    layers = show_layers.list_layers(tiny.build(tiny.retinanet()), depth=2, input_shape=(64, 96))
+    assert layers['backbone.layer2'] == '8 x 8 x 12'
+    assert layers['neck[0]'] == '8 x 8 x 12' and layers['neck[4]'] == '8 x 1 x 1'
+    assert layers['bbox_head.retina_cls'] == 'runs 5 times: no tap'
+    model = tiny.build(tiny.distiller(stages=[dict(at='backbone.layer2', loss=tiny.FGD)]))
+    assert model.student_taps == ['backbone.layer2']
+
+
+def test_leaves_the_model_as_it_was(show_layers):
+    model = tiny.build(tiny.retinanet()).train()
+    show_layers.list_layers(model, depth=3)
+    assert model.training and not any(module._forward_hooks for module in model.modules())
+
+
+def test_shows_student_and_teacher_side_by_side(show_layers, root, capsys):
+    show_layers.main([str(root / 'configs/dpk/resnet56_resnet20_cifar100.py')])
+    table = rows(capsys.readouterr().out)
+    assert table['layer'] == ['student', 'teacher']
+    assert table['backbone.layer3'] == ['64 x 8 x 8'] * 2  # of the config's own 32 x 32
+
+
+def test_teacher_of_its_own(show_layers, root, capsys):
+    names = ('shufflenet-v1_cifar100.py', 'vgg8_cifar100.py')
+    student, teacher = (str(root / 'configs/dpk/cifar100' / name) for name in names)
+    show_layers.main([student, '--teacher', teacher, '--depth', '1', '--input-shape', '32', '32'])
+    assert rows(capsys.readouterr().out)['backbone[0]'] == ['960 x 4 x 4', '512 x 4 x 4']
+
+
+def test_mistakes_are_one_line(show_layers, root):
+    with pytest.raises(SystemExit, match="neither 'model' nor 'type'"):
+        show_layers.main([str(root / 'configs/dpk/_base_/dpk_coco.py')])
+    with pytest.raises(SystemExit, match='No such file'):
+        show_layers.main(['nowhere.py'])

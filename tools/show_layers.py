@@ -1,0 +1,119 @@
+"""List the layers of a model, or of a student and its teacher side by side, with the shapes they give.
+
+The names are what `at`, `student_at` and `teacher_at` of a stage take.
+"""
+
+import argparse
+from typing import Any, Dict, Iterator, Optional, Sequence, Tuple
+
+import _cli
+from mmengine.config import Config
+from torch import Tensor, nn
+
+from dpk_mm.registry import MODELS
+from dpk_mm.utils import load_model_cfg, run_blank
+
+# layer -> shape, or what else is to be said of it
+Layers = Dict[str, str]
+
+
+def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('config', help='config of a model, or of a distiller, whose teacher is shown too')
+    parser.add_argument('--teacher', help='config of the teacher')
+    parser.add_argument('--depth', type=int, default=2, help="most names in a layer's path (default: 2)")
+    parser.add_argument(
+        '--input-shape', type=int, nargs=2, metavar=('H', 'W'), help='size of the blank image that is shown'
+    )
+    return parser.parse_args(argv)
+
+
+def list_layers(model: nn.Module, depth: int, input_shape: Optional[Tuple[int, int]] = None) -> Layers:
+    """Run a model on a blank image and note what its layers give, in the order they end.
+
+    Args:
+        model (nn.Module): A detector or a classifier.
+        depth (int): Most names in a layer's path.
+        input_shape (tuple[int, int], optional): Height and width of the image; see
+            :func:`dpk_mm.utils.run_blank`.
+
+    Returns:
+        dict[str, str]: Name as a tap, e.g. ``'neck[0]'``, to shape, e.g. ``'256 x 32 x 32'`` (channels,
+        height, width of one image).
+    """
+    layers: Layers = {}
+    runs: Dict[str, int] = {}
+    handles = []
+
+    def hook_for(name: str) -> Any:
+        def hook(module: nn.Module, args: Any, output: Any) -> None:
+            runs[name] = runs.get(name, 0) + 1
+            if runs[name] > 1:
+                for tap, _ in _tensors(name, output):
+                    layers.pop(tap, None)
+                layers[name] = f'runs {runs[name]} times: no tap'
+                return
+            for tap, tensor in _tensors(name, output):
+                layers[tap] = ' x '.join(str(side) for side in tensor.shape[1:])
+
+        return hook
+
+    try:
+        for name, module in model.named_modules():
+            if name and name.count('.') < depth and name != 'data_preprocessor':
+                handles.append(module.register_forward_hook(hook_for(name)))
+        run_blank(model, input_shape)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return layers
+
+
+def _tensors(tap: str, output: Any) -> Iterator[Tuple[str, Tensor]]:
+    """All tensors of an output, with the taps that pick them."""
+    if isinstance(output, Tensor):
+        yield tap, output
+    elif isinstance(output, (list, tuple)):
+        for i, part in enumerate(output):
+            yield from _tensors(f'{tap}[{i}]', part)
+
+
+def models_of(cfg: Config) -> Dict[str, Any]:
+    """The configs to show, by heading: of a distiller's config its student and teacher."""
+    model = cfg.get('model') or {}
+    if not {'student', 'teacher'} <= set(model):
+        return dict(student=dict(cfg))
+    student = model['student']
+    if isinstance(student, dict):
+        # what stands beside the model in mmpretrain's configs
+        student = dict(cfg, model=student)
+    return dict(student=student, teacher=model['teacher']['config'])
+
+
+def main(argv: Optional[Sequence[str]] = None) -> None:
+    """Print the table."""
+    from rich.console import Console
+    from rich.table import Table
+
+    args = parse_args(argv)
+    cfg = _cli.load_config(args.config)
+    configs = models_of(cfg)
+    shape = args.input_shape or (cfg.get('model') or {}).get('input_shape')
+    if args.teacher:
+        configs['teacher'] = dict(_cli.load_config(args.teacher))
+    columns = {}
+    for heading, config in configs.items():
+        try:
+            model = MODELS.build(load_model_cfg(config, heading))
+        except (FileNotFoundError, ValueError, ImportError) as error:
+            _cli.die(str(error))
+        columns[heading] = list_layers(model, args.depth, shape and tuple(shape))
+    table = Table('layer', *(columns if len(columns) > 1 else ['channels x height x width']), box=None)
+    for layer in dict.fromkeys(name for layers in columns.values() for name in layers):
+        table.add_row(layer.replace('[', r'\['), *(layers.get(layer, '-') for layers in columns.values()))
+    Console(width=110, highlight=False).print(table)
+
+
+if __name__ == '__main__':
+    main()
