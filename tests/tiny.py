@@ -151,9 +151,14 @@ def training_cfg(model, data, work_dir, epochs=2, batch_size=2, **more):
     return cfg
 
 
+def build_runner(cfg):
+    """The runner of a training config."""
+    return Runner.from_cfg(copy.deepcopy(cfg))
+
+
 def train(cfg):
     """Train, and return the runner."""
-    runner = Runner.from_cfg(copy.deepcopy(cfg))
+    runner = build_runner(cfg)
     runner.train()
     return runner
 
