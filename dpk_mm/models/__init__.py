@@ -2,7 +2,7 @@
 
 from importlib.util import find_spec
 
-from .distillers import BaseDistiller, DistillStage, DPKDistiller
+from .distillers import SFTN, BaseDistiller, DistillStage, DPKDistiller
 from .losses import FeatureMSELoss, FGDLoss, LogitsKLLoss
 from .necks import FeatureMixingNeck, RandomMask, TeacherActivityMask
 from .priors import (
@@ -22,6 +22,7 @@ if find_spec('mmpretrain') is not None:
     from . import backbones  # noqa: F401
 
 __all__ = [
+    'SFTN',
     'BaseDistiller',
     'BasePrior',
     'CKAPrior',

@@ -5,7 +5,6 @@ from typing import Union
 from mmcv.cnn import ConvModule
 from mmpretrain.models.backbones.base_backbone import BaseBackbone
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from dpk_mm.registry import MODELS
 
@@ -49,6 +48,9 @@ class CIFARVGG(BaseBackbone):
                 block.append(ConvModule(channels, width, 3, padding=1, norm_cfg=dict(type='BN')))
                 channels = width
             self.add_module(f'layer{i + 1}', block)
+            if i < 3:
+                # a module, not a function, so that the network can be split behind a block (see SFTN)
+                self.add_module(f'pool{i + 1}', nn.MaxPool2d(2))
 
     def forward(self, x: Tensor) -> tuple[Tensor]:
         """Compute the last block's features.
@@ -59,6 +61,7 @@ class CIFARVGG(BaseBackbone):
         Returns:
             tuple[Tensor]: One map, (B, 512, H/8, W/8).
         """
-        for block in (self.layer1, self.layer2, self.layer3):
-            x = F.max_pool2d(block(x), 2)
+        x = self.pool1(self.layer1(x))
+        x = self.pool2(self.layer2(x))
+        x = self.pool3(self.layer3(x))
         return (self.layer5(self.layer4(x)),)

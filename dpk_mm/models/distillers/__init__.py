@@ -3,5 +3,8 @@
 from .base_distiller import BaseDistiller
 from .distill_stage import DistillStage
 from .dpk_distiller import DPKDistiller
+from .model_wrapper import ModelWrapper
+from .sftn import SFTN
+from .student_branch import StudentBranch
 
-__all__ = ['BaseDistiller', 'DPKDistiller', 'DistillStage']
+__all__ = ['SFTN', 'BaseDistiller', 'DPKDistiller', 'DistillStage', 'ModelWrapper', 'StudentBranch']

@@ -1,21 +1,19 @@
 """A student that learns from a teacher, and is otherwise just the student."""
 
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, Optional, Union
 
 import torch
-from mmengine.logging import print_log
-from mmengine.model import BaseModel, BaseModule
 from torch import Tensor, nn
 
 from dpk_mm.registry import MODELS
-from dpk_mm.utils import load_model_cfg, preserve_random_state, record, run_blank
+from dpk_mm.utils import load_model_cfg, record, run_blank
 
-STUDENT, OWN = 'student.', 'distiller.'
+from .model_wrapper import ModelWrapper
 
 
-class BaseDistiller(BaseModel):
+class BaseDistiller(ModelWrapper):
     """Student, teacher and taps: everything but what is distilled, which a subclass says.
 
     In validation, test and prediction it *is* the student; hooks that reach for the model's attributes
@@ -57,14 +55,8 @@ class BaseDistiller(BaseModel):
         if data_preprocessor is not None:
             student_cfg.setdefault('data_preprocessor', data_preprocessor)
         student_model = MODELS.build(student_cfg)
-        for name, _ in student_model.named_children():
-            if f'{name}.' in (STUDENT, OWN):
-                raise ValueError(f'student: a model with a part called {name!r} cannot be distilled.')
         super().__init__()
-        # The property below stands in for the one that BaseModel makes.
-        del self._modules['data_preprocessor']
-        self.student = student_model
-        self.distiller = nn.ModuleDict()
+        self.wrap(student_model, nn.ModuleDict())
         self.student_taps: list[str] = []
         self.teacher_taps: list[str] = []
         self.input_shape = input_shape
@@ -75,47 +67,6 @@ class BaseDistiller(BaseModel):
         teacher_model.accept(self.data_preprocessor)
         # Past nn.Module's own __setattr__, which would make it a submodule.
         self.__dict__['teacher'] = teacher_model
-        self._register_state_dict_hook(_name_as_student)
-        self.register_load_state_dict_post_hook(_excuse_plain_student)
-
-    @property
-    def data_preprocessor(self) -> nn.Module:
-        """The student's."""
-        return self.student.data_preprocessor
-
-    def named_parameters(self, prefix: str = '', *args: Any, **kwargs: Any) -> Iterator[tuple[str, Tensor]]:
-        """Under the names of checkpoints, which optimizer constructors such as layer-wise decay go by."""
-        prefix = f'{prefix}.' if prefix else ''
-        for name, parameter in super().named_parameters('', *args, **kwargs):
-            yield prefix + name.removeprefix(STUDENT), parameter
-
-    def get_layer_depth(self, param_name: str) -> tuple[int, int]:
-        """The student's, for mmpretrain's layer-wise decay, which walks down the modules itself."""
-        return self.student.get_layer_depth(param_name.removeprefix(STUDENT))
-
-    def __getattr__(self, name: str) -> Any:
-        """Attributes the distiller does not have are the student's."""
-        try:
-            return super().__getattr__(name)
-        except AttributeError:
-            if name == 'student' or name.startswith('__'):
-                raise
-            return getattr(self.student, name)
-
-    def forward(self, inputs: Tensor, data_samples: Optional[Sequence] = None, mode: str = 'tensor') -> Any:
-        """The student's own, with the losses of distillation added in mode ``'loss'``.
-
-        Args:
-            inputs (Tensor): (B, 3, H, W), from the data preprocessor.
-            data_samples (Sequence, optional): B samples.
-            mode (str): ``'loss'``, ``'predict'`` or ``'tensor'``, see mmengine's ``BaseModel``.
-
-        Returns:
-            What the student returns; in mode ``'loss'`` a dict of losses.
-        """
-        if mode == 'loss':
-            return self.loss(inputs, data_samples)
-        return self.student(inputs, data_samples, mode=mode)
 
     def loss(self, inputs: Tensor, data_samples: Optional[Sequence] = None) -> dict[str, Tensor]:
         """The student's losses under upstream's names, weighted, and those of :meth:`distill`.
@@ -131,11 +82,7 @@ class BaseDistiller(BaseModel):
         """
         with record(self.student, self.student_taps) as student_feats:
             losses = self.student(inputs, data_samples, mode='loss')
-        if 'loss' in losses:
-            # mmpretrain's name for the one loss of a classifier, and mmengine's for the sum in the log
-            losses['loss_task'] = losses.pop('loss')
-        if self.task_loss_weight != 1:
-            losses = {name: _weighted(name, value, self.task_loss_weight) for name, value in losses.items()}
+        losses = task_losses(losses, self.task_loss_weight)
         like = next(self.student.parameters())
         teacher_feats = self.teacher(inputs, self.teacher_taps, data_samples, like)
         losses.update(self.distill(student_feats, teacher_feats, data_samples))
@@ -159,62 +106,41 @@ class BaseDistiller(BaseModel):
             dict[str, Tensor]: Scalars.
         """
 
-    def init_weights(self) -> None:
-        """Initialise the student as upstream does, then what is the distiller's own."""
-        self.student.init_weights()
-        with preserve_random_state():
-            for module in self.distiller.modules():
-                if isinstance(module, BaseModule) and not module.is_init:
-                    module.init_weights()
-        self._is_init = True
 
-    def probe(self, model: nn.Module, taps: Sequence[str]) -> dict[str, torch.Size]:
-        """Learn the shapes of features from one blank image.
+def probe(
+    model: nn.Module, taps: Sequence[str], input_shape: Optional[tuple[int, int]] = None
+) -> dict[str, torch.Size]:
+    """Learn the shapes of features from one blank image.
 
-        Args:
-            model (nn.Module): The student or the teacher's model, on the CPU.
-            taps (Sequence[str]): Checked names of layers.
+    Args:
+        model (nn.Module): The model to run.
+        taps (Sequence[str]): Checked names of layers.
+        input_shape (tuple[int, int], optional): See :func:`dpk_mm.utils.run_blank`.
 
-        Returns:
-            dict[str, torch.Size]: tap -> (1, C, H', W').
-        """
-        with record(model, taps) as features:
-            run_blank(model, self.input_shape)
-        return {tap: feat.shape for tap, feat in features.items()}
-
-    def _load_from_state_dict(self, state_dict: dict, prefix: str, *args: Any) -> None:
-        """Take a student's checkpoint: its names are the student's own."""
-        for key in [k for k in state_dict if k.startswith(prefix)]:
-            name = key[len(prefix) :]
-            if not name.startswith((STUDENT, OWN)):
-                state_dict[f'{prefix}{STUDENT}{name}'] = state_dict.pop(key)
-        # Versions decide how modules read old checkpoints; they are kept by module name.
-        versions = getattr(state_dict, '_metadata', None)
-        if versions is not None and not prefix:
-            for name in [n for n in versions if n and not f'{n}.'.startswith((STUDENT, OWN))]:
-                versions[f'{STUDENT}{name}'] = versions[name]
-        super()._load_from_state_dict(state_dict, prefix, *args)
+    Returns:
+        dict[str, torch.Size]: tap -> (1, C, H', W').
+    """
+    with record(model, taps) as features:
+        run_blank(model, input_shape)
+    return {tap: feat.shape for tap, feat in features.items()}
 
 
-def _name_as_student(module: BaseDistiller, state_dict: dict, prefix: str, local_metadata: dict) -> None:
-    """Hook of ``state_dict()``: the student's weights under the names they have without a distiller."""
-    for key in [k for k in state_dict if k.startswith(prefix)]:
-        # all are put back in turn, so that the student's stay in front
-        state_dict[prefix + key[len(prefix) :].removeprefix(STUDENT)] = state_dict.pop(key)
-    # 'student' itself becomes '', and 'student.neck' becomes 'neck'
-    start, versions = prefix + STUDENT, state_dict._metadata
-    for name in [n for n in versions if f'{n}.'.startswith(start)]:
-        versions[(prefix + name[len(start) :]).rstrip('.')] = versions.pop(name)
+def task_losses(losses: dict[str, Tensor], weight: float) -> dict[str, Tensor]:
+    """A model's own losses, weighted; a classifier's ``loss`` is called ``loss_task``.
 
+    Args:
+        losses (dict[str, Tensor]): Losses, lists of losses, and values that are only logged.
+        weight (float): Factor of the losses.
 
-def _excuse_plain_student(module: BaseDistiller, incompatible_keys: Any) -> None:
-    """Hook of ``load_state_dict()``: a plain student's checkpoint need not know of distillation."""
-    own = {key for key in module.state_dict() if key.startswith(OWN)}
-    missing = [key for key in incompatible_keys.missing_keys if OWN in key]
-    if own and len(missing) == len(own):
-        for key in missing:
-            incompatible_keys.missing_keys.remove(key)
-        print_log('A plain student checkpoint: the modules of distillation start anew', 'current')
+    Returns:
+        dict[str, Tensor]: The same.
+    """
+    if 'loss' in losses:
+        # mmpretrain's name for the one loss of a classifier, and mmengine's for the sum in the log
+        losses['loss_task'] = losses.pop('loss')
+    if weight == 1:
+        return losses
+    return {name: _weighted(name, value, weight) for name, value in losses.items()}
 
 
 def _weighted(name: str, value: Any, weight: float) -> Any:

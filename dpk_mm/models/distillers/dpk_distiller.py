@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from dpk_mm.registry import MODELS
 from dpk_mm.utils import check_tap, preserve_random_state
 
-from .base_distiller import BaseDistiller
+from .base_distiller import BaseDistiller, probe
 from .distill_stage import DistillStage
 
 _STAGE_KEYS = {'at', 'student_at', 'teacher_at', 'name', 'neck', 'prior', 'loss'}
@@ -72,8 +72,8 @@ class DPKDistiller(BaseDistiller):
             self._check_stage(stage, field)
         self.student_taps = [stage['student_at'] for stage in places.values()]
         self.teacher_taps = [stage['teacher_at'] for stage in places.values()]
-        student_shapes = self.probe(self.student, self.student_taps)
-        teacher_shapes = self.probe(self.teacher.model, self.teacher_taps)
+        student_shapes = probe(self.student, self.student_taps, input_shape)
+        teacher_shapes = probe(self.teacher.model, self.teacher_taps, input_shape)
         with preserve_random_state():
             for field, stage in places.items():
                 shapes = student_shapes[stage['student_at']], teacher_shapes[stage['teacher_at']]

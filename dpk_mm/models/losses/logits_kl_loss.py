@@ -16,17 +16,21 @@ class LogitsKLLoss(nn.Module):
     Args:
         temperature (float): T > 0.
         loss_weight (float): Weight of the loss (alpha).
+        detach_teacher (bool): Give the teacher's logits no gradient; False where both learn, as in SFTN.
 
     Raises:
         ValueError: A temperature that is not positive.
     """
 
-    def __init__(self, temperature: float = 1.0, loss_weight: float = 1.0) -> None:
+    def __init__(
+        self, temperature: float = 1.0, loss_weight: float = 1.0, detach_teacher: bool = True
+    ) -> None:
         super().__init__()
         if temperature <= 0:
             raise ValueError(f'temperature must be positive, got {temperature}.')
         self.temperature = temperature
         self.loss_weight = loss_weight
+        self.detach_teacher = detach_teacher
 
     def forward(
         self,
@@ -38,13 +42,15 @@ class LogitsKLLoss(nn.Module):
 
         Args:
             student_logits (Tensor): (B, num_classes).
-            teacher_logits (Tensor): (B, num_classes), the target; gets no gradient.
+            teacher_logits (Tensor): (B, num_classes), the target.
             data_samples (Sequence, optional): Not used.
 
         Returns:
             Tensor: Scalar float32.
         """
+        if self.detach_teacher:
+            teacher_logits = teacher_logits.detach()
         student = F.log_softmax(student_logits.float() / self.temperature, dim=1)
-        teacher = F.log_softmax(teacher_logits.detach().float() / self.temperature, dim=1)
+        teacher = F.log_softmax(teacher_logits.float() / self.temperature, dim=1)
         kl = F.kl_div(student, teacher, reduction='batchmean', log_target=True)
         return self.loss_weight * self.temperature**2 * kl

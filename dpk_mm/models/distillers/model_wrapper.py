@@ -1,0 +1,135 @@
+"""A model that trains with company, and whose checkpoints do not show it."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from mmengine.logging import print_log
+from mmengine.model import BaseModel, BaseModule
+from torch import Tensor, nn
+
+from dpk_mm.utils import preserve_random_state
+
+
+class ModelWrapper(BaseModel):
+    """A *main* model, trained together with modules that only training needs.
+
+    In validation, test and prediction it *is* the main model; hooks that reach for the model's attributes
+    find the main model's. Its checkpoints are the main model's: the weights under their own names, the
+    other modules under :attr:`own`. Building it draws no random numbers beyond those the main model draws.
+
+    A subclass names its parts by the class attributes, calls :meth:`wrap` in its constructor, and gives
+    :meth:`loss`.
+
+    Attributes:
+        main (str): The main model's attribute.
+        own (str): The attribute that holds the other modules (an ``nn.Module``).
+    """
+
+    main = 'student'
+    own = 'distiller'
+
+    def wrap(self, model: nn.Module, others: nn.Module) -> None:
+        """Take the main model and the holder of the other modules.
+
+        Raises:
+            ValueError: The main model has a part whose name is taken.
+        """
+        for name, _ in model.named_children():
+            if name in (self.main, self.own):
+                raise ValueError(f'{self.main}: a model with a part called {name!r} cannot be wrapped.')
+        # The property below stands in for the one that BaseModel makes.
+        self._modules.pop('data_preprocessor', None)
+        setattr(self, self.main, model)
+        setattr(self, self.own, others)
+        self._register_state_dict_hook(_name_as_main)
+        self.register_load_state_dict_post_hook(_excuse_plain_model)
+
+    @property
+    def wrapped(self) -> nn.Module:
+        """The main model."""
+        return getattr(self, self.main)
+
+    @property
+    def data_preprocessor(self) -> nn.Module:
+        """The main model's."""
+        return self.wrapped.data_preprocessor
+
+    def named_parameters(self, prefix: str = '', *args: Any, **kwargs: Any) -> Iterator[tuple[str, Tensor]]:
+        """Under the names of checkpoints, which optimizer constructors such as layer-wise decay go by."""
+        prefix = f'{prefix}.' if prefix else ''
+        for name, parameter in super().named_parameters('', *args, **kwargs):
+            yield prefix + name.removeprefix(f'{self.main}.'), parameter
+
+    def get_layer_depth(self, param_name: str) -> tuple[int, int]:
+        """The main model's, for mmpretrain's layer-wise decay, which walks down the modules itself."""
+        return self.wrapped.get_layer_depth(param_name.removeprefix(f'{self.main}.'))
+
+    def __getattr__(self, name: str) -> Any:
+        """Attributes the wrapper does not have are the main model's."""
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            if name == self.main or name.startswith('__'):
+                raise
+            return getattr(getattr(self, self.main), name)
+
+    def forward(self, inputs: Tensor, data_samples: Any = None, mode: str = 'tensor') -> Any:
+        """The main model's own, but for the losses in mode ``'loss'``.
+
+        Args:
+            inputs (Tensor): (B, 3, H, W), from the data preprocessor.
+            data_samples (Sequence, optional): B samples.
+            mode (str): ``'loss'``, ``'predict'`` or ``'tensor'``, see mmengine's ``BaseModel``.
+
+        Returns:
+            What the main model returns; in mode ``'loss'`` a dict of losses.
+        """
+        if mode == 'loss':
+            return self.loss(inputs, data_samples)
+        return self.wrapped(inputs, data_samples, mode=mode)
+
+    def init_weights(self) -> None:
+        """Initialise the main model as upstream does, then the other modules."""
+        self.wrapped.init_weights()
+        with preserve_random_state():
+            for module in getattr(self, self.own).modules():
+                if isinstance(module, BaseModule) and not module.is_init:
+                    module.init_weights()
+        self._is_init = True
+
+    def _load_from_state_dict(self, state_dict: dict, prefix: str, *args: Any) -> None:
+        """Take a checkpoint of the main model: its names are the main model's own."""
+        start, taken = f'{self.main}.', (f'{self.main}.', f'{self.own}.')
+        for key in [k for k in state_dict if k.startswith(prefix)]:
+            name = key[len(prefix) :]
+            if not name.startswith(taken):
+                state_dict[f'{prefix}{start}{name}'] = state_dict.pop(key)
+        # Versions decide how modules read old checkpoints; they are kept by module name.
+        versions = getattr(state_dict, '_metadata', None)
+        if versions is not None and not prefix:
+            for name in [n for n in versions if n and not f'{n}.'.startswith(taken)]:
+                versions[f'{start}{name}'] = versions[name]
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
+
+def _name_as_main(module: ModelWrapper, state_dict: dict, prefix: str, local_metadata: dict) -> None:
+    """Hook of ``state_dict()``: the main model's weights under the names they have without a wrapper."""
+    main = f'{module.main}.'
+    for key in [k for k in state_dict if k.startswith(prefix)]:
+        # all are put back in turn, so that the main model's stay in front
+        state_dict[prefix + key[len(prefix) :].removeprefix(main)] = state_dict.pop(key)
+    # 'student' itself becomes '', and 'student.neck' becomes 'neck'
+    start, versions = prefix + main, state_dict._metadata
+    for name in [n for n in versions if f'{n}.'.startswith(start)]:
+        versions[(prefix + name[len(start) :]).rstrip('.')] = versions.pop(name)
+
+
+def _excuse_plain_model(module: ModelWrapper, incompatible_keys: Any) -> None:
+    """Hook of ``load_state_dict()``: a plain checkpoint need not know of the other modules."""
+    # Batch norm does not miss its counter in what it takes for an old checkpoint.
+    own = [k for k in module.state_dict() if k.startswith(f'{module.own}.') and 'num_batches' not in k]
+    missing = [key for key in incompatible_keys.missing_keys if f'{module.own}.' in key]
+    if own and len(missing) >= len(own):
+        for key in missing:
+            incompatible_keys.missing_keys.remove(key)
+        print_log(f'A plain checkpoint: the modules of {module.own!r} start anew', 'current')

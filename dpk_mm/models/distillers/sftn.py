@@ -1,0 +1,138 @@
+"""Student-friendly teachers."""
+
+import re
+from collections.abc import Sequence
+from typing import Optional, Union
+
+from torch import Tensor, nn
+
+from dpk_mm.registry import MODELS
+from dpk_mm.utils import check_tap, load_model_cfg, preserve_random_state, record
+
+from .base_distiller import probe, task_losses
+from .model_wrapper import ModelWrapper
+from .student_branch import StudentBranch
+
+# lambda_KL is its weight
+_LOSS_KL = dict(type='dpk_mm.LogitsKLLoss', temperature=4.0, loss_weight=3.0, detach_teacher=False)
+
+
+@MODELS.register_module()
+class SFTN(ModelWrapper):
+    """A teacher that trains with student branches, so that its features are easy to pass on.
+
+    Park et al., NeurIPS 2021 [P]. Behind each of the teacher's blocks hangs a branch: a transform to the
+    student's channels and size, the student's remaining blocks, the student's head. All train jointly:
+
+        L = lambda_T CE(teacher) + lambda_KL mean_i KL(teacher, branch_i) + lambda_CE mean_i CE(branch_i)
+
+    with 1, 3 and 1 [recalled]. The KL's gradient goes into both, as the teacher is to become friendly [O].
+    The trained file is a plain teacher's checkpoint, which any method then distils from; its branches lie
+    under ``branches.``. To start from a trained teacher, name its checkpoint as ``load_from``.
+
+    Args:
+        teacher (str or dict): The classifier that is trained: ``'pkg::path'``, a local config file, or a
+            model dict.
+        student (str or dict): The classifier its features are made for.
+        blocks (Sequence[str or dict]): For each branch the layer where the student takes over: a name where
+            it is the same in both, else ``dict(teacher_at=..., student_at=...)``.
+        logits_at (str): The layer that gives the logits, in both.
+        loss_kl (dict, optional): Between the teacher's and a branch's logits; its ``loss_weight`` is
+            lambda_KL. Defaults to :class:`dpk_mm.LogitsKLLoss` of weight 3 at temperature 4 [O].
+        task_loss_weight (float): lambda_T.
+        branch_loss_weight (float): lambda_CE.
+        input_shape (tuple[int, int]): Height and width of the images.
+        data_preprocessor (dict, optional): For a teacher that has none of its own: mmengine's runner passes a
+            config's top-level one.
+
+    Raises:
+        ValueError: Anything in the config that does not fit; names the field, what came and what would.
+    """
+
+    main = 'teacher'
+    own = 'branches'
+
+    def __init__(
+        self,
+        teacher: Union[str, dict],
+        student: Union[str, dict],
+        blocks: Sequence[Union[str, dict]],
+        logits_at: str = 'head.fc',
+        loss_kl: Optional[dict] = None,
+        task_loss_weight: float = 1.0,
+        branch_loss_weight: float = 1.0,
+        input_shape: tuple[int, int] = (224, 224),
+        data_preprocessor: Optional[dict] = None,
+    ) -> None:
+        super().__init__()
+        teacher_cfg, student_cfg = load_model_cfg(teacher, 'teacher'), load_model_cfg(student, 'student')
+        if data_preprocessor is not None:
+            teacher_cfg.setdefault('data_preprocessor', data_preprocessor)
+        self.wrap(MODELS.build(teacher_cfg), nn.ModuleDict())
+        if not isinstance(blocks, (list, tuple)) or not blocks:
+            raise ValueError(f'blocks must be a list of layers, got {blocks!r}.')
+        check_tap(self.teacher, logits_at, 'logits_at')
+        self.logits_at = logits_at
+        self.task_loss_weight = task_loss_weight
+        self.branch_loss_weight = branch_loss_weight
+        loss_kl = (
+            dict(type='dpk_mm.LogitsKLLoss', temperature=4.0, loss_weight=3.0) if loss_kl is None else loss_kl
+        )
+        self.loss_kl = MODELS.build(dict(dict(detach_teacher=False), **loss_kl))
+        places = [_places(block, f'blocks[{i}]') for i, block in enumerate(blocks)]
+        self.taps = {}
+        for i, (teacher_at, _) in enumerate(places):
+            check_tap(self.teacher, teacher_at, f'blocks[{i}]')
+            # names of modules: 'backbone.layer1' -> 'backbone_layer1'
+            self.taps[re.sub(r'\W+', '_', teacher_at).strip('_')] = teacher_at
+        if len(self.taps) < len(places):
+            raise ValueError(f'blocks: a layer of the teacher is named twice in {list(blocks)}.')
+        shapes = probe(self.teacher, list(self.taps.values()), input_shape)
+        with preserve_random_state():
+            for (name, teacher_at), (_, student_at) in zip(self.taps.items(), places):
+                rest = MODELS.build(student_cfg)
+                check_tap(rest, logits_at, 'logits_at')
+                try:
+                    self.branches[name] = StudentBranch(rest, student_at, shapes[teacher_at], input_shape)
+                except ValueError as error:
+                    raise ValueError(f'blocks ({teacher_at}): student.{error}') from error
+
+    def loss(self, inputs: Tensor, data_samples: Optional[Sequence] = None) -> dict[str, Tensor]:
+        """The teacher's loss and the branches'.
+
+        Args:
+            inputs (Tensor): (B, 3, H, W).
+            data_samples (Sequence, optional): B samples.
+
+        Returns:
+            dict[str, Tensor]: ``loss_task``; for each branch ``loss_ce_<name>`` and ``loss_kl_<name>``,
+            divided by the number of branches.
+        """
+        with record(self.teacher, [*self.taps.values(), self.logits_at]) as feats:
+            losses = self.teacher(inputs, data_samples, mode='loss')
+        losses = task_losses(losses, self.task_loss_weight)
+        for name, branch in self.branches.items():
+            own, logits = branch(feats[self.taps[name]], data_samples, self.logits_at)
+            kl = self.loss_kl(logits, feats[self.logits_at], data_samples)
+            losses[f'loss_ce_{name}'] = self.branch_loss_weight * own / len(self.branches)
+            losses[f'loss_kl_{name}'] = kl / len(self.branches)
+        return losses
+
+    def init_weights(self) -> None:
+        """Initialise the teacher as upstream does, then the branches as their students are."""
+        self.teacher.init_weights()
+        with preserve_random_state():
+            for branch in self.branches.values():
+                branch.init_weights()
+        self._is_init = True
+
+
+def _places(block: Union[str, dict], field: str) -> tuple[str, str]:
+    """The layers of teacher and student."""
+    if isinstance(block, str):
+        return block, block
+    if isinstance(block, dict) and set(block) == {'teacher_at', 'student_at'}:
+        return block['teacher_at'], block['student_at']
+    raise ValueError(
+        f"{field} must be a layer's name or dict(teacher_at=..., student_at=...), got {block!r}."
+    )

@@ -1,0 +1,220 @@
+"""SFTN: a teacher with student branches, whose file is a plain teacher's."""
+
+from pathlib import Path
+
+import pytest
+import tiny
+import tiny_cls
+import torch
+from mmengine.config import Config
+from mmpretrain.models.backbones.base_backbone import BaseBackbone
+from torch import nn
+
+from dpk_mm.models import SFTN
+from dpk_mm.registry import MODELS
+from dpk_mm.utils import load_model_cfg
+
+ROOT = Path(__file__).parents[3] / 'configs'
+LAYERS = [f'backbone.layer{i}' for i in (1, 2, 3)]
+STUDENTS = sorted(path.name for path in (ROOT / 'dpk/cifar100').glob('*.py'))
+CONFIGS = sorted(path.name for path in (ROOT / 'sftn').glob('*.py'))
+
+
+def sftn(**changes):
+    cfg = dict(
+        type='dpk_mm.SFTN',
+        teacher=tiny_cls.classifier(depth=14, width=6),
+        student=tiny_cls.classifier(),
+        blocks=LAYERS,
+        input_shape=(32, 32),
+    )
+    return tiny.build({**cfg, **changes})
+
+
+def test_loss_is_the_papers():
+    """1 CE(teacher) + 3 mean KL + 1 mean CE, worked out from the parts."""
+    model = sftn().train()
+    batch = tiny_cls.batch(model)
+    state = {k: v.clone() for k, v in model.state_dict().items()}
+    total, _ = model.parse_losses(model(**batch, mode='loss'))
+    model.load_state_dict(state)  # running statistics
+    labels = torch.cat([sample.gt_label for sample in batch['data_samples']])
+    x, maps = batch['inputs'], []
+    x = model.teacher.backbone.stem(x)
+    for name in ('layer1', 'layer2', 'layer3'):
+        x = getattr(model.teacher.backbone, name)(x)
+        maps.append(x)
+    head = model.teacher.head.fc
+    logits = head(x.mean(dim=(2, 3)))
+    expected = nn.functional.cross_entropy(logits, labels)
+    for i, (branch, x) in enumerate(zip(model.branches.values(), maps)):
+        x = branch.transform(x)
+        for name in ('layer1', 'layer2', 'layer3')[i + 1 :]:
+            x = getattr(branch.rest.backbone, name)(x)
+        own = branch.rest.head.fc(x.mean(dim=(2, 3)))
+        p, q = (logits / 4).softmax(1), (own / 4).softmax(1)
+        kl = (p * (p.log() - q.log())).sum(1).mean()
+        expected = expected + (3 * 16 * kl + nn.functional.cross_entropy(own, labels)) / 3
+    torch.testing.assert_close(total, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_gradients_reach_the_teacher_and_all_branches():
+    model = sftn().train()
+    losses = model(**tiny_cls.batch(model), mode='loss')
+    model.parse_losses(losses)[0].backward()
+    assert [n for n, p in model.named_parameters() if p.grad is None or not p.grad.any()] == []
+
+
+@pytest.mark.parametrize('part', ['loss_ce_backbone_layer2', 'loss_kl_backbone_layer2'])
+def test_what_a_branch_asks_for_reaches_the_teacher(part):
+    model = sftn().train()
+    model(**tiny_cls.batch(model), mode='loss')[part].backward()
+    wanted = model.teacher.backbone.layer1[0].conv1.weight.grad
+    assert wanted is not None and wanted.any()
+    # the KL asks the teacher's logits, too, to be like the branch's
+    assert (model.teacher.head.fc.weight.grad is not None) == part.startswith('loss_kl')
+
+
+def test_checkpoint_is_a_plain_teachers_with_the_same_outputs():
+    model = sftn()
+    model.init_weights()
+    state = model.state_dict()
+    plain = tiny.build(tiny_cls.classifier(depth=14, width=6), seed=5)
+    assert set(plain.state_dict()) == {key for key in state if not key.startswith('branches.')}
+    plain.load_state_dict({k: v for k, v in state.items() if not k.startswith('branches.')})
+    batch = tiny_cls.batch(model)
+    model.eval(), plain.eval()
+    with torch.no_grad():
+        assert torch.equal(model(batch['inputs']), plain(batch['inputs']))
+        ours, theirs = (m(**tiny_cls.batch(m), mode='predict') for m in (model, plain))
+    assert all(torch.equal(a.pred_score, b.pred_score) for a, b in zip(ours, theirs))
+
+
+def test_starts_from_a_plain_teachers_checkpoint():
+    plain = tiny.build(tiny_cls.classifier(depth=14, width=6), seed=5)
+    model = sftn()
+    missing, unexpected = model.load_state_dict(plain.state_dict(), strict=True)
+    assert not missing and not unexpected
+    assert torch.equal(model.teacher.head.fc.weight, plain.head.fc.weight)
+
+
+def test_the_teacher_starts_as_it_does_alone():
+    """Branches draw no random numbers."""
+    alone, model = tiny.build(tiny_cls.classifier(depth=14, width=6)), sftn()
+    for m in (alone, model):
+        torch.manual_seed(1)
+        m.init_weights()
+    ours = model.state_dict()
+    assert all(torch.equal(ours[key], value) for key, value in alone.state_dict().items())
+
+
+def test_trains_and_resumes_and_teaches(tmp_path):
+    """The whole way: train it, kill and resume it, distil from its file with the teacher's plain config."""
+    data = tiny_cls.write_cifar(tmp_path)
+    cfg = dict(
+        type='dpk_mm.SFTN',
+        teacher=tiny_cls.classifier(depth=14, width=6),
+        student=tiny_cls.classifier(),
+        blocks=LAYERS,
+        input_shape=(32, 32),
+    )
+    whole = tiny.train(tiny_cls.training_cfg(cfg, data, tmp_path / 'whole'))
+    tiny.train_until_killed(tiny_cls.training_cfg(cfg, data, tmp_path / 'part'), 6)
+    resumed = tiny.train(tiny_cls.training_cfg(cfg, data, tmp_path / 'part', resume=True))
+    ours = resumed.model.state_dict()
+    assert all(torch.equal(ours[key], value) for key, value in whole.model.state_dict().items())
+    teacher = dict(
+        config=tiny_cls.classifier(depth=14, width=6), checkpoint=str(tmp_path / 'whole/epoch_2.pth')
+    )
+    student = tiny.build(dict(tiny_cls.distiller(), teacher=teacher))
+    assert torch.equal(student.teacher.model.head.fc.weight, whole.model.teacher.head.fc.weight)
+
+
+@pytest.mark.parametrize('name', STUDENTS)
+def test_every_student_of_cifar_splits_at_its_layers(name):
+    """No case per network: what is left of it gives what the whole gives, which the branch checks."""
+    cfg = load_model_cfg(str(ROOT / 'dpk/cifar100' / name))
+    stage = 'layers.' if 'v2' in name and 'shuffle' in name else 'layer'
+    blocks = [dict(teacher_at='backbone.layer2', student_at=f'backbone.{stage}{i}') for i in (1, 2)]
+    for block in blocks:
+        model = sftn(student=cfg, blocks=[block])
+        (branch,) = model.branches.values()
+        parameters = sum(p.numel() for p in branch.rest.parameters())
+        assert 0 < parameters < sum(p.numel() for p in MODELS.build(cfg).parameters())
+
+
+class Residual(BaseBackbone):
+    """A backbone that does more than run its layers one after another."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer1, self.layer2 = nn.Conv2d(3, 8, 3, padding=1), nn.Conv2d(8, 16, 3, padding=1)
+        self.skip = nn.Conv2d(3, 16, 1)
+
+    def forward(self, x):
+        return (self.layer2(self.layer1(x)) + self.skip(x),)
+
+
+def test_mistakes_are_named(monkeypatch):
+    with pytest.raises(ValueError, match=r"blocks\[0\]='backbone.layer9': ImageClassifier has no layer"):
+        sftn(blocks=['backbone.layer9'])
+    with pytest.raises(ValueError, match=r'blocks\[0\] must be .*, got 3'):
+        sftn(blocks=[3])
+    with pytest.raises(ValueError, match='blocks must be a list of layers'):
+        sftn(blocks=[])
+    with pytest.raises(ValueError, match='named twice'):
+        sftn(blocks=LAYERS[:1] * 2)
+    with pytest.raises(ValueError, match='logits_at='):
+        sftn(logits_at='head.logits')
+    with pytest.raises(ValueError, match=r"student.*'backbone.layer9'"):
+        sftn(blocks=[dict(teacher_at='backbone.layer1', student_at='backbone.layer9')])
+    with pytest.raises(ValueError, match=r'maps are needed, but the teacher gives \(1, 24\)'):
+        sftn(blocks=[dict(teacher_at='neck[0]', student_at='backbone.layer3')])
+    MODELS.register_module(name='ResidualForTest', module=Residual, force=True)
+    student = tiny_cls.classifier()
+    student.update(backbone=dict(type='dpk_mm.ResidualForTest'))
+    with pytest.raises(ValueError, match='cannot run alone'):
+        sftn(student=student, blocks=['backbone.layer1'])
+
+
+def test_sizes_that_do_not_fit_are_named():
+    from dpk_mm.models.distillers.student_branch import _transform
+
+    for ours, theirs in [
+        ((8, 8), (8, 8)),
+        ((16, 8), (8, 4)),
+        ((4, 4), (8, 8)),
+        ((8, 8), (2, 2)),
+        ((6, 6), (3, 3)),
+    ]:
+        layer = _transform(torch.Size((1, 3, *ours)), torch.Size((1, 5, *theirs)), 'x')
+        assert layer(torch.rand(2, 3, *ours)).shape == (2, 5, *theirs)
+    with pytest.raises(ValueError, match=r'is \(1, 3, 8, 8\) and the student\'s \(1, 5, 3, 3\)'):
+        _transform(torch.Size((1, 3, 8, 8)), torch.Size((1, 5, 3, 3)), 'x')
+
+
+def test_a_part_whose_name_is_taken():
+    model = sftn()
+    teacher = model.teacher
+    teacher.add_module('branches', nn.Identity())
+    with pytest.raises(ValueError, match="teacher: a model with a part called 'branches' cannot be wrapped"):
+        model.wrap(teacher, nn.ModuleDict())
+
+
+@pytest.mark.parametrize('name', CONFIGS)
+def test_config_takes_a_step(name):
+    cfg = Config.fromfile(ROOT / 'sftn' / name)
+    plain = f'dpk/cifar100/{name.split("_")[0]}_cifar100.py' if 'cifar100' in name else None
+    if plain:
+        alone = Config.fromfile(ROOT / plain)
+        assert cfg.model.teacher == alone.model
+        if 'finetune' not in name:
+            assert cfg.param_scheduler == alone.param_scheduler and cfg.optim_wrapper == alone.optim_wrapper
+    assert cfg.default_hooks.checkpoint.type == 'dpk_mm.PlainCheckpointHook'
+    cfg.model.update(data_preprocessor=cfg.data_preprocessor, input_shape=(32, 32))
+    cfg.model.teacher._scope_ = cfg.default_scope
+    model = MODELS.build(cfg.model).train()
+    assert isinstance(model, SFTN)
+    losses = model(**tiny_cls.batch(model, num=2), mode='loss')
+    model.parse_losses(losses)[0].backward()
+    assert [n for n, p in model.named_parameters() if p.grad is None] == []
