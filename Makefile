@@ -15,7 +15,7 @@ setup:  ## make .venv, the tested environment (minutes the first time, then a se
 demo: setup  ## distil a small detector on the CPU and print the table
 	@$(VENV_PYTHON) tools/demo.py $(ARGS)
 
-demo-cls: setup  ## the same with a small classifier, five seeds
+demo-cls: setup  ## the same with a small classifier, three seeds
 	@$(VENV_PYTHON) tools/demo_cls.py $(ARGS)
 
 test: setup  ## run the tests (ARGS='tests/test_tools -x' picks some)

@@ -29,7 +29,7 @@ STAGES = {'backbone_layer3': 'layer3 (4 × 4)', 'backbone_layer2': 'layer2 (8 ×
 
 def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
     """Parse the command line."""
-    parser = command.make_parser(__doc__.splitlines()[0], 'work_dirs/demo_cls', seeds=range(5))
+    parser = command.make_parser(__doc__.splitlines()[0], 'work_dirs/demo_cls', seeds=range(3))
     parser.add_argument(
         '--choose', action='store_true', help='test on digits that are kept for choosing settings'
     )
