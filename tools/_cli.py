@@ -200,3 +200,7 @@ def build_runner(cfg: Config) -> Runner:
         return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
     except (ValueError, FileNotFoundError, ImportError) as error:
         die(str(error))
+    except KeyError as error:
+        if 'registry' not in str(error):
+            raise
+        die(error.args[0])  # a type that is not registered

@@ -44,6 +44,7 @@ def list_layers(model: nn.Module, depth: int, input_shape: Optional[Tuple[int, i
     """
     layers: Layers = {}
     runs: Dict[str, int] = {}
+    given: Dict[str, Tuple[Tensor, int]] = {}  # with its version, which grows when it is overwritten
     handles = []
 
     def hook_for(name: str) -> Any:
@@ -56,6 +57,9 @@ def list_layers(model: nn.Module, depth: int, input_shape: Optional[Tuple[int, i
                 return
             for tap, tensor in _tensors(name, output):
                 layers[tap] = ' x '.join(str(side) for side in tensor.shape[1:])
+                given[tap] = tensor, tensor._version
+                if tensor.dim() not in (2, 4):
+                    layers[tap] += ': no map'
 
         return hook
 
@@ -67,6 +71,9 @@ def list_layers(model: nn.Module, depth: int, input_shape: Optional[Tuple[int, i
     finally:
         for handle in handles:
             handle.remove()
+    for tap, (tensor, version) in given.items():
+        if tap in layers and tensor._version != version:
+            layers[tap] = 'overwritten by a later layer: no tap'
     return layers
 
 

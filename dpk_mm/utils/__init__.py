@@ -5,9 +5,10 @@ from .cka import cka_from_hsics, hsics, linear_cka, positions_as_samples
 from .config import load_model_cfg
 from .probe import run_blank
 from .randomness import preserve_random_state, step_generator
-from .taps import check_tap, record
+from .taps import TapError, check_tap, record
 
 __all__ = [
+    'TapError',
     'check_tap',
     'cka_from_hsics',
     'hsics',

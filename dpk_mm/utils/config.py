@@ -75,7 +75,7 @@ def hub_weights(config: Union[str, dict], field: str = 'config') -> str:
 
 def describe(config: Union[str, dict]) -> str:
     """A short name of a config for messages."""
-    return repr(config) if isinstance(config, str) else f'a {config.get("type", "config")} dict'
+    return repr(config) if isinstance(config, str) else f'the {config.get("type", "config")} dict'
 
 
 def _package_config(config: str, field: str, pretrained: bool = False) -> Config:

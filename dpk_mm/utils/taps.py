@@ -11,6 +11,18 @@ from torch import Tensor, nn
 _TAP = re.compile(r'^(?P<path>[\w.]+?)(?P<indices>(\[-?\d+\])*)$')
 
 
+class TapError(ValueError):
+    """A layer that cannot be read.
+
+    Attributes:
+        tap (str): Its name, as the user gave it.
+    """
+
+    def __init__(self, tap: str, message: str) -> None:
+        super().__init__(message)
+        self.tap = tap
+
+
 class _AllRecorded(Exception):
     """Leaves a forward pass whose remainder nobody needs."""
 
@@ -60,9 +72,8 @@ def record(model: nn.Module, taps: Sequence[str], stop_early: bool = False) -> I
         (with its graph).
 
     Raises:
-        RuntimeError: A tapped layer did not run, ran more than once (which one is meant?), or its output is
-            overwritten by a layer after it.
-        ValueError: ``[i]`` does not fit the layer's output, or the output picked is no tensor.
+        TapError: A tapped layer did not run, ran more than once (which one is meant?), or its output is
+            overwritten by a layer after it; ``[i]`` does not fit the output, or what it picks is no tensor.
     """
     wanted: dict[str, list[tuple[str, tuple[int, ...]]]] = {}
     for tap in dict.fromkeys(taps):
@@ -76,9 +87,10 @@ def record(model: nn.Module, taps: Sequence[str], stop_early: bool = False) -> I
         def hook(module: nn.Module, args: Any, output: Any) -> None:
             for tap, indices in wanted[path]:
                 if tap in features:
-                    raise RuntimeError(
+                    raise TapError(
+                        tap,
                         f'layer {path!r} ran more than once in one forward pass of '
-                        f'{type(model).__name__}: tap a layer that runs once.'
+                        f'{type(model).__name__}: tap a layer that runs once.',
                     )
                 features[tap] = _pick(output, indices, tap)
                 versions[tap] = features[tap]._version
@@ -98,12 +110,11 @@ def record(model: nn.Module, taps: Sequence[str], stop_early: bool = False) -> I
             handle.remove()
     for tap, feature in features.items():
         if feature._version != versions[tap]:
-            raise RuntimeError(f'{tap!r} is overwritten in place by a later layer: tap that layer.')
+            raise TapError(tap, f'{tap!r} is overwritten in place by a later layer: tap that layer.')
     idle = [tap for tap in taps if tap not in features]
     if idle:
-        raise RuntimeError(
-            f'{", ".join(map(repr, idle))} did not run in the forward pass of {type(model).__name__}.'
-        )
+        names = ', '.join(map(repr, idle))
+        raise TapError(idle[0], f'{names} did not run in the forward pass of {type(model).__name__}.')
 
 
 def _parse(at: str, field: str = 'at') -> tuple[str, tuple[int, ...]]:
@@ -117,10 +128,10 @@ def _pick(output: Any, indices: tuple[int, ...], tap: str) -> Tensor:
     for index in indices:
         if not isinstance(output, (tuple, list)) or not -len(output) <= index < len(output):
             kind = f'{len(output)} outputs' if isinstance(output, (tuple, list)) else 'one output'
-            raise ValueError(f'{tap!r}: the layer gives {kind}, so there is no [{index}].')
+            raise TapError(tap, f'{tap!r}: the layer gives {kind}, so there is no [{index}].')
         output = output[index]
     if not isinstance(output, Tensor):
         kind = type(output).__name__
         hint = f' of {len(output)}: pick one, {tap}[0]' if isinstance(output, (tuple, list)) else ''
-        raise ValueError(f'{tap!r}: a tensor is needed, the layer gives a {kind}{hint}.')
+        raise TapError(tap, f'{tap!r}: a tensor is needed, the layer gives a {kind}{hint}.')
     return output

@@ -103,6 +103,11 @@ def plot_ratio():
 
 
 @pytest.fixture(scope='session')
+def export_student():
+    return _load('export_student')
+
+
+@pytest.fixture(scope='session')
 def show_layers():
     return _load('show_layers')
 

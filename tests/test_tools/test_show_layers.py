@@ -2,6 +2,7 @@
 
 import pytest
 import tiny
+import torch
 
 
 def rows(text):
@@ -16,8 +17,30 @@ def test_lists_what_a_tap_takes(show_layers):
     assert layers['backbone.layer2'] == '8 x 8 x 12'
     assert layers['neck[0]'] == '8 x 8 x 12' and layers['neck[4]'] == '8 x 1 x 1'
     assert layers['bbox_head.retina_cls'] == 'runs 5 times: no tap'
-    model = tiny.build(tiny.distiller(stages=[dict(at='backbone.layer2', loss=tiny.FGD)]))
-    assert model.student_taps == ['backbone.layer2']
+    assert layers['backbone.bn1'] == 'overwritten by a later layer: no tap'
+
+
+def test_every_layer_it_gives_a_shape_for_can_be_distilled(show_layers):
+    layers = show_layers.list_layers(tiny.build(tiny.retinanet()), depth=2)
+    stages = [
+        dict(at=at, name=f's{i}', loss=dict(type='dpk_mm.FeatureMSELoss'))
+        for i, (at, shape) in enumerate(layers.items())
+        if 'no tap' not in shape
+    ]
+    assert len(stages) > 10
+    tiny.build(tiny.distiller(stages=stages, teacher=dict(config=tiny.retinanet(), allow_incomplete=True)))
+
+
+def test_tokens_are_no_map(show_layers):
+    class Tokens(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = torch.nn.Linear(3, 5)
+
+        def forward(self, inputs, samples=None, mode='tensor'):
+            return self.layer(inputs.flatten(2).transpose(1, 2))
+
+    assert show_layers.list_layers(Tokens(), 1, (4, 4)) == dict(layer='16 x 5: no map')
 
 
 def test_leaves_the_model_as_it_was(show_layers):

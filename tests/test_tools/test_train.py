@@ -232,3 +232,8 @@ STEP = "[dict(type='StepLR', step_size=1)]"
 )
 def test_mistakes_in_two_optimizers_are_one_line(train, config, lines, words):
     fails_with(lambda: train.main([config(CLASSIFIER + lines)]), *words)
+
+
+def test_an_unknown_type_is_one_line(train, config):
+    lines = CLASSIFIER.replace("type='ImageClassifier'", "type='Nothing'") + f'{SGD})'
+    fails_with(lambda: train.main([config(lines)]), 'Nothing is not in the')

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from dpk_mm.utils import check_tap, record
+from dpk_mm.utils import TapError, check_tap, record
 
 
 class Pyramid(nn.Module):
@@ -153,14 +153,14 @@ def test_hooks_are_removed_if_a_tap_is_unknown(model):
 
 
 def test_a_layer_that_runs_twice_is_an_error(model, x):
-    with pytest.raises(RuntimeError, match="'head' ran more than once"):
+    with pytest.raises(TapError, match="'head' ran more than once"):
         with record(model, ['head']):
             model(x)
     assert num_hooks(model) == 0
 
 
 def test_a_layer_that_does_not_run_is_an_error(model, x):
-    with pytest.raises(RuntimeError, match="^'idle' did not run"):
+    with pytest.raises(TapError, match="^'idle' did not run"):
         with record(model, ['idle', 'neck[0][0]']):
             model(x)
     assert num_hooks(model) == 0
@@ -190,7 +190,7 @@ def test_a_feature_overwritten_in_place_is_never_given_out_silently():
     try:
         with record(model, ['0']) as feats:
             model(x)
-    except RuntimeError as error:
+    except TapError as error:
         assert 'place' in str(error)
     else:
         assert torch.equal(feats['0'], model[0](x))

@@ -10,7 +10,7 @@ from mmengine.logging import print_log
 from torch import Tensor, nn
 
 from dpk_mm.registry import MODELS
-from dpk_mm.utils import check_tap, preserve_random_state
+from dpk_mm.utils import TapError, check_tap, preserve_random_state
 
 from .base_distiller import BaseDistiller, probe
 from .distill_stage import DistillStage
@@ -72,8 +72,8 @@ class DPKDistiller(BaseDistiller):
             self._check_stage(stage, field)
         self.student_taps = [stage['student_at'] for stage in places.values()]
         self.teacher_taps = [stage['teacher_at'] for stage in places.values()]
-        student_shapes = probe(self.student, self.student_taps, input_shape)
-        teacher_shapes = probe(self.teacher.model, self.teacher_taps, input_shape)
+        student_shapes = self._probe(self.student, places, 'student_at')
+        teacher_shapes = self._probe(self.teacher.model, places, 'teacher_at')
         with preserve_random_state():
             for field, stage in places.items():
                 shapes = student_shapes[stage['student_at']], teacher_shapes[stage['teacher_at']]
@@ -103,6 +103,20 @@ class DPKDistiller(BaseDistiller):
         name = stage.setdefault('name', re.sub(r'\W+', '_', stage['student_at']).strip('_'))
         if not isinstance(name, str) or not name.isidentifier() or hasattr(nn.ModuleDict, name):
             raise ValueError(f"{field}.name={name!r}: expected a word such as 'p4'.")
+
+    def _probe(self, model: nn.Module, places: dict[str, dict], side: str) -> dict[str, torch.Size]:
+        """The shapes of the tapped features; an error names the stage."""
+        try:
+            return probe(model, [stage[side] for stage in places.values()], self.input_shape)
+        except TapError as error:
+            field = next(field for field, stage in places.items() if stage[side] == error.tap)
+            raise ValueError(f'{field}.{side}: {error}') from error
+        except RuntimeError as error:  # torch's way to say that a size does not fit
+            size = f'{self.input_shape} image' if self.input_shape else 'image of the default size'
+            raise ValueError(
+                f'{side.removesuffix("_at")}: {type(model).__name__} does not run on a blank {size}; give '
+                f'input_shape=(H, W) one that it takes. torch says: {error}'
+            ) from error
 
     def _add_stage(
         self, stage: dict, field: str, student_shape: torch.Size, teacher_shape: torch.Size

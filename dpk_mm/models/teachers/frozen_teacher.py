@@ -84,6 +84,7 @@ class FrozenTeacher(nn.Module):
             own = self.model.state_dict()
             fitting = {k: v for k, v in weights.items() if k not in own or v.shape == own[k].shape}
             missing, _ = self.model.load_state_dict(fitting, strict=False)
+            missing = [key for key in missing if key not in weights]  # the others are said already
         # Old checkpoints lack the batch counter, which a model in eval mode does not read.
         problems += [f'{key} is not set' for key in missing if 'num_batches_tracked' not in key]
         if not problems:

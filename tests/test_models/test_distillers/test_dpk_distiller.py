@@ -211,14 +211,25 @@ def test_necks_of_one_config_start_apart():
 
 def test_a_layer_that_runs_once_a_level_is_refused_at_build():
     stage = dict(at='bbox_head.retina_cls', loss=dict(type='dpk_mm.FeatureMSELoss'))
-    with pytest.raises(RuntimeError, match='ran more than once'):
+    with pytest.raises(ValueError, match=r'stages\[0\]\.student_at: .*ran more than once'):
         tiny.build(tiny.distiller(stages=[stage]))
 
 
 def test_a_layer_overwritten_in_place_is_refused_at_build():
     stage = dict(student_at='backbone.layer4.1.bn2', teacher_at='backbone.layer4.1.bn3')
-    with pytest.raises(RuntimeError, match='overwritten in place'):
+    with pytest.raises(ValueError, match=r'stages\[0\]\.student_at: .*overwritten in place'):
         tiny.build(tiny.distiller(stages=[dict(stage, loss=dict(type='dpk_mm.FeatureMSELoss'))]))
+
+
+def test_an_input_shape_that_a_model_does_not_take_is_named():
+    teacher = tiny.retinanet()
+    teacher.neck = dict(type='CSPNeXtPAFPN', in_channels=[4, 8, 16, 32], out_channels=8, num_csp_blocks=1)
+    teacher.bbox_head.anchor_generator.strides = [4, 8, 16, 32]
+    stage = dict(at='neck[0]', loss=dict(type='dpk_mm.FeatureMSELoss'))
+    cfg = tiny.distiller(teacher=dict(config=teacher, allow_incomplete=True), stages=[stage])
+    tiny.build(cfg)
+    with pytest.raises(ValueError, match=r'teacher: RetinaNet does not run on a blank \(200, 200\) image'):
+        tiny.build(dict(cfg, input_shape=(200, 200)))
 
 
 def test_any_layer_can_be_distilled_and_named():

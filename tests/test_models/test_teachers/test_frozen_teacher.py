@@ -75,6 +75,14 @@ def test_another_architecture_is_refused(checkpoint):
     FrozenTeacher(tiny.retinanet(depth=34, width=8), checkpoint, allow_incomplete=True)
 
 
+def test_every_weight_that_does_not_fit_is_counted_once(config, checkpoint):
+    saved = torch.load(checkpoint)
+    saved['state_dict']['bbox_head.retina_reg.bias'] = torch.zeros(1)
+    torch.save(saved, checkpoint)
+    with pytest.raises(ValueError, match='1 weights do not fit: size mismatch for bbox_head.retina_reg.bias'):
+        FrozenTeacher(config, checkpoint)
+
+
 def test_a_missing_weight_is_refused_and_named(config, checkpoint):
     saved = torch.load(checkpoint)
     del saved['state_dict']['bbox_head.retina_reg.bias']

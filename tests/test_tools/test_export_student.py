@@ -1,0 +1,39 @@
+"""export_student.py: the student alone, as a file that stock tools open."""
+
+import pytest
+import tiny
+import torch
+
+
+@pytest.fixture
+def checkpoint(tmp_path):
+    model = tiny.build(tiny.distiller())
+    state = dict(state_dict=model.state_dict(), optimizer=dict(state={}), meta=dict(epoch=3))
+    torch.save(state, tmp_path / 'epoch_3.pth')
+    return tmp_path / 'epoch_3.pth'
+
+
+def test_writes_the_students_weights_alone(export_student, checkpoint, tmp_path, capsys):
+    out = tmp_path / 'new/student.pth'
+    export_student.main([str(checkpoint), str(out)])
+    saved = torch.load(out, weights_only=True)
+    plain = tiny.build(tiny.retinanet(), seed=4)
+    plain.load_state_dict(saved['state_dict'], strict=True)
+    original = torch.load(checkpoint)['state_dict']
+    assert all(torch.equal(original[key], value) for key, value in plain.state_dict().items())
+    assert set(saved) == {'state_dict', 'meta'} and out.stat().st_size < checkpoint.stat().st_size
+    assert f'{len(saved["state_dict"])} of {len(original)} tensors' in capsys.readouterr().out
+    assert list(out.parent.iterdir()) == [out]
+
+
+def test_refuses_what_it_would_spoil(export_student, checkpoint, tmp_path):
+    before = checkpoint.read_bytes()
+    with pytest.raises(SystemExit, match='exists already'):
+        export_student.main([str(checkpoint), str(checkpoint)])
+    assert checkpoint.read_bytes() == before
+    with pytest.raises(SystemExit, match='nowhere.pth'):
+        export_student.main([str(tmp_path / 'nowhere.pth'), str(tmp_path / 'out.pth')])
+    (tmp_path / 'broken.pth').write_bytes(b'broken')
+    with pytest.raises(SystemExit, match='broken.pth'):
+        export_student.main([str(tmp_path / 'broken.pth'), str(tmp_path / 'out.pth')])
+    assert not (tmp_path / 'out.pth').exists()

@@ -1,0 +1,43 @@
+"""Write the student of a checkpoint alone: without the modules of training, without optimizers."""
+
+import argparse
+from pathlib import Path
+from typing import Optional, Sequence
+
+import _cli
+import torch
+
+from dpk_mm.models import SFTN, DPKDistiller
+from dpk_mm.utils import load_weights
+
+
+def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('checkpoint', type=Path, help="checkpoint of a distiller's run, or of SFTN's")
+    parser.add_argument('out', type=Path, help='file to write; one that exists is refused')
+    return parser.parse_args(argv)
+
+
+def main(argv: Optional[Sequence[str]] = None) -> None:
+    """Write the file, and say how small it is."""
+    args = parse_args(argv)
+    if args.out.exists():
+        _cli.die(f'{args.out} exists already')
+    try:
+        weights = load_weights(str(args.checkpoint), field='checkpoint')
+    except (FileNotFoundError, ValueError) as error:
+        _cli.die(str(error))
+    others = (f'{DPKDistiller.own}.', f'{SFTN.own}.')
+    student = {key: value for key, value in weights.items() if not key.startswith(others)}
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    # whole or not at all
+    part = args.out.with_name(f'{args.out.name}.part')
+    torch.save(dict(state_dict=student, meta={}), part)
+    part.replace(args.out)
+    before, after = (path.stat().st_size / 1e6 for path in (args.checkpoint, args.out))
+    print(f'{args.out}: {len(student)} of {len(weights)} tensors, {after:.1f} of {before:.1f} MB')
+
+
+if __name__ == '__main__':
+    main()
