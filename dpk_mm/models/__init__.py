@@ -3,7 +3,18 @@
 from importlib.util import find_spec
 
 from .distillers import SFTN, BaseDistiller, DistillStage, DPKDistiller
-from .losses import FeatureMSELoss, FGDLoss, LogitsKLLoss
+from .losses import (
+    ATLoss,
+    CWDLoss,
+    DISTLoss,
+    DKDLoss,
+    FeatureMSELoss,
+    FGDLoss,
+    LogitsKLLoss,
+    MGDLoss,
+    PKDLoss,
+    SPLoss,
+)
 from .necks import FeatureMixingNeck, RandomMask, TeacherActivityMask
 from .priors import (
     BasePrior,
@@ -23,10 +34,14 @@ if find_spec('mmpretrain') is not None:
 
 __all__ = [
     'SFTN',
+    'ATLoss',
     'BaseDistiller',
     'BasePrior',
     'CKAPrior',
+    'CWDLoss',
     'CosinePrior',
+    'DISTLoss',
+    'DKDLoss',
     'DPKDistiller',
     'DistillStage',
     'ExponentialPrior',
@@ -37,7 +52,10 @@ __all__ = [
     'FrozenTeacher',
     'LinearPrior',
     'LogitsKLLoss',
+    'MGDLoss',
+    'PKDLoss',
     'RandomMask',
+    'SPLoss',
     'SigmoidCKAPrior',
     'TeacherActivityMask',
     'UniformPrior',

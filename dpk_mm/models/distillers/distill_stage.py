@@ -19,7 +19,8 @@ class DistillStage(nn.Module):
 
     With a neck, the loss compares the neck's prediction with the teacher's feature. Without one it
     compares the student's own feature, through a 1x1 convolution where the channels differ, so every
-    feature-distillation method is a loss on such a stage.
+    feature-distillation method is a loss on such a stage. A loss whose class says ``any_channels = True``
+    compares maps whatever their channels, and gets no convolution.
 
     Where height or width differ, the student's map is resized bilinearly to the teacher's [A]; where they
     do at build, the log says so.
@@ -73,13 +74,15 @@ class DistillStage(nn.Module):
             self.prior.stage = name
         elif prior is not None:
             raise ValueError('a prior needs a neck to feed: give both or neither.')
-        elif student_shape[1] == teacher_shape[1]:
+        elif student_shape[1] == teacher_shape[1] or _takes_any_channels(loss):
             self.adapter = nn.Identity()
         elif len(student_shape) == 4:
             self.adapter = nn.Conv2d(student_shape[1], teacher_shape[1], 1)
         else:
             raise ValueError(f'logits must agree, but {shapes}.')
         self.loss = _build(loss, 'loss', channels=teacher_shape[1], **channels)
+        if hasattr(self.loss, 'stage'):
+            self.loss.stage = name
         self.watches = getattr(self.loss, 'loss_weight', 1) == 0
         if self.watches:
             self.requires_grad_(False)
@@ -124,3 +127,9 @@ def _build(cfg: dict, field: str, **found: int) -> Any:
         if name in asked and cfg.get(name, value) != value:
             raise ValueError(f'{field} declares {name}={cfg[name]}, but the layer gives {value}.')
     return MODELS.build({**{k: v for k, v in found.items() if k in asked}, **cfg})
+
+
+def _takes_any_channels(loss: dict) -> bool:
+    """Whether a loss's class says that it compares maps whatever their channels."""
+    known = isinstance(loss, dict) and 'type' in loss
+    return known and getattr(MODELS.get(loss['type']), 'any_channels', False)

@@ -1,0 +1,7 @@
+# Similarity preserving (Tung and Mori, ICCV 2019): ResNet-32x4 teaches ResNet-8x4. The last stage and weight
+# 3000 are the shared benchmark's (RepDistiller, mdistiller).
+_base_ = './_base_/resnet32x4_resnet8x4_cifar100.py'
+
+model = dict(
+    stages=[dict(at='backbone.layer3', loss=dict(type='dpk_mm.SPLoss', loss_weight=3000.0))],
+)

@@ -1,0 +1,54 @@
+"""Distillation by the correlation of feature maps."""
+
+from collections.abc import Sequence
+from typing import Optional
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from dpk_mm.registry import MODELS
+
+
+@MODELS.register_module()
+class PKDLoss(nn.Module):
+    """PKD: each channel brought to mean 0 and variance 1 before maps are compared.
+
+    Source: Cao et al., NeurIPS 2022. With n(x) = (x - mean) / (std + 1e-6), for each of the C channels over
+    the B H W positions of the batch [P]::
+
+        mean over all elements of (n(student) - n(teacher))^2 / 2 = 1 - r, r Pearson's correlation   [P] [B]
+
+    The weight is 6 for Faster R-CNN, 10 for RetinaNet, on each of four levels [B]. The variance is divided by
+    B H W [O], not by one less [B]: the loss is 1 - r at any size, and a single position gives 0. Padding
+    counts like any other position; the batch is that of one GPU.
+
+    Args:
+        loss_weight (float): Weight of the loss.
+    """
+
+    def __init__(self, loss_weight: float = 6.0) -> None:
+        super().__init__()
+        self.loss_weight = loss_weight
+
+    def forward(
+        self, student_feat: Tensor, teacher_feat: Tensor, data_samples: Optional[Sequence] = None
+    ) -> Tensor:
+        """The loss.
+
+        Args:
+            student_feat (Tensor): (B, C, H, W).
+            teacher_feat (Tensor): (B, C, H, W), the target; gets no gradient.
+            data_samples (Sequence, optional): Not used.
+
+        Returns:
+            Tensor: Scalar float32.
+        """
+        student, teacher = _standardise(student_feat), _standardise(teacher_feat.detach())
+        return self.loss_weight * F.mse_loss(student, teacher) / 2
+
+
+def _standardise(feat: Tensor) -> Tensor:
+    """(B, C, H, W), each channel with mean 0 and variance 1."""
+    feat = feat.float()
+    over = dict(dim=(0, 2, 3), keepdim=True)
+    return (feat - feat.mean(**over)) / (feat.std(**over, unbiased=False) + 1e-6)

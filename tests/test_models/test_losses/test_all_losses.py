@@ -1,0 +1,205 @@
+"""What every loss keeps to, alone and on a stage of a student in training."""
+
+import inspect
+
+import pytest
+import tiny
+import tiny_cls
+import torch
+from mmdet.structures import DetDataSample
+from mmengine.structures import InstanceData
+from mmpretrain.structures import DataSample
+
+from dpk_mm.models import DistillStage, losses
+from dpk_mm.registry import MODELS
+
+FGD = dict(alpha_fg=0.1, beta_bg=0.1, gamma_mask=0.1, lambda_rela=0.1)
+# What differs from the defaults: no warm-up, and no network of its own that would have to learn first.
+CASES = {
+    'LogitsKLLoss': dict(temperature=2.0),
+    'DKDLoss': dict(warmup_epochs=0),
+    'DISTLoss': dict(temperature=2.0),
+    'FeatureMSELoss': {},
+    'ATLoss': {},
+    'SPLoss': {},
+    'PKDLoss': {},
+    'CWDLoss': {},
+    'MGDLoss': dict(mask_ratio=0.3),
+    'FGDLoss': FGD,
+}
+LOGITS = [name for name in CASES if name in ('LogitsKLLoss', 'DKDLoss', 'DISTLoss')]
+MAPS = [name for name in CASES if name not in LOGITS]
+OF_ANY_CHANNELS = ['ATLoss', 'SPLoss']
+
+
+def build(name, **kwargs):
+    kwargs = {**CASES[name], **kwargs}
+    if 'channels' in inspect.signature(getattr(losses, name).__init__).parameters:
+        kwargs['channels'] = 6
+    torch.manual_seed(0)
+    return MODELS.build(dict(type=f'dpk_mm.{name}', **kwargs))
+
+
+def pair(name, scale=1.0, seed=0):
+    """Student, teacher and samples of a batch of four."""
+    generator = torch.Generator().manual_seed(seed)
+    shape = (4, 6) if name in LOGITS else (4, 6, 8, 8)
+    student, teacher = scale * torch.randn(2, *shape, generator=generator)
+    if name == 'FGDLoss':
+        boxes = InstanceData(bboxes=torch.tensor([[8.0, 8.0, 40.0, 24.0]]))
+        sample = DetDataSample(metainfo=dict(batch_input_shape=(64, 64)), gt_instances=boxes)
+        return student, teacher, [sample] * 4
+    return student, teacher, [DataSample().set_gt_label(i) for i in range(4)]
+
+
+def test_every_loss_is_here():
+    assert set(CASES) == set(losses.__all__)
+
+
+@pytest.mark.parametrize('name', CASES)
+def test_scalar_whose_gradient_reaches_the_student_only(name):
+    student, teacher, samples = pair(name)
+    student.requires_grad_()
+    teacher.requires_grad_()
+    value = build(name)(student, teacher, samples)
+    assert value.shape == () and value.dtype == torch.float32 and value > 0
+    value.backward()
+    assert teacher.grad is None and student.grad.any()
+
+
+@pytest.mark.parametrize('name', CASES)
+def test_a_step_along_the_gradient_brings_it_down(name):
+    student, teacher, samples = pair(name)
+    loss = build(name)
+    value = loss(student.requires_grad_(), teacher, samples)
+    value.backward()
+    # a thousandth of the loss, were it a plane
+    step = 1e-3 * value.detach() / student.grad.square().sum() * student.grad
+    assert loss(student.detach() - step, teacher, samples) < value
+
+
+@pytest.mark.parametrize('name', [name for name in CASES if name != 'MGDLoss'])  # whose network is to learn
+def test_equals_cost_nothing(name):
+    _, teacher, samples = pair(name)
+    student = teacher.clone().requires_grad_()
+    value = build(name, loss_weight=1.0)(student, teacher, samples)
+    value.backward()
+    assert value.item() == pytest.approx(0, abs=1e-5)
+    assert student.grad.abs().max() < 1e-5
+
+
+@pytest.mark.parametrize('autocast', [False, True])
+@pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize('name', CASES)
+def test_half_precision_is_compared_in_float32(name, dtype, autocast):
+    """At values whose squares, and sums of products, half precision cannot hold."""
+    student, teacher, samples = pair(name, scale=1000)
+    student, teacher = student.to(dtype), teacher.to(dtype)
+    loss = build(name)
+    expected = loss(student.float(), teacher.float(), samples)
+    with torch.autocast('cpu', dtype=torch.bfloat16, enabled=autocast):
+        value = loss(student.requires_grad_(), teacher, samples)
+    assert value.dtype == torch.float32 and value.isfinite()
+    # MGD's own convolutions are left to autocast, as an adapter is.
+    tolerance = 0.02 if name == 'MGDLoss' and autocast else 1e-5
+    assert value.item() == pytest.approx(expected.item(), rel=tolerance)
+    value.backward()
+    assert student.grad.isfinite().all()
+
+
+@pytest.mark.parametrize('name', CASES)
+def test_loss_weight(name):
+    args = pair(name)
+    whole, half, none = (build(name, loss_weight=weight) for weight in (1.0, 0.5, 0.0))
+    assert half(*args).item() == pytest.approx(whole(*args).item() / 2, rel=1e-5)
+    assert none.loss_weight == 0 and none(*args) == 0
+
+
+@pytest.mark.parametrize('name', MAPS)
+def test_maps_in_channels_last_layout(name):
+    student, teacher, samples = pair(name)
+    loss, layout = build(name), dict(memory_format=torch.channels_last)
+    expected = loss(student, teacher, samples).item()
+    value = loss(student.contiguous(**layout), teacher.contiguous(**layout), samples)
+    assert value.item() == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize('name', MAPS)
+def test_an_adapter_only_where_the_loss_needs_equal_channels(name):
+    loss = dict(type=f'dpk_mm.{name}', **CASES[name])
+    stage = DistillStage('s', (1, 3, 8, 8), (1, 6, 8, 8), loss)
+    adapter = torch.nn.Identity if name in OF_ANY_CHANNELS else torch.nn.Conv2d
+    assert isinstance(stage.adapter, adapter)
+    assert name not in OF_ANY_CHANNELS or list(stage.parameters()) == []
+    student, teacher, samples = pair(name)
+    student = student[:, :3].clone().requires_grad_()
+    stage(student, teacher, samples)['loss_dpk_s'].backward()
+    assert student.grad.any()
+
+
+def test_logits_of_any_number_of_classes_still_have_to_agree():
+    with pytest.raises(ValueError, match='logits must agree'):
+        DistillStage('s', (1, 3), (1, 6), dict(type='dpk_mm.DISTLoss'))
+
+
+@pytest.mark.parametrize('loss', ['dpk_mm.ATLoss', {}])
+def test_a_loss_that_is_no_config_is_refused_as_before(loss):
+    with pytest.raises(ValueError, match='loss must be a dict with a type'):
+        DistillStage('s', (1, 3, 8, 8), (1, 6, 8, 8), loss)
+
+
+def two_steps(model, batch):
+    """Train two steps; all the student's weights and what it logged."""
+    torch.manual_seed(1)
+    model.init_weights()
+    model.train()
+    optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0.02, momentum=0.9)
+    logged = []
+    for seed in range(2):
+        values = model(**batch(model, seed=seed), mode='loss')
+        total, log = model.parse_losses(values)
+        optimizer.zero_grad()
+        total.backward()
+        torch.nn.utils.clip_grad_norm_([p for p in model.parameters() if p.requires_grad], 1.0)
+        optimizer.step()
+        logged.append(log['loss'])
+    return model.state_dict(), logged, torch.get_rng_state()
+
+
+def assert_trains_as_the_student_alone(student, distiller, batch):
+    alone, losses_alone, random_state_alone = two_steps(tiny.build(student), batch)
+    ours, losses_ours, random_state = two_steps(tiny.build(distiller), batch)
+    assert [name for name, value in alone.items() if not torch.equal(ours[name], value)] == []
+    assert all(torch.equal(a, b) for a, b in zip(losses_alone, losses_ours))
+    assert torch.equal(random_state, random_state_alone)
+
+
+@pytest.mark.parametrize('name', [name for name in CASES if name != 'FGDLoss'])  # which needs boxes
+def test_weight_zero_trains_a_classifier_as_alone_bit_for_bit(name):
+    loss = dict(type=f'dpk_mm.{name}', **{**CASES[name], 'loss_weight': 0.0})
+    stages = [] if name in LOGITS else [dict(at=f'backbone.layer{i}', loss=loss) for i in (2, 3)]
+    logits = dict(at='head.fc', loss=loss) if name in LOGITS else None
+    student = tiny_cls.classifier()
+    model = tiny_cls.distiller(student, stages=stages, logits=logits)
+    assert_trains_as_the_student_alone(student, model, tiny_cls.batch)
+
+
+@pytest.mark.parametrize('name', ['FeatureMSELoss', 'PKDLoss', 'CWDLoss', 'MGDLoss', 'FGDLoss'])
+def test_weight_zero_trains_a_detector_as_alone_bit_for_bit(name):
+    loss = dict(type=f'dpk_mm.{name}', **{**CASES[name], 'loss_weight': 0.0})
+    student = tiny.retinanet()
+    model = tiny.distiller(student, stages=[dict(at=f'neck[{i}]', loss=loss) for i in (0, 2)])
+    assert_trains_as_the_student_alone(student, model, tiny.batch)
+
+
+@pytest.mark.parametrize('name', LOGITS + MAPS[:-1])
+def test_weight_above_zero_does_not(name):
+    """Or the two tests above would say nothing."""
+    loss = dict(type=f'dpk_mm.{name}', **{**CASES[name], 'loss_weight': 1.0})
+    stages = [] if name in LOGITS else [dict(at='backbone.layer3', loss=loss)]
+    logits = dict(at='head.fc', loss=loss) if name in LOGITS else None
+    student = tiny_cls.classifier()
+    alone = two_steps(tiny.build(student), tiny_cls.batch)[0]
+    model = tiny.build(tiny_cls.distiller(student, stages=stages, logits=logits))
+    ours = two_steps(model, tiny_cls.batch)[0]
+    assert any(not torch.equal(ours[name], value) for name, value in alone.items())
