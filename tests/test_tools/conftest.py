@@ -112,6 +112,16 @@ def show_layers():
     return _load('show_layers')
 
 
+@pytest.fixture(scope='session')
+def cka_map(_tools_on_path):
+    return _load('cka_map')
+
+
+@pytest.fixture(scope='session')
+def rank_teachers(_tools_on_path):
+    return _load('rank_teachers')
+
+
 @pytest.fixture
 def workdir(tmp_path, monkeypatch):
     """An empty current folder and a clean environment."""
