@@ -204,7 +204,7 @@ def test_a_part_whose_name_is_taken():
 @pytest.mark.parametrize('name', CONFIGS)
 def test_config_takes_a_step(name):
     cfg = Config.fromfile(ROOT / 'sftn' / name)
-    plain = f'dpk/cifar100/{name.split("_")[0]}_cifar100.py' if 'cifar100' in name else None
+    plain = f'dpk/cifar100/{name.split("_")[1]}_cifar100.py' if 'cifar100' in name else None
     if plain:
         alone = Config.fromfile(ROOT / plain)
         assert cfg.model.teacher == alone.model

@@ -1,6 +1,6 @@
 # SFTN from a trained teacher, which comes close in 60 epochs. Our choice: the learning rate falls as in the
 # 240, four times as fast, from a fifth of it.
-_base_ = './resnet32x4_resnet8x4_cifar100.py'
+_base_ = './sftn_resnet32x4_resnet8x4_cifar100.py'
 
 load_from = 'work_dirs/resnet32x4_cifar100/epoch_240.pth'
 optim_wrapper = dict(optimizer=dict(lr=0.01))
