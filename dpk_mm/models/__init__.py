@@ -2,7 +2,7 @@
 
 from importlib.util import find_spec
 
-from .distillers import SFTN, BaseDistiller, DistillStage, DPKDistiller
+from .distillers import SFTN, BaseDistiller, DistillStage, DPKDistiller, GroupStage
 from .losses import (
     ATLoss,
     CWDLoss,
@@ -10,6 +10,7 @@ from .losses import (
     DKDLoss,
     FeatureMSELoss,
     FGDLoss,
+    KRLoss,
     LogitsKLLoss,
     MGDLoss,
     PKDLoss,
@@ -50,6 +51,8 @@ __all__ = [
     'FeatureMixingNeck',
     'FixedPrior',
     'FrozenTeacher',
+    'GroupStage',
+    'KRLoss',
     'LinearPrior',
     'LogitsKLLoss',
     'MGDLoss',

@@ -5,12 +5,13 @@ from .cka import cka_from_hsics, hsics, linear_cka, positions_as_samples
 from .config import load_model_cfg
 from .probe import run_blank
 from .randomness import preserve_random_state, step_generator
-from .taps import TapError, check_tap, record
+from .taps import TapError, check_tap, find_taps, record
 
 __all__ = [
     'TapError',
     'check_tap',
     'cka_from_hsics',
+    'find_taps',
     'hsics',
     'linear_cka',
     'load_model_cfg',

@@ -4,7 +4,7 @@ import difflib
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Union
 
 from torch import Tensor, nn
 
@@ -53,6 +53,41 @@ def check_tap(model: nn.Module, at: str, field: str = 'at') -> None:
         f'Near it: {", ".join(offered)}. At its top: '
         f'{", ".join(name for name, _ in model.named_children())}.'
     )
+
+
+def find_taps(
+    model: nn.Module, at: Union[str, Sequence[str]], field: str = 'at'
+) -> Union[str, tuple[str, ...]]:
+    """Check what names one layer of ``model``, or a group of them.
+
+    Args:
+        model (nn.Module): The model to be tapped.
+        at (str or Sequence[str]): A layer as in :func:`check_tap`, or a group: a list of layers, or e.g.
+            ``'backbone.layer1.*'`` for all that lie directly below one.
+        field (str): What the user calls it in their own config; named in errors.
+
+    Returns:
+        str or tuple[str, ...]: The layer, or those of the group.
+
+    Raises:
+        ValueError: As :func:`check_tap`; a group that is empty or names a layer twice.
+    """
+    if isinstance(at, (list, tuple)):
+        for i, layer in enumerate(at):
+            check_tap(model, layer, f'{field}[{i}]')
+        if not at or len(set(at)) < len(at):
+            raise ValueError(f'{field}={at!r}: a group needs one layer or more, each once.')
+        return tuple(at)
+    if not isinstance(at, str) or not at.endswith('.*'):
+        check_tap(model, at, field)
+        return at
+    parent = at.removesuffix('.*')
+    check_tap(model, parent, field)
+    modules = dict(model.named_modules(remove_duplicate=False))
+    layers = [f'{parent}.{name}' for name, _ in modules[parent].named_children()] if parent in modules else []
+    if not layers:
+        raise ValueError(f'{field}={at!r}: {type(model).__name__} has no layers below {parent!r}.')
+    return tuple(layers)
 
 
 @contextmanager

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from dpk_mm.utils import TapError, check_tap, record
+from dpk_mm.utils import TapError, check_tap, find_taps, record
 
 
 class Pyramid(nn.Module):
@@ -194,3 +194,22 @@ def test_a_feature_overwritten_in_place_is_never_given_out_silently():
         assert 'place' in str(error)
     else:
         assert torch.equal(feats['0'], model[0](x))
+
+
+def test_groups_of_layers(model):
+    below = ('backbone.layer1', 'backbone.layer2')
+    assert find_taps(model, 'backbone.*') == find_taps(model, list(below)) == below
+    assert find_taps(model, ('neck[0]',)) == ('neck[0]',)
+    assert find_taps(model, 'neck[0]') == 'neck[0]'
+
+
+@pytest.mark.parametrize('at', [[], ['head', 'head'], 'head.*', 'neck[0].*'])
+def test_groups_that_are_none(model, at):
+    with pytest.raises(ValueError, match=r'^stages\[0\]\.at='):
+        find_taps(model, at, 'stages[0].at')
+
+
+@pytest.mark.parametrize('at', ['*', '.*', ['neck', 'backbone.*'], None, 3])
+def test_groups_of_bad_syntax(model, at):
+    with pytest.raises(ValueError, match=r'^stages\[0\]\.at.*expected a layer'):
+        find_taps(model, at, 'stages[0].at')

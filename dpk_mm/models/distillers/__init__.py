@@ -3,8 +3,17 @@
 from .base_distiller import BaseDistiller
 from .distill_stage import DistillStage
 from .dpk_distiller import DPKDistiller
+from .group_stage import GroupStage
 from .model_wrapper import ModelWrapper
 from .sftn import SFTN
 from .student_branch import StudentBranch
 
-__all__ = ['SFTN', 'BaseDistiller', 'DPKDistiller', 'DistillStage', 'ModelWrapper', 'StudentBranch']
+__all__ = [
+    'SFTN',
+    'BaseDistiller',
+    'DPKDistiller',
+    'DistillStage',
+    'GroupStage',
+    'ModelWrapper',
+    'StudentBranch',
+]

@@ -3,17 +3,19 @@
 import logging
 import re
 from collections.abc import Sequence
-from typing import Optional, Union
+from os.path import commonprefix
+from typing import Any, Optional, Union
 
 import torch
 from mmengine.logging import print_log
 from torch import Tensor, nn
 
 from dpk_mm.registry import MODELS
-from dpk_mm.utils import TapError, check_tap, preserve_random_state
+from dpk_mm.utils import TapError, find_taps, preserve_random_state
 
 from .base_distiller import BaseDistiller, probe
 from .distill_stage import DistillStage
+from .group_stage import GroupStage
 
 _STAGE_KEYS = {'at', 'student_at', 'teacher_at', 'name', 'neck', 'prior', 'loss'}
 
@@ -28,13 +30,18 @@ class DPKDistiller(BaseDistiller):
         student (str or dict): The student: ``'pkg::path'``, a local config file, or a model dict.
         teacher (dict): Arguments of :class:`dpk_mm.FrozenTeacher`: ``config``, ``checkpoint``, ...
         stages (Sequence[dict]): For each: ``at`` (or ``student_at`` and ``teacher_at``), the layer, e.g.
-            ``'neck[3]'``; ``loss``; for DPK ``neck`` and ``prior``; optionally ``name``.
+            ``'neck[3]'``; ``loss``; for DPK ``neck`` and ``prior``; optionally ``name``. A list of layers, or
+            ``'backbone.layer1.*'`` for all that lie directly below one, is a group, for the losses that
+            compare groups, such as :class:`dpk_mm.KRLoss`.
         logits (dict, optional): One more stage on the logits: ``at``, ``loss``.
         init_student (bool): Start the student from every teacher weight outside the backbone whose name
             and shape it shares (inheriting, [A]).
         input_shape (tuple[int, int], optional): Of the dry run; see :class:`BaseDistiller`.
         task_loss_weight (float): Factor of the student's own losses.
         data_preprocessor (dict, optional): See :class:`BaseDistiller`.
+
+    Attributes:
+        places (dict[str, tuple]): Stage -> the layers of student and teacher: names, or tuples of them.
 
     Raises:
         ValueError: Anything in the config that does not fit; names the field, what came and what would.
@@ -70,13 +77,17 @@ class DPKDistiller(BaseDistiller):
             raise ValueError('stages is empty and there are no logits: nothing would be distilled.')
         for field, stage in places.items():
             self._check_stage(stage, field)
-        self.student_taps = [stage['student_at'] for stage in places.values()]
-        self.teacher_taps = [stage['teacher_at'] for stage in places.values()]
+        self.student_taps = [tap for stage in places.values() for tap in _layers(stage['student_at'])]
+        self.teacher_taps = [tap for stage in places.values() for tap in _layers(stage['teacher_at'])]
+        self.places = {s['name']: (s['student_at'], s['teacher_at']) for s in places.values()}
         student_shapes = self._probe(self.student, places, 'student_at')
         teacher_shapes = self._probe(self.teacher.model, places, 'teacher_at')
         with preserve_random_state():
             for field, stage in places.items():
-                shapes = student_shapes[stage['student_at']], teacher_shapes[stage['teacher_at']]
+                shapes = (
+                    _at(student_shapes, stage['student_at']),
+                    _at(teacher_shapes, stage['teacher_at']),
+                )
                 self._add_stage(stage, field, *shapes)
         if init_student and not self._inheritable():
             raise ValueError(
@@ -94,22 +105,28 @@ class DPKDistiller(BaseDistiller):
         if 'loss' not in stage:
             raise ValueError(f'{field} needs a loss.')
         at = stage.pop('at', None)
+        place = stage.get('student_at', at)
         for side, model in (('student_at', self.student), ('teacher_at', self.teacher.model)):
             stage.setdefault(side, at)
             if stage[side] is None:
                 raise ValueError(f'{field} needs at, or both student_at and teacher_at.')
-            check_tap(model, stage[side], f'{field}.{"at" if stage[side] == at else side}')
+            where = f'{field}.{"at" if stage[side] == at else side}'
+            stage[side] = find_taps(model, stage[side], where)
+        _check_group(stage, field)
+        if not isinstance(place, str):  # a list is called by what its names begin with
+            place = '.'.join(commonprefix([layer.split('.') for layer in place]))
         # Names become module names: 'neck[3]' -> 'neck_3', 'backbone.layer4' -> 'backbone_layer4'
-        name = stage.setdefault('name', re.sub(r'\W+', '_', stage['student_at']).strip('_'))
+        name = stage.setdefault('name', re.sub(r'\W+', '_', place).strip('_'))
         if not isinstance(name, str) or not name.isidentifier() or hasattr(nn.ModuleDict, name):
             raise ValueError(f"{field}.name={name!r}: expected a word such as 'p4'.")
 
     def _probe(self, model: nn.Module, places: dict[str, dict], side: str) -> dict[str, torch.Size]:
         """The shapes of the tapped features; an error names the stage."""
         try:
-            return probe(model, [stage[side] for stage in places.values()], self.input_shape)
+            taps = [tap for stage in places.values() for tap in _layers(stage[side])]
+            return probe(model, taps, self.input_shape)
         except TapError as error:
-            field = next(field for field, stage in places.items() if stage[side] == error.tap)
+            field = next(field for field, stage in places.items() if error.tap in _layers(stage[side]))
             raise ValueError(f'{field}.{side}: {error}') from error
         except RuntimeError as error:  # torch's way to say that a size does not fit
             size = f'{self.input_shape} image' if self.input_shape else 'image of the default size'
@@ -118,17 +135,16 @@ class DPKDistiller(BaseDistiller):
                 f'input_shape=(H, W) one that it takes. torch says: {error}'
             ) from error
 
-    def _add_stage(
-        self, stage: dict, field: str, student_shape: torch.Size, teacher_shape: torch.Size
-    ) -> None:
-        name = stage['name']
+    def _add_stage(self, stage: dict, field: str, student_shape: Sequence, teacher_shape: Sequence) -> None:
+        name, layers = stage['name'], _layers(stage['student_at'])
+        kind = DistillStage if isinstance(stage['student_at'], str) else GroupStage
         if name in self.distiller:
             raise ValueError(f'{field}: two stages are called {name!r}; give one a name of its own.')
         parts = {key: stage[key] for key in ('neck', 'prior', 'loss') if key in stage}
         try:
-            self.distiller[name] = DistillStage(name, student_shape, teacher_shape, **parts)
+            self.distiller[name] = kind(name, student_shape, teacher_shape, **parts)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise ValueError(f'{field} ({stage["student_at"]}): {error}') from error
+            raise ValueError(f'{field} ({", ".join(layers)}): {error}') from error
 
     def distill(
         self,
@@ -138,10 +154,9 @@ class DPKDistiller(BaseDistiller):
     ) -> dict[str, Tensor]:
         """``loss_dpk_<stage>`` and ``ratio_<stage>`` of all stages; see :class:`BaseDistiller`."""
         values: dict[str, Tensor] = {}
-        for stage, student_at, teacher_at in zip(
-            self.distiller.values(), self.student_taps, self.teacher_taps
-        ):
-            values.update(stage(student_feats[student_at], teacher_feats[teacher_at], data_samples))
+        for name, (student_at, teacher_at) in self.places.items():
+            feats = _at(student_feats, student_at), _at(teacher_feats, teacher_at)
+            values.update(self.distiller[name](*feats, data_samples))
         return values
 
     def init_weights(self) -> None:
@@ -175,3 +190,33 @@ class DPKDistiller(BaseDistiller):
             for key, value in self.teacher.model.state_dict().items()
             if not key.startswith('backbone.') and key in own and own[key].shape == value.shape
         }
+
+
+def _layers(at: Union[str, tuple[str, ...]]) -> tuple[str, ...]:
+    """The layers of a place: one, or those of a group."""
+    return (at,) if isinstance(at, str) else at
+
+
+def _at(values: dict[str, Any], at: Union[str, tuple[str, ...]]) -> Any:
+    """What lies at a place: one value, or a tuple of them."""
+    return values[at] if isinstance(at, str) else tuple(values[layer] for layer in at)
+
+
+def _check_group(stage: dict, field: str) -> None:
+    """Check that both sides, and the loss, are of a group or of one layer, and that a group has no neck."""
+    groups = [side for side in ('student_at', 'teacher_at') if isinstance(stage[side], tuple)]
+    if len(groups) == 1:
+        raise ValueError(f'{field}: {groups[0]} is a group of layers, the other side one layer.')
+    for part in ('neck', 'prior'):
+        if groups and part in stage:
+            raise ValueError(f'{field}: a group of layers takes no {part}.')
+    loss = stage['loss']
+    kind = MODELS.get(loss['type']) if isinstance(loss, dict) and isinstance(loss.get('type'), str) else None
+    if kind is None or getattr(kind, 'grouped', False) == bool(groups):
+        return  # what is no loss at all is said when it is built
+    if groups:
+        raise ValueError(f'{field}: {kind.__name__} compares one layer with one; at is a group of layers.')
+    raise ValueError(
+        f'{field}: {kind.__name__} compares groups of layers: give at a list of them, or e.g. '
+        f"'backbone.layer1.*' for all directly below one; got {stage['student_at']!r}."
+    )

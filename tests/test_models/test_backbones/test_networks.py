@@ -21,6 +21,7 @@ RESNET_X4 = {'layer2': (128, 2), 'layer3': (256, 4)}
 WRN_2 = {'layer2': (64, 2), 'layer3': (128, 4)}
 VGG = {'layer3': (256, 4), 'layer4': (512, 8), 'layer5': (512, 8)}
 SHIPPED = {
+    'resnet14_cifar': (0.18, RESNET),
     'resnet20_cifar': (0.28, RESNET),
     'resnet32_cifar': (0.47, RESNET),
     'resnet56_cifar': (0.86, RESNET),
@@ -41,7 +42,6 @@ SHIPPED = {
 # of depths and widths that no config has
 OTHERS = {
     'resnet8': (dict(type='dpk_mm.CIFARResNet', depth=8), RESNET),
-    'resnet14': (dict(type='dpk_mm.CIFARResNet', depth=14), RESNET),
     'resnet44': (dict(type='dpk_mm.CIFARResNet', depth=44), RESNET),
     'wrn16-1': (dict(type='dpk_mm.CIFARWideResNet', depth=16), RESNET),
     'vgg11': (dict(type='dpk_mm.CIFARVGG', depth=11), VGG),

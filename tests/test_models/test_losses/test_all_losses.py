@@ -53,7 +53,7 @@ def pair(name, scale=1.0, seed=0):
 
 
 def test_every_loss_is_here():
-    assert set(CASES) == set(losses.__all__)
+    assert set(CASES) == set(losses.__all__) - {'KRLoss'}  # which compares groups: see its own tests
 
 
 @pytest.mark.parametrize('name', CASES)

@@ -1,0 +1,8 @@
+# KR with logit distillation: ResNet-32 teaches ResNet-14. T = 4, 0.9 KD + 0.1 cross-entropy: the shared
+# benchmark's (RepDistiller, mdistiller).
+_base_ = './kr_resnet32_resnet14_cifar100.py'
+
+model = dict(
+    logits=dict(at='head.fc', loss=dict(type='dpk_mm.LogitsKLLoss', temperature=4.0, loss_weight=0.9)),
+    task_loss_weight=0.1,
+)

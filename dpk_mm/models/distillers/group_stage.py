@@ -1,0 +1,76 @@
+"""One place where a student learns from its teacher, that is several layers on both sides."""
+
+from collections.abc import Sequence
+from typing import Optional
+
+import torch
+from torch import Tensor, nn
+
+from .distill_stage import _build
+
+
+class GroupStage(nn.Module):
+    """A loss between two groups of layers, such as all blocks of a stage; see :class:`DistillStage`.
+
+    The loss gets the maps as the layers give them: it has to see to it that their numbers, widths and sizes
+    may differ. A loss whose ``loss_weight`` is 0 only watches.
+
+    Args:
+        name (str): Its name in logs and checkpoints.
+        student_shapes (Sequence[torch.Size]): (1, C_s, H, W) of each of the student's maps.
+        teacher_shapes (Sequence[torch.Size]): (1, C_t, H, W) of each of the teacher's.
+        loss (dict): Loss; built with ``student_channels`` and ``teacher_channels``, both tuples, called with
+            (students, teachers, data_samples), the first two tuples as well.
+
+    Raises:
+        ValueError: Layers that give no maps, or that within one group have different widths.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        student_shapes: Sequence[torch.Size],
+        teacher_shapes: Sequence[torch.Size],
+        loss: dict,
+    ) -> None:
+        super().__init__()
+        for side, shapes in (('student', student_shapes), ('teacher', teacher_shapes)):
+            for shape in shapes:
+                if len(shape) != 4 or shape[0] != 1:
+                    raise ValueError(
+                        f'a group takes maps, of one image (1, C, H, W), but the {side} gives {tuple(shape)}.'
+                    )
+                if shape[1] != shapes[0][1]:
+                    raise ValueError(
+                        f'all layers of a group must have one width, but the {side} gives '
+                        f'{tuple(shapes[0])} and {tuple(shape)}.'
+                    )
+        self.name = name
+        self.loss = _build(
+            loss,
+            'loss',
+            student_channels=tuple(shape[1] for shape in student_shapes),
+            teacher_channels=tuple(shape[1] for shape in teacher_shapes),
+        )
+        self.watches = getattr(self.loss, 'loss_weight', 1) == 0
+        if self.watches:
+            self.requires_grad_(False)
+
+    def forward(
+        self,
+        student_feats: Sequence[Tensor],
+        teacher_feats: Sequence[Tensor],
+        data_samples: Optional[Sequence] = None,
+    ) -> dict[str, Tensor]:
+        """The stage's loss.
+
+        Args:
+            student_feats (Sequence[Tensor]): (B, C_s, H, W) of each of the student's layers.
+            teacher_feats (Sequence[Tensor]): (B, C_t, H', W') of each of the teacher's.
+            data_samples (Sequence, optional): B samples.
+
+        Returns:
+            dict[str, Tensor]: ``loss_dpk_<name>``.
+        """
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.watches):
+            return {f'loss_dpk_{self.name}': self.loss(student_feats, teacher_feats, data_samples)}
