@@ -200,7 +200,8 @@ def build_runner(cfg: Config) -> Runner:
         return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
     except (ValueError, FileNotFoundError, ImportError) as error:
         die(str(error))
-    except KeyError as error:
-        if 'registry' not in str(error):
+    except (KeyError, TypeError) as error:
+        # a type that is not registered, or a field that it does not have
+        if not any(words in str(error) for words in ('registry', 'unexpected keyword argument')):
             raise
-        die(error.args[0])  # a type that is not registered
+        die(str(error.args[0]))

@@ -8,7 +8,6 @@ import _cli
 import torch
 
 from dpk_mm.models import SFTN, DPKDistiller
-from dpk_mm.utils import load_weights
 
 
 def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
@@ -24,16 +23,20 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     args = parse_args(argv)
     if args.out.exists():
         _cli.die(f'{args.out} exists already')
-    try:
-        weights = load_weights(str(args.checkpoint), field='checkpoint')
-    except (FileNotFoundError, ValueError) as error:
-        _cli.die(str(error))
+    _cli.check_checkpoint(str(args.checkpoint), 'checkpoint')
+    with _cli.checkpoint_errors():
+        content = torch.load(args.checkpoint, map_location='cpu', weights_only=True)
+    weights = content.get('state_dict') if isinstance(content, dict) else None
+    if not weights:
+        _cli.die(f'{args.checkpoint}: no state_dict in it')
+    # stock tools read the names of the classes from it
+    meta = {key: value for key, value in content.get('meta', {}).items() if key == 'dataset_meta'}
     others = (f'{DPKDistiller.own}.', f'{SFTN.own}.')
     student = {key: value for key, value in weights.items() if not key.startswith(others)}
     args.out.parent.mkdir(parents=True, exist_ok=True)
     # whole or not at all
     part = args.out.with_name(f'{args.out.name}.part')
-    torch.save(dict(state_dict=student, meta={}), part)
+    torch.save(dict(state_dict=student, meta=meta), part)
     part.replace(args.out)
     before, after = (path.stat().st_size / 1e6 for path in (args.checkpoint, args.out))
     print(f'{args.out}: {len(student)} of {len(weights)} tensors, {after:.1f} of {before:.1f} MB')

@@ -60,6 +60,8 @@ def list_layers(model: nn.Module, depth: int, input_shape: Optional[Tuple[int, i
                 given[tap] = tensor, tensor._version
                 if tensor.dim() not in (2, 4):
                     layers[tap] += ': no map'
+                elif len(tensor) != 1:
+                    layers[tap] += f' of {len(tensor)} regions: no map'
 
         return hook
 
@@ -113,9 +115,11 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     for heading, config in configs.items():
         try:
             model = MODELS.build(load_model_cfg(config, heading))
-        except (FileNotFoundError, ValueError, ImportError) as error:
-            _cli.die(str(error))
-        columns[heading] = list_layers(model, args.depth, shape and tuple(shape))
+            columns[heading] = list_layers(model, args.depth, shape and tuple(shape))
+        except (FileNotFoundError, ValueError, ImportError, KeyError, TypeError) as error:
+            _cli.die(f'{heading}: {error.args[-1]}')
+        except RuntimeError as error:  # torch's way to say that a size does not fit
+            _cli.die(f'{heading} does not run on a blank image of this size, give --input-shape: {error}')
     table = Table('layer', *(columns if len(columns) > 1 else ['channels x height x width']), box=None)
     for layer in dict.fromkeys(name for layers in columns.values() for name in layers):
         table.add_row(layer.replace('[', r'\['), *(layers.get(layer, '-') for layers in columns.values()))

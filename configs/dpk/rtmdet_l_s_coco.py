@@ -15,18 +15,11 @@ model = dict(
     ],
 )
 
-# The student's AdamW runs at 0.004, too much for transformers: the necks get the one that DPK's authors gave
-# them for classifiers, with the same clipping as elsewhere.
+# The necks get an optimizer of their own, that of the authors' classifiers, with the clipping of the authors'
+# detectors: the student's learning rate of 0.004 is too much for transformers.
 optim_wrapper = dict(
     constructor='dpk_mm.DistillOptimWrapperConstructor',
     distiller=dict(**_base_.necks, clip_grad=dict(max_norm=35, norm_type=2)),
 )
-param_scheduler = dict(
-    _delete_=True,
-    student=_base_.param_scheduler,
-    distiller=[
-        dict(type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=1000),
-        dict(type='CosineAnnealingLR', begin=0, end=300, eta_min=1e-5, convert_to_iter_based=True),
-    ],
-)
+param_scheduler = dict(_delete_=True, student=_base_.param_scheduler, distiller=_base_.necks_300e)
 default_hooks = dict(checkpoint=dict(type='dpk_mm.PlainCheckpointHook'))

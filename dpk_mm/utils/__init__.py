@@ -3,12 +3,13 @@
 from .checkpoint import load_weights
 from .cka import cka_from_hsics, hsics, linear_cka, positions_as_samples
 from .config import load_model_cfg
-from .probe import run_blank
+from .probe import blank_shape, probe, run_blank
 from .randomness import preserve_random_state, step_generator
 from .taps import TapError, check_tap, find_taps, record
 
 __all__ = [
     'TapError',
+    'blank_shape',
     'check_tap',
     'cka_from_hsics',
     'find_taps',
@@ -18,6 +19,7 @@ __all__ = [
     'load_weights',
     'positions_as_samples',
     'preserve_random_state',
+    'probe',
     'record',
     'run_blank',
     'step_generator',

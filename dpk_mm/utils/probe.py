@@ -1,12 +1,37 @@
 """Run a model once, to learn the shapes of what its layers give."""
 
 import sys
+from collections.abc import Sequence
 from typing import Any, Optional
 
 import torch
 from torch import nn
 
 from .randomness import preserve_random_state
+from .taps import record
+
+
+def probe(
+    model: nn.Module, taps: Sequence[str], input_shape: Optional[tuple[int, int]] = None
+) -> dict[str, torch.Size]:
+    """Learn the shapes of features from one blank image.
+
+    Args:
+        model (nn.Module): The model to run.
+        taps (Sequence[str]): Checked names of layers, see :func:`dpk_mm.utils.check_tap`.
+        input_shape (tuple[int, int], optional): See :func:`blank_shape`.
+
+    Returns:
+        dict[str, torch.Size]: tap -> (1, C, H', W').
+    """
+    with record(model, taps) as features:
+        run_blank(model, input_shape)
+    return {tap: feat.shape for tap, feat in features.items()}
+
+
+def blank_shape(model: nn.Module, input_shape: Optional[tuple[int, int]] = None) -> tuple[int, int]:
+    """The size of the blank image: ``input_shape``, or (256, 256) for detectors, (224, 224) for others."""
+    return tuple(input_shape) if input_shape else (256, 256) if _is_detector(model) else (224, 224)
 
 
 def run_blank(model: nn.Module, input_shape: Optional[tuple[int, int]] = None) -> None:
@@ -14,12 +39,10 @@ def run_blank(model: nn.Module, input_shape: Optional[tuple[int, int]] = None) -
 
     Args:
         model (nn.Module): A detector of mmdet's, or a model that predicts from images alone.
-        input_shape (tuple[int, int], optional): Height and width of the image. Defaults to (256, 256) for
-            detectors, (224, 224) for other models.
+        input_shape (tuple[int, int], optional): Height and width of the image; see :func:`blank_shape`.
     """
-    detector = _is_detector(model)
-    height, width = input_shape or ((256, 256) if detector else (224, 224))
-    samples = [_blank_detection(height, width)] if detector else None
+    height, width = blank_shape(model, input_shape)
+    samples = [_blank_detection(height, width)] if _is_detector(model) else None
     like = next(model.parameters())
     modes = {module: module.training for module in model.modules()}
     model.eval()

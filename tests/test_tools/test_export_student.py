@@ -8,7 +8,11 @@ import torch
 @pytest.fixture
 def checkpoint(tmp_path):
     model = tiny.build(tiny.distiller())
-    state = dict(state_dict=model.state_dict(), optimizer=dict(state={}), meta=dict(epoch=3))
+    state = dict(
+        state_dict=model.state_dict(),
+        optimizer=dict(state={}),
+        meta=dict(epoch=3, dataset_meta=dict(classes=('a', 'b'))),
+    )
     torch.save(state, tmp_path / 'epoch_3.pth')
     return tmp_path / 'epoch_3.pth'
 
@@ -21,7 +25,8 @@ def test_writes_the_students_weights_alone(export_student, checkpoint, tmp_path,
     plain.load_state_dict(saved['state_dict'], strict=True)
     original = torch.load(checkpoint)['state_dict']
     assert all(torch.equal(original[key], value) for key, value in plain.state_dict().items())
-    assert set(saved) == {'state_dict', 'meta'} and out.stat().st_size < checkpoint.stat().st_size
+    assert saved['meta'] == dict(dataset_meta=dict(classes=('a', 'b')))
+    assert out.stat().st_size < checkpoint.stat().st_size
     assert f'{len(saved["state_dict"])} of {len(original)} tensors' in capsys.readouterr().out
     assert list(out.parent.iterdir()) == [out]
 
@@ -36,4 +41,7 @@ def test_refuses_what_it_would_spoil(export_student, checkpoint, tmp_path):
     (tmp_path / 'broken.pth').write_bytes(b'broken')
     with pytest.raises(SystemExit, match='broken.pth'):
         export_student.main([str(tmp_path / 'broken.pth'), str(tmp_path / 'out.pth')])
+    torch.save(dict(weights=1), tmp_path / 'other.pth')
+    with pytest.raises(SystemExit, match='no state_dict in it'):
+        export_student.main([str(tmp_path / 'other.pth'), str(tmp_path / 'out.pth')])
     assert not (tmp_path / 'out.pth').exists()

@@ -237,3 +237,12 @@ def test_mistakes_in_two_optimizers_are_one_line(train, config, lines, words):
 def test_an_unknown_type_is_one_line(train, config):
     lines = CLASSIFIER.replace("type='ImageClassifier'", "type='Nothing'") + f'{SGD})'
     fails_with(lambda: train.main([config(lines)]), 'Nothing is not in the')
+
+
+@pytest.mark.parametrize('field', ['model.init_studnt=True', 'model.teacher.foo=1'])
+def test_an_unknown_field_is_one_line(train, config, field):
+    fails_with(
+        lambda: train.main([config(CLASSIFIER + f'{SGD})'), '--cfg-options', field]),
+        'unexpected keyword argument',
+        field.split('.')[-1].split('=')[0],
+    )

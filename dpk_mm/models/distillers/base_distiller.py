@@ -4,11 +4,10 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any, Optional, Union
 
-import torch
 from torch import Tensor, nn
 
 from dpk_mm.registry import MODELS
-from dpk_mm.utils import load_model_cfg, record, run_blank
+from dpk_mm.utils import load_model_cfg, record
 
 from .model_wrapper import ModelWrapper
 
@@ -105,24 +104,6 @@ class BaseDistiller(ModelWrapper):
         Returns:
             dict[str, Tensor]: Scalars.
         """
-
-
-def probe(
-    model: nn.Module, taps: Sequence[str], input_shape: Optional[tuple[int, int]] = None
-) -> dict[str, torch.Size]:
-    """Learn the shapes of features from one blank image.
-
-    Args:
-        model (nn.Module): The model to run.
-        taps (Sequence[str]): Checked names of layers.
-        input_shape (tuple[int, int], optional): See :func:`dpk_mm.utils.run_blank`.
-
-    Returns:
-        dict[str, torch.Size]: tap -> (1, C, H', W').
-    """
-    with record(model, taps) as features:
-        run_blank(model, input_shape)
-    return {tap: feat.shape for tap, feat in features.items()}
 
 
 def task_losses(losses: dict[str, Tensor], weight: float) -> dict[str, Tensor]:

@@ -11,9 +11,9 @@ from mmengine.logging import print_log
 from torch import Tensor, nn
 
 from dpk_mm.registry import MODELS
-from dpk_mm.utils import TapError, find_taps, preserve_random_state
+from dpk_mm.utils import TapError, blank_shape, find_taps, preserve_random_state, probe
 
-from .base_distiller import BaseDistiller, probe
+from .base_distiller import BaseDistiller
 from .distill_stage import DistillStage
 from .group_stage import GroupStage
 
@@ -80,8 +80,8 @@ class DPKDistiller(BaseDistiller):
         self.student_taps = [tap for stage in places.values() for tap in _layers(stage['student_at'])]
         self.teacher_taps = [tap for stage in places.values() for tap in _layers(stage['teacher_at'])]
         self.places = {s['name']: (s['student_at'], s['teacher_at']) for s in places.values()}
-        student_shapes = self._probe(self.student, places, 'student_at')
-        teacher_shapes = self._probe(self.teacher.model, places, 'teacher_at')
+        student_shapes = self._probe(places, 'student_at')
+        teacher_shapes = self._probe(places, 'teacher_at')
         with preserve_random_state():
             for field, stage in places.items():
                 shapes = (
@@ -120,18 +120,21 @@ class DPKDistiller(BaseDistiller):
         if not isinstance(name, str) or not name.isidentifier() or hasattr(nn.ModuleDict, name):
             raise ValueError(f"{field}.name={name!r}: expected a word such as 'p4'.")
 
-    def _probe(self, model: nn.Module, places: dict[str, dict], side: str) -> dict[str, torch.Size]:
+    def _probe(self, places: dict[str, dict], side: str) -> dict[str, torch.Size]:
         """The shapes of the tapped features; an error names the stage."""
+        taps = [tap for stage in places.values() for tap in _layers(stage[side])]
+        model = self.student if side == 'student_at' else self.teacher.model
         try:
-            taps = [tap for stage in places.values() for tap in _layers(stage[side])]
-            return probe(model, taps, self.input_shape)
+            if model is self.student:
+                return probe(model, taps, self.input_shape)
+            return self.teacher.probe(taps, self.input_shape)
         except TapError as error:
             field = next(field for field, stage in places.items() if error.tap in _layers(stage[side]))
             raise ValueError(f'{field}.{side}: {error}') from error
         except RuntimeError as error:  # torch's way to say that a size does not fit
-            size = f'{self.input_shape} image' if self.input_shape else 'image of the default size'
+            who = f'{side.removesuffix("_at")}: {type(model).__name__}'
             raise ValueError(
-                f'{side.removesuffix("_at")}: {type(model).__name__} does not run on a blank {size}; give '
+                f'{who} does not run on a blank image of {blank_shape(model, self.input_shape)}; give '
                 f'input_shape=(H, W) one that it takes. torch says: {error}'
             ) from error
 

@@ -7,9 +7,9 @@ from typing import Optional, Union
 from torch import Tensor, nn
 
 from dpk_mm.registry import MODELS
-from dpk_mm.utils import check_tap, load_model_cfg, preserve_random_state, record
+from dpk_mm.utils import check_tap, load_model_cfg, preserve_random_state, probe, record
 
-from .base_distiller import probe, task_losses
+from .base_distiller import task_losses
 from .model_wrapper import ModelWrapper
 from .student_branch import StudentBranch
 

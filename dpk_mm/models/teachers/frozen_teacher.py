@@ -9,7 +9,14 @@ from mmengine.logging import print_log
 from torch import Tensor, nn
 
 from dpk_mm.registry import MODELS
-from dpk_mm.utils import load_model_cfg, load_weights, preserve_random_state, record
+from dpk_mm.utils import (
+    blank_shape,
+    load_model_cfg,
+    load_weights,
+    preserve_random_state,
+    probe,
+    record,
+)
 from dpk_mm.utils.config import describe, hub_weights
 
 from .padding import crop_feature, pad_to_divisor
@@ -101,6 +108,23 @@ class FrozenTeacher(nn.Module):
         """Expect batches made by ``data_preprocessor``, the student's."""
         self.renormalize = Renormalize(data_preprocessor, self.model.data_preprocessor).eval()
 
+    @property
+    def divisor(self) -> int:
+        """What height and width of its images must be multiples of, in pixels."""
+        return self.pad_size_divisor or getattr(self.model.data_preprocessor, 'pad_size_divisor', 1)
+
+    def probe(
+        self, taps: Sequence[str], input_shape: Optional[tuple[int, int]] = None
+    ) -> dict[str, torch.Size]:
+        """The shapes of its features, as :meth:`forward` pads and cuts; see :func:`dpk_mm.utils.probe`."""
+        size = blank_shape(self.model, input_shape)
+        padded = tuple(-(-side // self.divisor) * self.divisor for side in size)
+        shapes = probe(self.model, taps, padded)
+        return {
+            tap: crop_feature(torch.empty(shape, device='meta'), padded, size).shape
+            for tap, shape in shapes.items()
+        }
+
     @torch.no_grad()  # not inference_mode: the necks save these features for their backward pass
     def forward(
         self,
@@ -132,10 +156,9 @@ class FrozenTeacher(nn.Module):
                 self.renormalize.to(like.device)  # its constants keep their precision
         if self.renormalize is not None:
             inputs = self.renormalize(inputs, data_samples)
-        preprocessor, size = self.model.data_preprocessor, tuple(inputs.shape[-2:])
-        divisor = self.pad_size_divisor or getattr(preprocessor, 'pad_size_divisor', 1)
-        value = float(getattr(preprocessor, 'pad_value', 0))
-        inputs, data_samples = pad_to_divisor(inputs, data_samples, divisor, value)
+        size = tuple(inputs.shape[-2:])
+        value = float(getattr(self.model.data_preprocessor, 'pad_value', 0))
+        inputs, data_samples = pad_to_divisor(inputs, data_samples, self.divisor, value)
         padded = tuple(inputs.shape[-2:])
         with record(self.model, taps, stop_early=True) as features:
             # 'tensor' would call mmdet's heads past their hooks

@@ -42,7 +42,8 @@ def crop_feature(feat: Tensor, padded: tuple[int, int], size: tuple[int, int]) -
         size (tuple[int, int]): Of the image before padding.
 
     Returns:
-        Tensor: (B, C, H, W) with the rows and columns that touch the image: ``ceil(H' * size / padded)``.
+        Tensor: (B, C, H, W), ``ceil(H' * size / padded)`` rows and likewise columns: those that touch the
+        image, where the map's stride divides the padded size.
     """
     if feat.dim() != 4:
         return feat

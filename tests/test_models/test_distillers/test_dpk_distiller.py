@@ -222,14 +222,17 @@ def test_a_layer_overwritten_in_place_is_refused_at_build():
 
 
 def test_an_input_shape_that_a_model_does_not_take_is_named():
-    teacher = tiny.retinanet()
+    teacher = tiny.retinanet(pad_size_divisor=1)
     teacher.neck = dict(type='CSPNeXtPAFPN', in_channels=[4, 8, 16, 32], out_channels=8, num_csp_blocks=1)
     teacher.bbox_head.anchor_generator.strides = [4, 8, 16, 32]
     stage = dict(at='neck[0]', loss=dict(type='dpk_mm.FeatureMSELoss'))
     cfg = tiny.distiller(teacher=dict(config=teacher, allow_incomplete=True), stages=[stage])
     tiny.build(cfg)
-    with pytest.raises(ValueError, match=r'teacher: RetinaNet does not run on a blank \(200, 200\) image'):
+    with pytest.raises(ValueError, match=r'teacher: RetinaNet does not run on a blank image of \(200, 200\)'):
         tiny.build(dict(cfg, input_shape=(200, 200)))
+    padded = dict(cfg['teacher'], pad_size_divisor=32)
+    model = tiny.build(dict(cfg, teacher=padded, input_shape=(200, 200)))
+    assert model.teacher.probe(['neck[0]'], (200, 200))['neck[0]'] == (1, 8, 50, 50)
 
 
 def test_any_layer_can_be_distilled_and_named():
