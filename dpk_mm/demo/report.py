@@ -1,7 +1,7 @@
 """The tables of the demos, and the picture of the ratio."""
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Dict, List, Tuple, Union
 
@@ -12,10 +12,33 @@ Columns = Dict[str, Tuple[str, float]]
 _COLOURS = ('#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00')  # told apart by the colour-blind
 
 
-def _spread(values: Sequence[float], form: str) -> str:
-    """Mean, and the standard deviation where there are several values."""
+def spread(values: Sequence[float], form: str) -> str:
+    """Write the mean, and the sample standard deviation where there are several values.
+
+    Args:
+        values (Sequence[float]): At least one.
+        form (str): Format of a number; a ``+`` in it is for the mean alone.
+
+    Returns:
+        str: Such as ``'1.0 ± 0.2'``.
+    """
     mean = format(statistics.fmean(values), form)
-    return mean if len(values) == 1 else f'{mean} ± {format(statistics.stdev(values), form)}'
+    return mean if len(values) == 1 else f'{mean} ± {format(statistics.stdev(values), form.lstrip("+"))}'
+
+
+def markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Write a Markdown table.
+
+    Args:
+        head (Sequence[str]): Titles of the columns; the first column stands left, the others right.
+        rows (Iterable[Sequence[str]]): Cells.
+
+    Returns:
+        str: The table.
+    """
+    lines = [head, *rows]
+    texts = ['| ' + ' | '.join(line) + ' |' for line in lines]
+    return '\n'.join([texts[0], '|---|' + '---:|' * (len(head) - 1), *texts[1:]])
 
 
 def _percent(result: Dict[str, Any], column: Tuple[str, float]) -> float:
@@ -39,15 +62,14 @@ def make_table(rows: Dict[str, List[Dict[str, Any]]], columns: Columns) -> str:
     Returns:
         str: The table; metrics in percent, mean and sample standard deviation where there are several.
     """
-    head = ['model', *columns, 'params', 'ms/image']
-    lines = ['| ' + ' | '.join(head) + ' |', '|---|' + '---:|' * (len(head) - 1)]
+    lines = []
     for model, results in rows.items():
         cells = [
-            _spread([_percent(result, column) for result in results], '.1f') for column in columns.values()
+            spread([_percent(result, column) for result in results], '.1f') for column in columns.values()
         ]
         ms = statistics.fmean(result['ms'] for result in results)
-        lines.append('| ' + ' | '.join([model, *cells, _count(results[0]['params']), f'{ms:.1f}']) + ' |')
-    return '\n'.join(lines)
+        lines.append([model, *cells, _count(results[0]['params']), f'{ms:.1f}'])
+    return markdown(['model', *columns, 'params', 'ms/image'], lines)
 
 
 def make_seed_table(rows: Dict[str, List[Dict[str, Any]]], columns: Columns, seeds: Sequence[int]) -> str:
@@ -62,13 +84,11 @@ def make_seed_table(rows: Dict[str, List[Dict[str, Any]]], columns: Columns, see
         str: The table.
     """
     title, column = next(iter(columns.items()))
-    head = [title, *(f'seed {seed}' for seed in seeds)]
-    lines = ['| ' + ' | '.join(head) + ' |', '|---|' + '---:|' * len(seeds)]
+    lines = []
     for model, results in rows.items():
         if len(results) == len(seeds):
-            cells = [f'{_percent(result, column):.1f}' for result in results]
-            lines.append('| ' + ' | '.join([model, *cells]) + ' |')
-    return '\n'.join(lines)
+            lines.append([model, *(f'{_percent(result, column):.1f}' for result in results)])
+    return markdown([title, *(f'seed {seed}' for seed in seeds)], lines)
 
 
 def plot_ratios(ratios: Dict[str, List[float]], labels: Dict[str, str], path: Union[str, Path]) -> None:

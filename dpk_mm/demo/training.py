@@ -8,7 +8,7 @@ import logging
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Union
 
@@ -82,7 +82,9 @@ def _build_runner(cfg: Config) -> Runner:
     """Build a runner whose log goes to its work dir; only errors reach the screen."""
     cfg = copy.deepcopy(cfg)
     # upstream keeps loggers and visualizers by name: without names of its own a run logs into the first one's
-    cfg.experiment_name = cfg.visualizer.name = f'{Path(cfg.work_dir).name}_{time.time_ns()}'
+    cfg.experiment_name = f'{Path(cfg.work_dir).name}_{time.time_ns()}'
+    if cfg.get('visualizer'):
+        cfg.visualizer.name = cfg.experiment_name
     with quiet():
         runner = Runner.from_cfg(cfg)
     for handler in runner.logger.handlers:
@@ -92,12 +94,15 @@ def _build_runner(cfg: Config) -> Runner:
     return runner
 
 
-def train(cfg: Config, report: Optional[Callable[[int, int], None]] = None) -> Path:
+def train(
+    cfg: Config, report: Optional[Callable[[int, int], None]] = None, hooks: Sequence[Hook] = ()
+) -> Path:
     """Train as a config says.
 
     Args:
         cfg (Config): From :func:`load_config`.
         report (Callable, optional): Called after every step with the steps done and the steps in all.
+        hooks (Sequence[Hook]): More of them, beside the config's.
 
     Returns:
         Path: The last checkpoint.
@@ -110,6 +115,8 @@ def train(cfg: Config, report: Optional[Callable[[int, int], None]] = None) -> P
     runner = _build_runner(cfg)
     if report is not None:
         runner.register_hook(ProgressHook(report))
+    for hook in hooks:
+        runner.register_hook(hook)
     with quiet():
         runner.train()
     return work_dir / f'epoch_{runner.max_epochs}.pth'

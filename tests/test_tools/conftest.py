@@ -122,6 +122,11 @@ def rank_teachers(_tools_on_path):
     return _load('rank_teachers')
 
 
+@pytest.fixture(scope='session')
+def compare(_tools_on_path):
+    return _load('compare')
+
+
 @pytest.fixture
 def workdir(tmp_path, monkeypatch):
     """An empty current folder and a clean environment."""

@@ -1,0 +1,33 @@
+# A ResNet-20 teaches a ResNet-8 on CIFAR-100 for three epochs, in seven ways:
+#   python tools/compare.py configs/compare/cifar100_short.py --jobs 2
+base = 'configs/cifar100_short/resnet8.py'
+teacher = dict(config='configs/cifar100_short/resnet20.py', checkpoint='configs/cifar100_short/resnet20.pth')
+# The weights that suit three epochs, see docs/RESULTS.md; the authors' are for 240.
+_heavy = {'model.stages.0.loss.loss_weight': 100.0, 'model.stages.1.loss.loss_weight': 60.0}
+methods = {
+    'alone': None,
+    'kd': 'configs/cifar100_short/resnet20_resnet8_kd.py',
+    # Without the authors' warm-up of 20 epochs, which three would not outlast.
+    'dkd': dict(
+        model=dict(
+            input_shape=(32, 32),
+            logits=dict(
+                at='head.fc',
+                loss=dict(type='dpk_mm.DKDLoss', alpha=1.0, beta=8.0, temperature=4.0, warmup_epochs=0),
+            ),
+        ),
+    ),
+    'fitnet': dict(
+        model=dict(
+            input_shape=(32, 32),
+            stages=[
+                dict(at='backbone.layer2', loss=dict(type='dpk_mm.FeatureMSELoss', loss_weight=100.0)),
+            ],
+        )
+    ),
+    'dpk, ratio 0': dict(config='configs/cifar100_short/resnet20_resnet8_ratio0.py', options=_heavy),
+    'dpk, fixed ratio': dict(config='configs/cifar100_short/resnet20_resnet8_fixed.py', options=_heavy),
+    'dpk, cka': dict(config='configs/cifar100_short/resnet20_resnet8_dpk.py', options=_heavy),
+}
+reference = 'kd'
+seeds = [0, 1]

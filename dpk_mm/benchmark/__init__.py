@@ -1,0 +1,1 @@
+"""Fair comparisons of distillation methods: the parts of tools/compare.py."""

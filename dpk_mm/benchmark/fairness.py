@@ -1,0 +1,165 @@
+"""Check that methods differ in what is compared, and in nothing else."""
+
+import os
+from typing import Any, Dict, Optional
+
+import torch
+from mmengine.config import Config, ConfigDict
+from mmengine.registry import DefaultScope
+from mmengine.runner import set_random_seed
+
+from dpk_mm.benchmark.digest import digest_tensors, first_difference, plain
+from dpk_mm.registry import MODELS
+from dpk_mm.utils import load_model_cfg
+
+# What a training is but for its model. Tests are by the base's config whatever a method's says.
+RECIPE = (
+    'train_dataloader',
+    'train_cfg',
+    'optim_wrapper',
+    'param_scheduler',
+    'data_preprocessor',
+    'auto_scale_lr',
+    'load_from',
+    'custom_hooks',
+    'randomness',
+)
+FIELDS = (*RECIPE, 'student', 'init_student', 'teacher')
+# Where one of these may differ, so may the weights that the student starts from.
+_START = ('student', 'init_student', 'load_from', 'randomness')
+
+
+def is_distiller(cfg: Config) -> bool:
+    """Whether a config trains a student with a teacher.
+
+    Args:
+        cfg (Config): A whole config.
+
+    Returns:
+        bool: True where it does.
+    """
+    return {'student', 'teacher'} <= set(cfg.model)
+
+
+def student_cfg(cfg: Config) -> ConfigDict:
+    """Get the model dict of the student, or of the model where there is no teacher.
+
+    Args:
+        cfg (Config): A whole config.
+
+    Returns:
+        ConfigDict: A copy, with the scope and the preprocessor of the config.
+    """
+    whole = ConfigDict({key: cfg.get(key) for key in ('default_scope', 'data_preprocessor')})
+    if not is_distiller(cfg):
+        return load_model_cfg(ConfigDict(whole, model=cfg.model), 'base')
+    student = load_model_cfg(cfg.model.student, 'student')
+    return load_model_cfg(ConfigDict(whole, model=student), 'student')
+
+
+def recipe(cfg: Config) -> Dict[str, Any]:
+    """Get what must be the same for all methods.
+
+    Args:
+        cfg (Config): A whole config.
+
+    Returns:
+        dict: The fields of :data:`RECIPE`, of the student alone where the modules of distillation have an
+        optimizer or a schedule of their own, and the ``student``; plain values.
+    """
+    fields = {name: cfg.get(name) for name in RECIPE}
+    wrapper = dict(cfg.get('optim_wrapper') or {})
+    if str(wrapper.get('constructor', '')).endswith('DistillOptimWrapperConstructor'):
+        wrapper['constructor'] = wrapper.pop('student_constructor', None)
+        wrapper.pop('distiller', None)
+    # both are what mmengine takes where nothing is said
+    for name, default in (('type', 'OptimWrapper'), ('constructor', 'DefaultOptimWrapperConstructor')):
+        if wrapper.get(name) == default:
+            wrapper.pop(name)
+    schedule = fields['param_scheduler']
+    if isinstance(schedule, dict) and 'type' not in schedule:
+        schedule = schedule.get('student')
+    fields['optim_wrapper'] = wrapper
+    fields['param_scheduler'] = [schedule] if isinstance(schedule, dict) else schedule
+    model = student_cfg(cfg)
+    model.pop('_scope_', None)
+    return plain(dict(fields, student=model))
+
+
+def check_recipe(name: str, cfg: Config, base: Config, allow: list, teacher: Optional[dict] = None) -> None:
+    """Refuse a method that differs from the student alone in more than its distillation.
+
+    Args:
+        name (str): The method, for the message.
+        cfg (Config): Its config.
+        base (Config): The student alone.
+        allow (list[str]): Fields that it may differ in.
+        teacher (dict, optional): The teacher that all share.
+
+    Raises:
+        ValueError: Names the field.
+    """
+    found = first_difference(recipe(base), recipe(cfg), allow)
+    if found is None and is_distiller(cfg):
+        inherits = cfg.model.get('init_student', False)
+        if inherits and 'init_student' not in allow:
+            found = 'init_student', False, inherits
+        elif teacher is not None:
+            old, new = ({'teacher': _places(given)} for given in (teacher, cfg.model.teacher))
+            found = first_difference(old, new, allow)
+    if found is not None:
+        field, new = found[0], found[2]
+        top = field.split('.')[0]
+        other = 'of the comparison' if top == 'teacher' else 'of the student alone'
+        raise ValueError(
+            f'method {name!r}: {field} is {new!r}, that {other} is {found[1]!r}; '
+            f'a method that may differ there says allow=[{top!r}]'
+        )
+
+
+def _places(teacher: dict) -> Dict[str, Any]:
+    """Config and weights of a teacher, files by their real paths."""
+    given = {key: teacher.get(key) for key in ('config', 'checkpoint')}
+    is_file = {key: isinstance(item, str) and os.path.exists(item) for key, item in given.items()}
+    return plain({key: os.path.realpath(item) if is_file[key] else item for key, item in given.items()})
+
+
+def compares_start(allow: list) -> bool:
+    """Whether a method's student must start from the weights of the student alone.
+
+    Args:
+        allow (list[str]): Fields that the method may differ in.
+
+    Returns:
+        bool: False where one of them decides the start.
+    """
+    return not any(field.split('.')[0] in _START for field in allow)
+
+
+def digest_start(cfg: Config, seed: int) -> str:
+    """Build the model as a training does and hash the student's first weights.
+
+    Args:
+        cfg (Config): A whole config.
+        seed (int): Seed of the run.
+
+    Returns:
+        str: Hexadecimal digits.
+    """
+    set_random_seed(seed)
+    with DefaultScope.overwrite_default_scope(cfg.get('default_scope')):
+        model = MODELS.build(load_model_cfg(cfg.to_dict(), 'model'))
+        model.init_weights()
+    return digest_student(model)
+
+
+def digest_student(model: torch.nn.Module) -> str:
+    """Hash the weights of a model, or of the student in a distiller.
+
+    Args:
+        model (nn.Module): Either.
+
+    Returns:
+        str: Hexadecimal digits.
+    """
+    return digest_tensors(getattr(model, 'wrapped', model).state_dict())

@@ -1,0 +1,135 @@
+"""From the input of a comparison to the configs of its methods."""
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Dict, List, Tuple
+
+from mmengine.config import Config, ConfigDict
+from mmengine.utils import import_modules_from_strings
+
+from dpk_mm.benchmark.budget import counts_epochs, set_budget
+from dpk_mm.benchmark.fairness import check_recipe, is_distiller, student_cfg
+from dpk_mm.benchmark.inputs import Comparison
+
+_OWN = ('config', 'allow', 'options', 'teacher')  # of a method's dict; its other fields are a config's
+
+
+@dataclass
+class Method:
+    """One row of the table.
+
+    Attributes:
+        name (str): In the table.
+        cfg (Config): To train with.
+        test_cfg (Config): The plain student, to test with.
+        allow (list[str]): In what it may differ from the student alone.
+        is_alone (bool): Whether it is the student alone.
+    """
+
+    name: str
+    cfg: Config
+    test_cfg: Config
+    allow: List[str]
+    is_alone: bool
+
+
+def make_methods(
+    comparison: Comparison, load: Callable[[str], Config], fill: Callable[[Config], None]
+) -> Tuple[Config, List[Method]]:
+    """Make the config of every method and check that they may be compared.
+
+    Args:
+        comparison (Comparison): From :func:`dpk_mm.benchmark.inputs.read`.
+        load (Callable): Loads the config that a user names.
+        fill (Callable): Fills in what configs leave to the script that trains them.
+
+    Returns:
+        tuple[Config, list[Method]]: The student alone, and the methods in the order of the input.
+
+    Raises:
+        ValueError: A method differs where it must not; names method and field.
+    """
+    base = load(comparison.base)
+    if is_distiller(base):
+        raise ValueError(f'base: {comparison.base} is a distiller, give the config of its student alone')
+    needed = ('train_cfg', 'train_dataloader', 'test_cfg', 'test_dataloader', 'test_evaluator')
+    missing = [name for name in needed if base.get(name) is None]
+    if missing:
+        raise ValueError(f'base: {comparison.base} has no {missing[0]}')
+    _set_options(base, comparison.options)
+    alone = _finish(base, comparison, fill)
+    methods = []
+    for name, spec in comparison.methods.items():
+        allow = list(spec.get('allow', ())) if isinstance(spec, dict) else []
+        if isinstance(spec, dict) and 'teacher' in spec:
+            allow.append('teacher')
+        try:
+            cfg = _finish(_make(spec, base, comparison, load), comparison, fill)
+        except (ValueError, TypeError, KeyError) as error:
+            raise ValueError(f'method {name!r}: {error}') from error
+        check_recipe(name, cfg, alone, allow, comparison.teacher)
+        test_cfg = copy.deepcopy(alone)
+        if 'student' in {item.split('.')[0] for item in allow}:
+            test_cfg.model = student_cfg(cfg)
+        methods.append(Method(name, cfg, test_cfg, allow, spec in (None, comparison.base)))
+    return alone, methods
+
+
+def _make(spec: Any, base: Config, comparison: Comparison, load: Callable[[str], Config]) -> Config:
+    """Make the config of one method."""
+    spec = dict(config=spec) if isinstance(spec, str) else copy.deepcopy(spec or {})
+    fragment = {key: value for key, value in spec.items() if key not in _OWN}
+    if 'config' in spec:
+        cfg = load(spec['config'])
+        _set_options(cfg, comparison.options)
+    else:
+        cfg = copy.deepcopy(base)
+        if 'model' in fragment or 'teacher' in spec:
+            cfg.model = ConfigDict(type='dpk_mm.DPKDistiller', student=cfg.model, stages=[])
+            if comparison.teacher is not None:
+                cfg.model.teacher = comparison.teacher
+    if 'teacher' in spec:
+        cfg.model.teacher = spec['teacher']
+    schedule, own = fragment.get('param_scheduler'), cfg.get('param_scheduler')
+    if isinstance(schedule, dict) and isinstance(own, list):
+        # of two optimizers: the student's stays, which merging into a list could not say
+        fragment['param_scheduler'] = {'student': own, **schedule, '_delete_': True}
+    cfg.merge_from_dict(fragment)
+    cfg.merge_from_dict(spec.get('options') or {})
+    if 'student' in cfg.model and not is_distiller(cfg):
+        raise ValueError('no teacher: give one in the input or in the method')
+    if cfg.get('custom_imports'):
+        import_modules_from_strings(**cfg.custom_imports)
+    return cfg
+
+
+def _set_options(cfg: Config, options: Dict[str, Any]) -> None:
+    """Merge the options for all; in a distiller ``model.`` means its student."""
+    start = 'model.student.' if is_distiller(cfg) else 'model.'
+    cfg.merge_from_dict(
+        {start + key[len('model.') :] if key.startswith('model.') else key: options[key] for key in options}
+    )
+
+
+def _finish(cfg: Config, comparison: Comparison, fill: Callable[[Config], None]) -> Config:
+    """Set in a copy what a comparison decides: length, no validation, checkpoints to resume from."""
+    cfg = copy.deepcopy(cfg)
+    if comparison.budget is not None:
+        set_budget(cfg, comparison.budget)
+    for part in ('cfg', 'dataloader', 'evaluator'):
+        cfg[f'val_{part}'] = None
+    by_epoch = counts_epochs(cfg)
+    # Two are kept, as mmengine removes an old one before the new one is written.
+    checkpoint = dict(
+        type='dpk_mm.PlainCheckpointHook',
+        by_epoch=by_epoch,
+        interval=1 if by_epoch else max(1, cfg.train_cfg.max_iters // 20),
+        max_keep_ckpts=2,
+    )
+    cfg.default_hooks = dict(cfg.get('default_hooks') or {}, checkpoint=checkpoint)
+    cfg.resume = False
+    # each run has its own
+    cfg.randomness = {key: item for key, item in (cfg.get('randomness') or {}).items() if key != 'seed'}
+    fill(cfg)
+    return cfg

@@ -1,0 +1,109 @@
+"""Train and test one run in a process of its own: ``python -m dpk_mm.benchmark.worker``, a job on stdin."""
+
+import fcntl
+import os
+import pickle
+import sys
+import threading
+import time
+import traceback
+from pathlib import Path
+from typing import Any, Dict, Optional
+
+import torch
+from mmengine.config import Config
+from mmengine.utils import import_modules_from_strings
+
+from dpk_mm.benchmark.hooks import CostHook, FirstStepHook, RandomStateHook
+from dpk_mm.benchmark.run import checkpoints, write_json
+from dpk_mm.demo import training
+
+
+def newest_checkpoint(folder: Path) -> Optional[Path]:
+    """Find the newest checkpoint that is whole; one that was being written at a kill is removed.
+
+    Args:
+        folder (Path): Of the run.
+
+    Returns:
+        Path or None: The checkpoint.
+    """
+    for path in checkpoints(folder):
+        try:
+            torch.load(path, map_location='cpu', weights_only=False)
+        except (RuntimeError, EOFError, pickle.UnpicklingError):
+            path.unlink()
+        else:
+            return path
+    return None
+
+
+def run(job: Dict[str, Any]) -> None:
+    """Train from the start or the last checkpoint, test, and write ``result.json``.
+
+    Args:
+        job (dict): ``train`` and ``test``, whole configs; ``threads``; ``first_step``, the arguments of
+            :class:`FirstStepHook`; ``about``, what goes into the result as it is.
+    """
+    torch.set_num_threads(job['threads'])
+    cfg = Config(job['train'])
+    if cfg.get('custom_imports'):
+        import_modules_from_strings(**cfg.custom_imports)
+    folder = Path(cfg.work_dir)
+    resumed = newest_checkpoint(folder)
+    if resumed is not None:
+        cfg.resume, cfg.load_from = True, str(resumed)
+        print(f'going on from {resumed.name}', flush=True)
+    cost = CostHook()
+    training.train(
+        cfg, _Report(folder / 'progress'), hooks=(cost, FirstStepHook(**job['first_step']), RandomStateHook())
+    )
+    checkpoint = newest_checkpoint(folder)
+    metrics = training.evaluate(Config(job['test']), checkpoint)
+    params = metrics.pop('params')
+    metrics = {key: float(value) for key, value in metrics.items() if hasattr(value, '__float__')}
+    about = dict(job['about'], threads=job['threads'], device=_device(), checkpoint=checkpoint.name)
+    write_json(folder / 'result.json', dict(about, metrics=metrics, params=params, **cost.result()))
+
+
+def _device() -> str:
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else 'CPU'
+
+
+class _Report:
+    """Writes how far a training is, for the process that shows it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.last = path, 0.0
+
+    def __call__(self, step: int, total: int) -> None:
+        if step == total or time.monotonic() - self.last > 0.5:
+            self.last = time.monotonic()
+            self.path.write_text(f'{step} {total}')
+
+
+def _end_with_parent() -> None:
+    """End at once when the other end of stdin is closed: the parent is gone, and may be started again."""
+    while os.read(0, 1):
+        pass
+    os._exit(1)
+
+
+def main() -> None:
+    """Do the job, or say in one line of ``error.txt`` why not."""
+    job = pickle.load(sys.stdin.buffer)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    folder = Path(job['train']['work_dir'])
+    with (folder / 'lock').open('w') as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # until a worker whose parent was killed is gone
+        try:
+            run(job)
+        except BaseException as error:
+            traceback.print_exc()
+            message = ' '.join(f'{type(error).__name__}: {error}'.split())
+            (folder / 'error.txt').write_text(message, encoding='utf-8')
+            sys.exit(1)
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,389 @@
+"""Fair comparisons by one command: its figures, its refusals, and that it survives a kill."""
+
+import csv
+import json
+import os
+import random
+import signal
+import statistics
+import subprocess
+import sys
+import time
+
+import cv2
+import numpy as np
+import pytest
+import tiny_cls
+import torch
+from mmengine.config import Config
+
+METHODS = ('alone', 'broken', 'kd')  # as Config.dump sorts them
+# For the workers: a loss that fails when it is used, and a hook that makes steps long enough to be killed in.
+MODULE = """
+import os, time
+import torch
+from mmengine.hooks import Hook
+from mmengine.registry import HOOKS, MODELS
+
+
+@MODELS.register_module(force=True)
+class BrokenLoss(torch.nn.Module):
+    def forward(self, *args):
+        raise RuntimeError('broken\\non purpose')
+
+
+@HOOKS.register_module(force=True)
+class SlowHook(Hook):
+    def after_train_iter(self, *args, **kwargs):
+        time.sleep(float(os.environ.get('DPK_MM_TEST_SLEEP', 0)))
+"""
+FLIP = dict(type='RandomFlip', prob=0.5)  # what a resumed run must go on drawing
+
+
+def distilled(**loss):
+    return dict(
+        model=dict(
+            input_shape=(32, 32),
+            teacher=dict(config=tiny_cls.classifier(depth=14, width=6), allow_incomplete=True),
+            logits=dict(at='head.fc', loss=loss),
+        )
+    )
+
+
+KD = distilled(type='dpk_mm.LogitsKLLoss', temperature=2.0)
+KD['model']['task_loss_weight'] = 0.0  # so that its figures differ from the student's alone
+
+
+@pytest.fixture(scope='module')
+def place(tmp_path_factory):
+    """Data, the module of the workers, and the config of the student alone."""
+    folder = tmp_path_factory.mktemp('compare')
+    data = tiny_cls.write_cifar(folder, num=60)
+    (folder / 'dpk_mm_test_compare.py').write_text(MODULE)
+    base = tiny_cls.training_cfg(tiny_cls.classifier(), data, folder, epochs=3)
+    base.train_dataloader.dataset.pipeline = [FLIP, dict(type='PackInputs')]
+    for part in ('dataloader', 'evaluator', 'cfg'):
+        base[f'test_{part}'] = base[f'val_{part}']
+    base.custom_imports = dict(imports=['dpk_mm_test_compare'])
+    base.custom_hooks = [dict(type='SlowHook')]
+    base.dump(folder / 'base.py')
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv('PYTHONPATH', os.pathsep.join([str(folder), os.environ.get('PYTHONPATH', '')]))
+        patch.syspath_prepend(str(folder))
+        yield folder
+    sys.modules.pop('dpk_mm_test_compare', None)
+
+
+def write_input(place, name='input.py', **fields):
+    """An input with the methods above; returns its path."""
+    broken = dict(distilled(type='BrokenLoss'), custom_imports=dict(imports=['dpk_mm_test_compare']))
+    methods = dict(alone=None, kd=KD, broken=broken)
+    given = dict(base=str(place / 'base.py'), methods=methods, seeds=[0, 1], reference='kd')
+    path = place / name
+    Config({**given, **fields}).dump(path)
+    return str(path)
+
+
+def error_of(compare, *args):
+    with pytest.raises(SystemExit) as info:
+        compare.main([str(arg) for arg in args])
+    message = str(info.value.code)
+    assert 'error: ' in message and '\n' not in message
+    return message
+
+
+def read_csv(folder):
+    with (folder / 'results.csv').open() as file:
+        return {(row['method'], int(row['seed'])): row for row in csv.DictReader(file)}
+
+
+@pytest.fixture(scope='module')
+def whole(compare, place):
+    """A comparison that was not interrupted; one of its methods fails."""
+    folder = place / 'whole'
+    return folder, error_of(compare, write_input(place), '--work-dir', folder, '--jobs', 2)
+
+
+def test_a_failing_method_is_reported_and_the_others_finish(whole):
+    folder, message = whole
+    for seed in (0, 1):
+        assert f'broken, seed {seed}: RuntimeError: broken on purpose (see ' in message
+        assert 'Traceback' in (folder / f'runs/broken-{seed}/output.log').read_text()
+    assert set(read_csv(folder)) == {(name, seed) for name in ('alone', 'kd') for seed in (0, 1)}
+
+
+def test_the_table_has_the_figures_of_the_runs(whole):
+    folder, _ = whole
+    rows = read_csv(folder)
+    top1 = {key: float(row['accuracy/top1']) for key, row in rows.items()}
+    assert all(0 <= value <= 100 for value in top1.values())
+    table = (folder / 'table.md').read_text().splitlines()
+    cells = {line.split(' | ')[0].strip('| '): line.strip('| ').split(' | ') for line in table[2:5]}
+    assert list(cells) == list(METHODS)
+    assert cells['broken'] == ['broken', *'–––––––']
+    alone, kd = ([top1[name, seed] for seed in (0, 1)] for name in ('alone', 'kd'))
+    gains = [b - a for a, b in zip(alone, kd)]
+    for name, own in (('alone', alone), ('kd', kd)):
+        mean, sd = sum(own) / 2, abs(own[0] - own[1]) / 2**0.5
+        assert cells[name][1:4] == [f'{own[0]:.2f}', f'{own[1]:.2f}', f'{mean:.2f} ± {sd:.2f}']
+    assert gains != [0, 0]
+    gain = f'{sum(gains) / 2:+.2f} ± {abs(gains[0] - gains[1]) / 2**0.5:.2f}'
+    assert cells['alone'][4] == '–' and cells['kd'][4] == gain
+    assert cells['kd'][5] == '–' and cells['alone'][5].startswith(f'{-sum(gains) / 2:+.2f}')
+    seconds = {
+        name: statistics.median(float(rows[name, seed]['seconds']) for seed in (0, 1))
+        for name in ('alone', 'kd')
+    }
+    assert cells['kd'][6].endswith(f'(× {seconds["kd"] / seconds["alone"]:.2f})')
+    assert cells['alone'][6].endswith('(× 1.00)') and cells['kd'][7].endswith(')')
+    assert all(row['steps'] == '30' for row in rows.values())  # 60 images, 6 a batch, 3 epochs
+    assert 'up to 2 runs side by side' in '\n'.join(table)
+    picture = cv2.imread(str(folder / 'plot.png'))
+    assert picture.shape[0] > 200 and len(np.unique(picture.reshape(-1, 3), axis=0)) > 20
+
+
+def test_finished_runs_are_skipped(whole, compare, place):
+    folder, _ = whole
+    results = sorted(folder.glob('runs/*/result.json'))
+    before = [path.stat().st_mtime_ns for path in results]
+    assert len(results) == 4
+    table = (folder / 'table.md').read_text()
+    compare.main([write_input(place, methods=dict(alone=None, kd=KD)), '--work-dir', str(folder)])
+    assert [path.stat().st_mtime_ns for path in results] == before
+    again = (folder / 'table.md').read_text()
+    assert again == '\n'.join(line for line in table.split('\n') if 'broken' not in line)
+
+
+def test_a_changed_config_of_a_finished_run_is_refused(whole, compare, place):
+    folder, _ = whole
+    path = write_input(
+        place, methods=dict(alone=None), reference=None, options={'optim_wrapper.optimizer.lr': 0.01}
+    )
+    message = error_of(compare, path, '--work-dir', folder)
+    assert (
+        'alone, seed 0 finished with other settings: optim_wrapper.optimizer.lr was 0.05, is 0.01' in message
+    )
+
+
+def test_killed_in_the_second_run_and_started_again(whole, compare, place, root):
+    folder = place / 'killed'
+    path = write_input(place, methods=dict(alone=None, kd=KD), seeds=[0])
+    command = [sys.executable, str(root / 'tools/compare.py'), path, '--work-dir', str(folder)]
+    second = folder / 'runs/kd-0'
+    process = subprocess.Popen(
+        command, env={**os.environ, 'DPK_MM_TEST_SLEEP': '0.1'}, stdout=subprocess.DEVNULL
+    )
+    try:
+        end = time.monotonic() + 120
+        while not (second / 'epoch_1.pth').exists():
+            assert time.monotonic() < end and process.poll() is None
+            time.sleep(0.02)
+        time.sleep(0.2)  # on into the second epoch
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    first = folder / 'runs/alone-0/result.json'
+    assert first.exists() and not (second / 'result.json').exists()
+    kept, steps = first.stat().st_mtime_ns, (second / 'progress').read_text()
+    time.sleep(1.5)
+    assert (second / 'progress').read_text() == steps != '30 30'  # the worker ended with its parent
+    (second / 'epoch_9.pth').write_bytes((second / 'epoch_1.pth').read_bytes()[:1000])  # cut by the kill
+    compare.main([path, '--work-dir', str(folder)])
+    assert first.stat().st_mtime_ns == kept
+    assert 'going on from epoch_1.pth' in (second / 'output.log').read_text()
+
+    # the same figures as without the kill, times and memory aside; and the same weights to the last bit
+    compare.main([path, '--work-dir', str(whole[0])])
+    tables = [(where / 'table.md').read_text().splitlines() for where in (whole[0], folder)]
+    figures = [[line.split(' | ')[:5] for line in table[:4]] for table in tables]
+    assert figures[0] == figures[1] and len(figures[0][3]) == 5
+    for name in ('alone', 'kd'):
+        rows = [read_csv(where)[name, 0] for where in (whole[0], folder)]
+        assert [row['steps'] for row in rows] == ['30', '30']
+        paths = [where / f'runs/{name}-0/epoch_3.pth' for where in (whole[0], folder)]
+        weights = [torch.load(path, weights_only=True)['state_dict'] for path in paths]
+        assert all(torch.equal(value, weights[1][key]) for key, value in weights[0].items())
+
+
+UNFAIR = {
+    'student.backbone.depth is 14': dict(KD, model=dict(KD['model'], student=dict(backbone=dict(depth=14)))),
+    'init_student is True': dict(KD, model=dict(KD['model'], init_student=True)),
+    'train_dataloader.batch_size is 3': dict(KD, train_dataloader=dict(batch_size=3)),
+    'train_dataloader.sampler.seed is 5': dict(KD, train_dataloader=dict(sampler=dict(seed=5))),
+    'optim_wrapper.optimizer.lr is 0.1': dict(KD, optim_wrapper=dict(optimizer=dict(lr=0.1))),
+    'param_scheduler.0.milestones.0 is 2': dict(
+        KD, param_scheduler=[dict(type='MultiStepLR', milestones=[2], by_epoch=True)]
+    ),
+    'train_cfg.max_epochs is 4': dict(KD, train_cfg=dict(max_epochs=4)),
+}
+
+
+@pytest.mark.parametrize('field', UNFAIR)
+def test_what_is_not_fair_is_refused_unless_allowed(compare, place, field):
+    method = UNFAIR[field]
+    path = write_input(place, methods=dict(alone=None, kd=method))
+    message = error_of(compare, path, '--check', '--work-dir', place / 'unfair')
+    assert not (place / 'unfair').exists()
+    name = field.split(' ')[0].split('.')[0]
+    assert f"method 'kd': {field}" in message and f"allow=['{name}']" in message
+    path = write_input(place, methods=dict(alone=None, kd=dict(method, allow=[name])), seeds=[0])
+    if name != 'init_student':
+        compare.main([path, '--check', '--work-dir', str(place / 'allowed' / name)])
+
+
+def test_all_have_the_teacher_of_the_input_unless_they_say_so(compare, place):
+    teacher, other = (
+        dict(config=tiny_cls.classifier(depth=depth, width=6), allow_incomplete=True) for depth in (14, 20)
+    )
+    model = dict(input_shape=(32, 32), logits=KD['model']['logits'])
+    for name, method in dict(same=dict(model=model), said=dict(model=model, teacher=other)).items():
+        path = write_input(place, methods=dict(alone=None, kd=method), teacher=teacher, seeds=[0])
+        compare.main([path, '--check', '--work-dir', str(place / name)])
+    method = dict(model=dict(model, teacher=other))
+    path = write_input(place, methods=dict(alone=None, kd=method), teacher=teacher)
+    message = error_of(compare, path, '--check', '--work-dir', place / 'other')
+    assert "method 'kd': teacher.config.backbone.depth is 20, that of the comparison is 14" in message
+
+
+def test_other_first_weights_are_refused(compare, place, monkeypatch):
+    """Whatever the config says: here the distiller draws a number before its student is initialised."""
+    from dpk_mm.models import DPKDistiller
+
+    def init_weights(self, original=DPKDistiller.init_weights):
+        torch.rand(1)
+        original(self)
+
+    monkeypatch.setattr(DPKDistiller, 'init_weights', init_weights)
+    path = write_input(place, methods=dict(alone=None, kd=KD))
+    message = error_of(compare, path, '--check', '--work-dir', place / 'weights')
+    assert "method 'kd': the student's first weights (seed 0) are not those of the student alone" in message
+
+
+@pytest.mark.parametrize(
+    'fields, words',
+    [
+        (dict(seed=[0]), "no field 'seed'"),
+        (dict(base='nowhere.py'), 'nowhere.py'),
+        (dict(seeds=[]), 'seeds must be a list'),
+        (dict(seeds=[1, 1]), 'different whole numbers'),
+        (dict(methods=dict(alone=3), reference=None), "method 'alone' must be None, a config file or a dict"),
+        (dict(methods=dict(alone=dict(allow=['x'])), reference=None), "method 'alone': allow is a list of"),
+        (dict(methods=dict(kd='nowhere.py'), reference=None), 'nowhere.py'),
+        (dict(methods=dict(kd=dict(model=dict(stages=[]))), reference=None), "method 'kd': no teacher"),
+        (dict(budget=dict(epochs=3)), 'budget must be dict(max_epochs=N) or dict(max_iters=N)'),
+        (dict(reference='x'), "reference='x': no such method"),
+        (
+            dict(
+                teacher=dict(config='a.py', checkpoint='gone.pth'),
+                methods=dict(kd=dict(model={})),
+                reference=None,
+            ),
+            'gone.pth',
+        ),
+    ],
+)
+def test_mistakes_in_the_input_are_one_line(compare, place, fields, words):
+    assert words in error_of(
+        compare, write_input(place, 'mistake.py', **fields), '--work-dir', place / 'mistake'
+    )
+
+
+def test_a_work_dir_has_one_command_at_a_time(compare, place):
+    import fcntl
+
+    folder = place / 'busy'
+    folder.mkdir()
+    with (folder / 'lock').open('w') as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert 'in use' in error_of(compare, write_input(place), '--work-dir', folder)
+
+
+@pytest.mark.parametrize('by_epoch', [True, False])
+def test_a_run_that_was_cut_off_draws_what_it_would_have_drawn(place, tmp_path, by_epoch):
+    """With random images and a random model, in both kinds of loop."""
+    from mmengine.hooks import Hook
+
+    from dpk_mm.benchmark.hooks import CostHook, RandomStateHook
+    from dpk_mm.demo import training
+
+    class Noise(Hook):
+        def before_train_iter(self, runner, batch_idx, data_batch=None):
+            weight = runner.model.head.fc.weight.data
+            weight += 0.01 * torch.rand_like(weight) + 0.01 * np.random.rand() + 0.01 * random.random()
+
+    class Cut(Hook):
+        def before_train_iter(self, runner, batch_idx, data_batch=None):
+            if runner.iter == 8:
+                raise InterruptedError
+
+    def run(name, *hooks, **more):
+        cfg = Config.fromfile(place / 'base.py')
+        length = dict(max_epochs=3) if by_epoch else dict(max_iters=9)
+        cfg.work_dir = str(tmp_path / name)
+        cfg.train_cfg = dict(by_epoch=by_epoch, **length)
+        cfg.train_dataloader.batch_size = 15 if by_epoch else 6  # steps of an epoch: 4 or 10
+        cfg.default_hooks.checkpoint.update(by_epoch=by_epoch, interval=1 if by_epoch else 3)
+        cfg.param_scheduler = None
+        cfg.update(more)
+        cost = CostHook()
+        training.train(cfg, hooks=(Noise(), cost, RandomStateHook(), *hooks))
+        last = 'epoch_3.pth' if by_epoch else 'iter_9.pth'
+        return torch.load(tmp_path / name / last, weights_only=True)['state_dict'], cost.result()['steps']
+
+    expected, steps = run('whole')
+    with pytest.raises(InterruptedError):
+        run('cut', Cut())
+    found, steps_found = run('cut', resume=True)
+    assert steps == steps_found == (12 if by_epoch else 9)
+    assert all(torch.equal(value, found[name]) for name, value in expected.items())
+
+
+def test_a_budget_scales_what_counts_in_its_unit():
+    from dpk_mm.benchmark.budget import set_budget
+
+    def cfg():
+        warm_up = dict(type='LinearLR', by_epoch=False, begin=0, end=100)
+        short = dict(type='LinearLR', begin=0, end=1)
+        steps = dict(type='MultiStepLR', milestones=[150, 180, 210])
+        cosine = dict(type='CosineAnnealingLR', begin=0, end=240, T_max=240, convert_to_iter_based=True)
+        return Config(
+            dict(
+                train_cfg=dict(by_epoch=True, max_epochs=240),
+                param_scheduler=dict(student=[warm_up, short, steps], distiller=[cosine]),
+            )
+        )
+
+    epochs, iters = cfg(), cfg()
+    set_budget(epochs, dict(max_epochs=24))
+    assert epochs.train_cfg.max_epochs == 24
+    student = epochs.param_scheduler.student
+    # the warm-up of one epoch would last no time
+    assert [part.type for part in student] == ['LinearLR', 'MultiStepLR'] and student[0].end == 100
+    assert student[1].milestones == [15, 18, 21]
+    assert epochs.param_scheduler.distiller[0].end == pytest.approx(24)
+    set_budget(iters, dict(max_iters=4800))
+    assert iters.train_cfg == dict(by_epoch=False, max_iters=4800) and not iters.log_processor.by_epoch
+    steps, cosine = iters.param_scheduler.student[-1], iters.param_scheduler.distiller[0]
+    assert steps.milestones == [3000, 3600, 4200] and not steps.by_epoch
+    assert (cosine.end, cosine.T_max, cosine.by_epoch) == (4800, 4800, False)
+    assert 'convert_to_iter_based' not in cosine
+    with pytest.raises(ValueError, match='max_iters'):
+        set_budget(iters, dict(max_epochs=1))
+
+
+def test_detections_are_in_percent_and_nothing_detected_is_zero():
+    from dpk_mm.benchmark import table
+
+    results = {'a': {0: dict(metrics={'coco/bbox_mAP': 0.25, 'coco/bbox_mAP_50': 0.5}), 1: dict(metrics={})}}
+    assert table.find_metric(results) == 'coco/bbox_mAP'
+    assert table.values(results, 'coco/bbox_mAP') == {'a': {0: 25.0, 1: 0.0}}
+    with pytest.raises(ValueError, match="metric='accuracy': the tests gave coco/bbox_mAP, coco/bbox_mAP_50"):
+        table.find_metric(results, 'accuracy')
+
+
+def test_the_example_input_is_read(root):
+    from dpk_mm.benchmark.inputs import read
+
+    comparison = read(Config.fromfile(root / 'configs/compare/cifar100_short.py'))
+    assert comparison.methods['alone'] is None and comparison.reference in comparison.methods
+    assert json.dumps(comparison.seeds) == '[0, 1]'

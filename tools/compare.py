@@ -1,0 +1,126 @@
+"""Compare distillation methods fairly: train, test and tabulate them by one command.
+
+INPUT is a config such as configs/compare/cifar100_short.py: a student, a teacher, methods and seeds. All
+methods share recipe, data order and the student's first weights, or the command refuses to begin. A command
+that was interrupted goes on where it stopped when it is given again.
+"""
+
+import argparse
+import fcntl
+from pathlib import Path
+from typing import Any, Dict, List, Optional, Sequence
+
+import _cli
+from mmengine.config import Config
+
+
+def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('input', metavar='INPUT', help='what to compare')
+    parser.add_argument('--work-dir', type=Path, help='folder of all that is written')
+    parser.add_argument('--jobs', type=_count, default=1, help='runs side by side (default: 1)')
+    parser.add_argument('--threads', type=_count, default=1, help='processor threads of a run (default: 1)')
+    parser.add_argument('--check', action='store_true', help='check that the comparison is fair, and stop')
+    return parser.parse_args(argv)
+
+
+def _count(text: str) -> int:
+    """A number from 1 on."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f'expected a number from 1 on, got {text!r}')
+    return int(text)
+
+
+def fill(cfg: Config) -> None:
+    """Fill in what tools/train.py and tools/test.py do."""
+    _cli.fill_dataloaders(cfg, ('train_dataloader', 'test_dataloader'), no_pin_memory=False)
+
+
+def compare(args: argparse.Namespace) -> List[str]:
+    """Check, run and write the results.
+
+    Returns:
+        list[str]: A line for each run that failed.
+
+    Raises:
+        ValueError: The input has a mistake, or would not be a fair comparison.
+    """
+    from dpk_mm.benchmark import display, inputs, plan, pool, run
+    from dpk_mm.benchmark.digest import digest_settings
+    from dpk_mm.benchmark.fairness import recipe
+    from dpk_mm.demo.training import quiet
+
+    comparison = inputs.read(_cli.load_config(args.input))
+    with quiet():
+        alone, methods = plan.make_methods(comparison, _cli.load_config, fill)
+    for method in methods:
+        check_files(method.cfg.model)
+    work_dir = args.work_dir or Path('work_dirs/compare') / Path(args.input).stem
+    work_dir.mkdir(parents=True, exist_ok=True)
+    with (work_dir / 'lock').open('w') as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ValueError(f'{work_dir} is in use by another compare.py') from None
+        with quiet():
+            runs = run.make_runs(methods, comparison.seeds, work_dir)
+            left = [one for one in runs if one.result is None]
+            run.check_starts(left, alone)
+        print(
+            f'{len(runs)} runs, {len(left)} to do; recipes and first weights were compared',
+            flush=True,
+        )
+        if args.check:
+            return []
+        starts = work_dir / 'starts' / digest_settings(recipe(alone))
+        with display.Display(left, len(runs) - len(left), args.jobs) as shown:
+            failures = pool.run_all(left, args.jobs, args.threads, starts, shown)
+        results = {one.name: {} for one in methods}
+        for one in runs:
+            if one.result is not None:
+                results[one.method.name][one.seed] = one.result
+        if any(results.values()):
+            write(comparison, methods, results, work_dir)
+    return [f'{name}: {why}' for name, why in failures.items()]
+
+
+def check_files(model: dict) -> None:
+    """Exit unless the teacher's checkpoint is there; what is not local is left to its download."""
+    teacher = model.get('teacher')
+    checkpoint = teacher.get('checkpoint') if isinstance(teacher, dict) else None
+    _cli.check_checkpoint(None if checkpoint == 'hub' else checkpoint, 'teacher')
+
+
+def write(comparison: Any, methods: Sequence[Any], results: Dict[str, dict], work_dir: Path) -> None:
+    """Write results.csv, table.md and plot.png, and show the table."""
+    from dpk_mm.benchmark import plot, table
+
+    # first of all, as it holds whatever metric is wanted
+    (work_dir / 'results.csv').write_text(table.make_csv(results), encoding='utf-8')
+    metric = table.find_metric(results, comparison.metric)
+    text = table.make_table(results, methods, comparison.seeds, metric, comparison.reference)
+    (work_dir / 'table.md').write_text(text + '\n', encoding='utf-8')
+    baselines = [one.name for one in methods if one.is_alone] + [comparison.reference]
+    plot.plot(table.values(results, metric), metric, work_dir / 'plot.png', baselines)
+    print(f'\n{text}\n')
+    print(*(work_dir / name for name in ('results.csv', 'table.md', 'plot.png')), sep='\n')
+
+
+def main(argv: Optional[Sequence[str]] = None) -> None:
+    """Compare; a mistake is one line."""
+    args = parse_args(argv)
+    try:
+        failures = compare(args)
+    except (ValueError, FileNotFoundError, ImportError, SyntaxError) as error:
+        _cli.die(' '.join(str(error).split()))
+    except KeyboardInterrupt:
+        _cli.die('interrupted; the same command goes on')
+    if failures:
+        _cli.die('; '.join(failures))
+
+
+if __name__ == '__main__':
+    main()
