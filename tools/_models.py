@@ -1,0 +1,193 @@
+"""What the scripts that compare models share: naming them, building them, finding layers."""
+
+import argparse
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
+
+import _cli
+import torch
+from mmengine.config import Config
+from mmengine.logging import MMLogger
+from mmengine.registry import init_default_scope
+from mmengine.runner import set_random_seed
+from show_layers import models_of
+from torch import Tensor, nn
+
+from dpk_mm.models import FrozenTeacher
+from dpk_mm.utils import check_tap, run_blank
+from dpk_mm.utils.config import hub_weights
+
+_NAMED = re.compile(r'^(?P<config>.+?\.(?:py|ya?ml|json))(?::(?P<checkpoint>.+))?$')
+
+
+@dataclass
+class Named:
+    """A model as the command line names it.
+
+    Args:
+        text (str): What was typed.
+        config (Config): Its config; of a distiller's, the student is meant.
+        checkpoint (str, optional): Path or URL of its weights; None for random ones.
+        label (str): Short name.
+        trust (bool): Also open a checkpoint that could run code.
+    """
+
+    text: str
+    config: Config
+    checkpoint: Optional[str]
+    label: str
+    trust: bool = False
+
+    @property
+    def model(self) -> Any:
+        """The config of the model."""
+        return models_of(self.config)['student']
+
+
+def parse_named(text: str, trust: bool = False) -> Named:
+    """Read ``CONFIG[:CHECKPOINT]``; exits where there is no such thing.
+
+    Args:
+        text (str): CONFIG is a file or ``pkg::path``; CHECKPOINT a path, a URL or ``'hub'``.
+        trust (bool): Also open a checkpoint that could run code.
+    """
+    found = _NAMED.match(text)
+    if found is None:
+        _cli.die(f'{text}: expected CONFIG.py or CONFIG.py:CHECKPOINT')
+    name, checkpoint = found['config'], found['checkpoint']
+    config = _cli.load_config(name)
+    if checkpoint == 'hub':
+        try:
+            checkpoint = hub_weights(name, text)
+        except (ValueError, ImportError) as error:
+            _cli.die(str(error))
+    _cli.check_checkpoint(checkpoint, text)
+    return Named(text, config, checkpoint, Path(name).stem, trust)
+
+
+def parse_all(texts: Sequence[str], trust: bool = False) -> List[Named]:
+    """As :func:`parse_named`; labels that would repeat also tell the checkpoint, then the place."""
+    named = [parse_named(text, trust) for text in texts]
+    labels = [one.label for one in named]
+    for i, one in enumerate(named):
+        if labels.count(labels[i]) > 1:
+            one.label += f' {Path(one.checkpoint).stem if one.checkpoint else "random"}'
+    labels = [one.label for one in named]
+    for i, one in enumerate(named):
+        if labels.count(labels[i]) > 1:
+            one.label += f' ({i + 1})'
+    return named
+
+
+def build(named: Named, seed: int = 0) -> FrozenTeacher:
+    """Build a model that shows its features; without a checkpoint its weights are those it starts from.
+
+    Args:
+        named (Named): The model.
+        seed (int): Of random weights.
+    """
+    init_default_scope(named.config.get('default_scope', 'mmengine'))
+    if not MMLogger.check_instance_created('compare_models'):
+        MMLogger.get_instance('compare_models', log_level='ERROR')  # else every weight's start is told
+    set_random_seed(seed)
+    try:
+        model = FrozenTeacher(**as_teacher(named))
+        if named.checkpoint is None:
+            model.model.init_weights()
+    except (ValueError, FileNotFoundError, ImportError) as error:
+        # what it advises are settings of a distiller's config
+        message = ' '.join(str(error).split()).partition(' allow_incomplete=')[0]
+        message = message.replace('set trust_checkpoint=True', 'pass --trust-checkpoints')
+        _cli.die(f'{named.text}: {message.partition(f"checkpoint {named.checkpoint!r}: ")[2] or message}')
+    return model
+
+
+def as_teacher(named: Named) -> dict:
+    """The arguments of :class:`dpk_mm.FrozenTeacher` for a model."""
+    return dict(
+        config=named.model,
+        checkpoint=named.checkpoint,
+        allow_incomplete=named.checkpoint is None,
+        trust_checkpoint=named.trust,
+    )
+
+
+def check_layers(
+    named: Named, model: FrozenTeacher, layers: Sequence[str], flag: str, input_shape: Optional[Tuple] = None
+) -> None:
+    """Exit unless a model has all layers (taps, from ``flag``), and each gives one tensor."""
+    try:
+        for layer in layers:
+            check_tap(model.model, layer, flag)
+        model.probe(layers, input_shape)
+    except ValueError as error:
+        _cli.die(f'{named.text}: {error}')
+
+
+def add_trust_flag(parser: argparse.ArgumentParser) -> None:
+    """Add the flag for checkpoints that hold more than weights."""
+    parser.add_argument(
+        '--trust-checkpoints',
+        action='store_true',
+        help='also open checkpoints that could run code, if you trust where they come from',
+    )
+
+
+def find_layers(
+    model: nn.Module, input_shape: Optional[Tuple[int, int]] = None, aliases: bool = False
+) -> Dict[str, torch.Size]:
+    """Find the outputs that are worth a comparison: stages of the backbone, levels of the neck, logits.
+
+    These are the maps (B, C, H, W) that modules made of others give, outside the heads, and the vectors
+    (B, K), as taps of at most two names; see ``tools/show_layers.py``.
+
+    Args:
+        model (nn.Module): A detector or a classifier.
+        input_shape (tuple[int, int], optional): Height and width of the blank image that is shown.
+        aliases (bool): Keep all names of one output, such as ``'backbone[0]'`` of ``'backbone.layer3'``,
+            else the first.
+
+    Returns:
+        dict[str, torch.Size]: Tap -> shape of one image's, in the order the layers end.
+    """
+    outputs: Dict[str, List[Any]] = {}
+    modules = {name: m for name, m in model.named_modules() if name and name.count('.') < 2}
+    modules.pop('data_preprocessor', None)
+
+    def hook_for(name: str) -> Any:
+        def hook(module: nn.Module, args: Any, output: Any) -> None:
+            outputs.setdefault(name, []).append([(tap, t, t._version) for tap, t in _tensors(name, output)])
+
+        return hook
+
+    handles = [module.register_forward_hook(hook_for(name)) for name, module in modules.items()]
+    try:
+        run_blank(model, input_shape)
+    finally:
+        for handle in handles:
+            handle.remove()
+    found: Dict[str, torch.Size] = {}
+    seen = set()
+    for name, runs in outputs.items():
+        # a layer that runs again has no one output
+        for tap, tensor, version in runs[0] if len(runs) == 1 else ():
+            is_part = tap != name or any(modules[name].children())
+            is_map = tensor.ndim == 4 and is_part and 'head' not in name.split('.')[0]
+            # the outputs are all still held, so equal storage is the same output
+            output = tensor.data_ptr(), tensor.shape
+            if not (is_map or tensor.ndim == 2) or tensor.shape[0] != 1 or tensor._version != version:
+                continue
+            if aliases or output not in seen:
+                found[tap] = tensor.shape
+            seen.add(output)
+    return found
+
+
+def _tensors(tap: str, output: Any) -> Iterator[Tuple[str, Tensor]]:
+    """The tensors of an output, or of the tuple that it is, with the taps that pick them."""
+    if isinstance(output, Tensor):
+        yield tap, output
+    elif isinstance(output, (list, tuple)):
+        yield from ((f'{tap}[{i}]', part) for i, part in enumerate(output) if isinstance(part, Tensor))

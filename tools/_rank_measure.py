@@ -1,0 +1,117 @@
+"""What rank_teachers.py measures of a model: its own metric, its gap to the student, its cost."""
+
+import copy
+import time
+from numbers import Number
+from pathlib import Path
+from typing import Any, Dict
+
+import _cli
+import torch
+from _rank_study import Stages, Study
+from _stats import LEAST_SAMPLES, pair_hsics
+from mmengine.config import Config
+from mmengine.device import get_device
+from mmengine.optim import OptimWrapper
+from mmengine.runner import Runner
+from torch import Tensor
+
+from dpk_mm.demo.training import quiet
+from dpk_mm.models import FrozenTeacher
+from dpk_mm.registry import MODELS
+from dpk_mm.utils import cka_from_hsics, load_model_cfg
+
+
+def copy_without(cfg: Config, *prefixes: str) -> Config:
+    """A copy of a config whose fields that begin so are None, as the runner wants those it shall not use."""
+    cfg = copy.deepcopy(cfg)
+    for key in list(cfg):
+        if key.startswith(prefixes):
+            cfg[key] = None
+    return cfg
+
+
+def make_runner(cfg: Config, work_dir: Path) -> Runner:
+    """A runner whose log goes to its folder, and nowhere else."""
+    # the text of a config is written often, and takes longer to format than a test takes
+    cfg = Config(cfg._cfg_dict, format_python_code=False)
+    cfg.work_dir = str(work_dir)
+    cfg.log_level = 'ERROR'
+    cfg.launcher, cfg.resume = 'none', False
+    # upstream keeps loggers by name: without one of its own a run logs into the first one's
+    cfg.experiment_name = f'{work_dir.name}_{time.time_ns()}'
+    backends = [dict(type='mmengine.LocalVisBackend')]
+    cfg.visualizer = dict(type='mmengine.Visualizer', vis_backends=backends, name=cfg.experiment_name)
+    cfg.default_hooks = dict(checkpoint=None, logger=dict(type='LoggerHook', interval=10))
+    # averages of weights and changes of the pipeline are for long runs
+    cfg.custom_hooks = []
+    _cli.fill_dataloaders(
+        cfg, ('train_dataloader', 'test_dataloader'), no_pin_memory=True, no_persistent_workers=True
+    )
+    with quiet():
+        return _cli.build_runner(cfg)
+
+
+def evaluate(study: Study, model: Any, weights: Dict[str, Tensor], name: str) -> Dict[str, float]:
+    """All metrics of a model (its config and its weights) on the sample; none where a detector found nothing.
+
+    The log goes to the folder ``name``.
+    """
+    cfg = copy_without(study.cfg, 'train_', 'val_', 'optim_wrapper', 'param_scheduler', 'load_from')
+    cfg.test_cfg = dict()
+    cfg.test_dataloader = copy.deepcopy(study.sample.loader)
+    cfg.test_evaluator = copy.deepcopy(study.cfg[f'{study.sample.part}_evaluator'])
+    cfg.model = load_model_cfg(model)
+    runner = make_runner(cfg, study.args.out / 'runs' / name)
+    runner.model.load_state_dict(weights)
+    with quiet():
+        _limit_ground_truth(runner)
+        metrics = runner.test()
+    return {key: float(value) for key, value in metrics.items() if isinstance(value, Number)}
+
+
+def _limit_ground_truth(runner: Runner) -> None:
+    """Tell COCO's metric which images were shown; it would count objects on all others as missed."""
+    dataset = runner.test_loop.dataloader.dataset
+    for metric in runner.test_loop.evaluator.metrics:
+        if hasattr(metric, 'img_ids'):
+            metric.img_ids = [dataset.get_data_info(i)['img_id'] for i in range(len(dataset))]
+
+
+def measure_gap(study: Study, teacher: FrozenTeacher, stages: Stages) -> Dict[str, float]:
+    """Student's layer -> 1 - CKA to the teacher's, over the whole sample; NaN where it is undefined."""
+    own_taps, other_taps = zip(*stages)
+    total = torch.zeros(len(stages), 3, dtype=torch.float64)
+    for inputs, samples in study.sample:
+        own, other = study.model(inputs, own_taps, samples), teacher(inputs, other_taps, samples)
+        for values, (own_at, other_at) in zip(total, stages):
+            values += pair_hsics(own[own_at], other[other_at], len(inputs) < LEAST_SAMPLES)
+    return {name: 1 - cka_from_hsics(values).item() for name, values in zip(own_taps, total)}
+
+
+def measure_cost(study: Study, teacher: FrozenTeacher, stages: Stages, rounds: int = 7) -> float:
+    """Time of the teacher's forward pass, as far as stages need it, over that of a student's training step.
+
+    The two take turns on one training batch, so that a change in the machine's speed meets both.
+    """
+    student = MODELS.build(load_model_cfg(study.student.model)).to(get_device()).train()
+    wrapper = OptimWrapper(torch.optim.SGD(student.parameters(), lr=0.0))
+    taps = [other for _, other in stages]
+    steps, passes = [], []
+    for _ in range(rounds + 1):  # the first warms up
+        step = copy.deepcopy(study.train_batch)
+        images = study.sample.preprocessor(copy.deepcopy(study.train_batch), True)
+        begin = _clock()
+        student.train_step(step, optim_wrapper=wrapper)
+        between = _clock()
+        teacher(images['inputs'], taps, images.get('data_samples'))
+        passes.append(_clock() - between)
+        steps.append(between - begin)
+    # whatever else the machine does can only add time
+    return min(passes[1:]) / min(steps[1:])
+
+
+def _clock() -> float:
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.perf_counter()

@@ -1,0 +1,66 @@
+"""What is the same for all teachers that rank_teachers.py compares."""
+
+import argparse
+from functools import cached_property
+from typing import List, Tuple
+
+import _cli
+from _models import Named, build, check_layers, find_layers
+from _rank_rows import fingerprint
+from _samples import Sample, build_dataset
+from mmengine.dataset import pseudo_collate
+from rich.progress import Progress
+
+from dpk_mm.models import FrozenTeacher
+
+# (student's layer, teacher's layer)
+Stages = List[Tuple[str, str]]
+
+
+class Study:
+    """The student, its images, the command line, and where to tell of progress."""
+
+    def __init__(self, args: argparse.Namespace, student: Named, progress: Progress) -> None:
+        self.args, self.student, self.progress = args, student, progress
+        self.cfg = student.config
+        if not self.cfg.get('train_dataloader'):
+            _cli.die(f'{student.text}: the config has no train_dataloader')
+        self.model = build(student)
+        self.sample = Sample(self.cfg, self.model, args, student.text)
+        self.layers = find_layers(self.model.model, self.sample.input_shape, aliases=True)
+
+    @cached_property
+    def train_batch(self) -> dict:
+        """The first training images, as many as the config trains on at a time."""
+        loader = self.cfg.train_dataloader
+        dataset = build_dataset(self.cfg, loader)
+        return pseudo_collate([dataset[i] for i in range(min(len(dataset), loader.get('batch_size', 1)))])
+
+    def settings(self, named: Named) -> dict:
+        """What a row depends on beside the probe: configs, weights, images, places."""
+        return dict(
+            student=fingerprint(self.student),
+            model=fingerprint(named),
+            images=len(self.sample),
+            batch_size=self.sample.batch_size,
+            stages=self.args.stages,
+        )
+
+    def stages(self, named: Named, teacher: FrozenTeacher) -> Stages:
+        """The places that are compared: those given, or the last two maps of one name in both models."""
+        if self.args.stages:
+            pairs = [(own, other or own) for own, _, other in (s.partition('=') for s in self.args.stages)]
+            for one, model, names in zip((self.student, named), (self.model, teacher), zip(*pairs)):
+                check_layers(one, model, names, '--stages', self.sample.input_shape)
+            return pairs
+        others = find_layers(teacher.model, self.sample.input_shape, aliases=True)
+        first_names = find_layers(self.model.model, self.sample.input_shape)
+        # an output has other names too, such as 'backbone[0]' of 'backbone.layer3'
+        for names in (first_names, self.layers):
+            shared = [name for name in names if len(self.layers[name]) == len(others.get(name, ())) == 4]
+            if shared:
+                return [(name, name) for name in shared[-2:]]
+        _cli.die(
+            f'{named.text}: no stage has one name in student and teacher; give --stages student=teacher '
+            f'(student: {", ".join(first_names)}; teacher: {", ".join(others)})'
+        )

@@ -1,0 +1,148 @@
+"""Images that the scripts show to the models that they compare."""
+
+import argparse
+import copy
+import sys
+from typing import Any, Iterator, Optional, Tuple
+
+import _cli
+import numpy as np
+from _stats import LEAST_SAMPLES
+from mmengine.config import Config, ConfigDict, DictAction
+from mmengine.dataset import BaseDataset, pseudo_collate
+from mmengine.device import get_device
+from mmengine.registry import DATASETS, init_default_scope
+from torch import Tensor, nn
+
+from dpk_mm.demo.training import quiet
+from dpk_mm.models import FrozenTeacher
+
+# images (B, 3, H, W) and their B samples
+Batch = Tuple[Tensor, Optional[list]]
+
+
+class Sample:
+    """Validation images, evenly spread, as the first of the models takes them.
+
+    Args:
+        cfg (Config): Whose validation images.
+        model (FrozenTeacher): Whose preprocessor makes the batches.
+        args (argparse.Namespace): With ``images`` and ``batch_size``.
+        whose (str): What the user calls the config.
+
+    Attributes:
+        part, loader, dataset: See :func:`val_sample`.
+        input_shape (tuple[int, int], optional): Height and width of an image; None for detectors.
+    """
+
+    def __init__(self, cfg: Config, model: FrozenTeacher, args: argparse.Namespace, whose: str) -> None:
+        self.part, self.loader, self.dataset = val_sample(cfg, args.images, whose)
+        self.preprocessor = model.model.data_preprocessor.to(get_device())
+        model.accept(self.preprocessor)
+        self.is_detector = is_detector(model.model)
+        self.batch_size = args.batch_size or (2 if self.is_detector else 64)
+        if len(self) < LEAST_SAMPLES <= self.batch_size:
+            _cli.die(f'{len(self)} images are too few, {LEAST_SAMPLES} are needed')
+        self.input_shape = None
+        if not self.is_detector:
+            images, _ = next(batches(self.dataset, self.preprocessor, 1))
+            self.input_shape = tuple(images.shape[-2:])
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __iter__(self) -> Iterator[Batch]:
+        return batches(self.dataset, self.preprocessor, self.batch_size)
+
+
+def add_sample_flags(parser: argparse.ArgumentParser, images: int, whose: str) -> None:
+    """Add the flags that say which images to show: ``images`` many by default, of the config of ``whose``."""
+    default = f'validation images, evenly spread (default: {images})'
+    parser.add_argument('--images', type=positive, default=images, help=default)
+    parser.add_argument('--batch-size', type=positive, help='images a batch (default: 64, for detectors 2)')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        metavar='KEY=VALUE',
+        help=f'overrides of the config of the {whose}',
+    )
+
+
+def positive(text: str) -> int:
+    """Read a number from 1 on, for argparse."""
+    if int(text) < 1:
+        raise argparse.ArgumentTypeError(f'must be at least 1, got {text}')
+    return int(text)
+
+
+def is_detector(model: nn.Module) -> bool:
+    """Whether a model is one of mmdet's, without importing mmdet for those that are not."""
+    base = sys.modules.get('mmdet.models.detectors.base')
+    return base is not None and isinstance(model, base.BaseDetector)
+
+
+def val_sample(cfg: Config, images: int, whose: str) -> Tuple[str, ConfigDict, BaseDataset]:
+    """Limit the validation set of a config, or its test set, to images that are evenly spread over it.
+
+    Args:
+        cfg (Config): With a ``val_dataloader`` or a ``test_dataloader``.
+        images (int): How many, or all there are.
+        whose (str): What the user calls the config.
+
+    Returns:
+        tuple[str, ConfigDict, BaseDataset]: ``'val'`` or ``'test'``; its dataloader, limited by the data
+        set's ``indices``; the limited data set.
+    """
+    part = next((part for part in ('val', 'test') if cfg.get(f'{part}_dataloader')), None)
+    if part is None:
+        _cli.die(f'{whose}: the config has neither a val_dataloader nor a test_dataloader')
+    loader = copy.deepcopy(cfg[f'{part}_dataloader'])
+    dataset = build_dataset(cfg, loader)
+    if not isinstance(dataset, BaseDataset):
+        _cli.die(f'{whose}: {type(dataset).__name__} takes no indices, so it cannot be limited')
+    total = len(dataset)
+    picked = (np.arange(min(images, total)) * total // max(1, min(images, total))).tolist()
+    own = loader.dataset.get('indices')
+    if len(picked) == total:
+        return part, loader, dataset
+    if isinstance(own, int):
+        # the first so many, or, if negative, the last
+        loader.dataset.indices = [i + min(own, 0) for i in picked]
+    else:
+        loader.dataset.indices = picked if own is None else [own[i] for i in picked]
+    dataset.get_subset_(picked)
+    return part, loader, dataset
+
+
+def build_dataset(cfg: Config, loader: ConfigDict) -> Any:
+    """Build the data set of a dataloader; a mistake in the config is one line."""
+    init_default_scope(cfg.get('default_scope', 'mmengine'))
+    try:
+        with quiet():
+            dataset = DATASETS.build(copy.deepcopy(loader.dataset))
+            if isinstance(dataset, BaseDataset):
+                dataset.full_init()
+    except (ValueError, OSError, ImportError, RuntimeError) as error:
+        _cli.die(f'the data set cannot be read: {" ".join(str(error).split())}')
+    return dataset
+
+
+def batches(dataset: Any, preprocessor: nn.Module, batch_size: int) -> Iterator[Batch]:
+    """Read a data set in batches of about one size.
+
+    Args:
+        dataset: Of upstream's.
+        preprocessor (nn.Module): Makes the batches, on its own device.
+        batch_size (int): Most images a batch. From 4 on no batch has fewer than 4, if there are 4 at all.
+
+    Yields:
+        tuple[Tensor, list]: (B, 3, H, W) and B samples.
+    """
+    num = len(dataset)
+    parts = -(-num // batch_size)
+    if batch_size >= LEAST_SAMPLES:
+        parts = max(1, min(parts, num // LEAST_SAMPLES))
+    for part in np.array_split(np.arange(num), parts):
+        data = preprocessor(pseudo_collate([dataset[int(i)] for i in part]))
+        yield data['inputs'], data.get('data_samples')
