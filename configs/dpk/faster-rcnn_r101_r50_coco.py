@@ -9,12 +9,7 @@ model = dict(
     student=_base_.model,
     teacher=dict(config='mmdet::faster_rcnn/faster-rcnn_r101_fpn_2x_coco.py', checkpoint='hub'),
     init_student=True,
-    stages=[
-        dict(at='neck[0]', loss=fgd),  # P2 and P3: plain FGD
-        dict(at='neck[1]', loss=fgd),
-        dict(at='neck[2]', **_base_.dpk.p4, loss=fgd),
-        dict(at='neck[3]', **_base_.dpk.p5, loss=fgd),
-    ],
+    stages=[dict(stage, loss=fgd) for stage in _base_.dpk.two_stage],
 )
 
 optim_wrapper = dict(clip_grad=dict(max_norm=35, norm_type=2))

@@ -12,13 +12,7 @@ model = dict(
         checkpoint='hub',
     ),
     init_student=True,
-    stages=[
-        dict(at='neck[0]', loss=fgd),  # P3: plain FGD
-        dict(at='neck[1]', **_base_.dpk.p4, loss=fgd),
-        dict(at='neck[2]', **_base_.dpk.p5, loss=fgd),
-        dict(at='neck[3]', **_base_.dpk.p6_p7, loss=fgd),
-        dict(at='neck[4]', **_base_.dpk.p6_p7, loss=fgd),
-    ],
+    stages=[dict(stage, loss=fgd) for stage in _base_.dpk.one_stage],
 )
 
 optim_wrapper = dict(clip_grad=dict(max_norm=35, norm_type=2))

@@ -9,11 +9,7 @@ model = dict(
     type='dpk_mm.DPKDistiller',
     student=_base_.model,
     teacher=dict(config='mmdet::yolox/yolox_l_8xb8-300e_coco.py', checkpoint='hub'),
-    stages=[
-        dict(at='neck[0]', loss=fgd),  # P3: plain FGD
-        dict(at='neck[1]', **_base_.dpk.p4, loss=fgd),
-        dict(at='neck[2]', **_base_.dpk.p5, loss=fgd),
-    ],
+    stages=[dict(stage, loss=fgd) for stage in _base_.dpk.one_stage[:3]],  # P3 to P5
 )
 
 # The necks get an optimizer of their own, that of the authors' classifiers, with the clipping of the authors'
