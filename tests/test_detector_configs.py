@@ -239,3 +239,25 @@ def test_config_holds_the_authors_numbers(name):
         assert stage.neck.encoder == dict(embed_dims=encoder, num_layers=4, num_heads=8)
         assert stage.neck.decoder == dict(embed_dims=decoder, num_layers=4, num_heads=8)
         assert (stage.prior.samples, stage.prior.floor, stage.prior.cap) == ('positions', 0.15, 0.85)
+
+
+BCCD = ROOT.parent / 'bccd'
+BCCD_ROWS = sorted(path.name for path in BCCD.glob('retinanet_fpn128_*.py'))
+
+
+@pytest.mark.parametrize('name', BCCD_ROWS)
+def test_bccd_row_differs_from_the_student_alone_by_the_distiller_only(name):
+    student = Path(name).stem.split('_')[2]
+    cfg, alone = Config.fromfile(BCCD / name), Config.fromfile(BCCD / f'retinanet_{student}.py')
+    assert cfg.model.student == alone.model and cfg.model.get('init_student', False) == (student == 'thin')
+    for field in ('train_dataloader', 'train_cfg', 'optim_wrapper', 'param_scheduler', 'custom_hooks'):
+        assert cfg[field] == alone[field], field
+    assert cfg.test_dataloader == alone.test_dataloader
+
+
+def test_bccd_chooses_on_images_that_are_neither_trained_nor_tested_on():
+    cfg = Config.fromfile(BCCD / 'retinanet_thin.py')
+    train, val = cfg.train_dataloader.dataset, cfg.val_dataloader.dataset
+    assert not set(train.indices) & set(val.indices) and len(train.indices) + len(val.indices) == 292
+    assert train.ann_file == val.ann_file == 'train.json'
+    assert cfg.test_dataloader.dataset.ann_file == 'val.json'

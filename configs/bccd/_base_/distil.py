@@ -1,0 +1,32 @@
+# What the distilling rows share: teacher, loss, and the places and necks of DPK, which are those of
+# configs/dpk/retinanet_r101_r50_coco.py made small. Neck and head of teacher and student differ in width, so
+# nothing is inherited. The rows copy it: change `model` there, not `dpk`.
+# loss_weight was chosen on the held-out images: at 1 the loss starts at 350 times the detector's own.
+fgd = dict(
+    type='dpk_mm.FGDLoss',
+    alpha_fg=2e-3,
+    beta_bg=2e-4,
+    gamma_mask=3e-4,
+    lambda_rela=5e-6,
+    temp=0.5,
+    loss_weight=0.03,
+)
+vit = dict(embed_dims=64, num_layers=2, num_heads=4)
+p4 = dict(type='dpk_mm.FeatureMixingNeck', patch_size=2, encoder=vit, decoder=vit)
+p5_p6 = dict(type='dpk_mm.FeatureMixingNeck', patch_size=1, encoder=vit, decoder=vit)
+dpk = dict(
+    distiller=dict(
+        type='dpk_mm.DPKDistiller',
+        teacher=dict(
+            config='{{ fileDirname }}/../retinanet_fpn128.py',
+            checkpoint='work_dirs/retinanet_fpn128/epoch_16.pth',
+        ),
+    ),
+    fgd=[dict(at=f'neck[{level}]', loss=fgd) for level in range(4)],
+    stages=[  # above P3, which gets plain FGD
+        dict(at='neck[1]', neck=p4, loss=fgd),
+        dict(at='neck[2]', neck=p5_p6, loss=fgd),
+        dict(at='neck[3]', neck=p5_p6, loss=fgd),
+    ],
+    cka=dict(type='dpk_mm.CKAPrior', samples='positions', floor=0.15, cap=0.85, fallback=0.5),
+)

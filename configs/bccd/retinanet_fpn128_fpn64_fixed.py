@@ -1,0 +1,12 @@
+# DPK with half of the tokens the teacher's, from start to end.
+_base_ = ['./retinanet_fpn64.py', './_base_/distil.py']
+
+model = dict(
+    _delete_=True,
+    **_base_.dpk.distiller,
+    student=_base_.model,
+    stages=[
+        _base_.dpk.fgd[0],
+        *(dict(stage, prior=dict(type='dpk_mm.FixedPrior', ratio=0.5)) for stage in _base_.dpk.stages),
+    ],
+)

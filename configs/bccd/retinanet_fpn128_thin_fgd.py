@@ -1,0 +1,10 @@
+# Plain FGD, from the teacher's neck and head.
+_base_ = ['./retinanet_thin.py', './_base_/distil.py']
+
+model = dict(
+    _delete_=True,
+    **_base_.dpk.distiller,
+    student=_base_.model,
+    init_student=True,
+    stages=_base_.dpk.fgd,
+)
