@@ -52,6 +52,10 @@ class Study:
             pairs = [(own, other or own) for own, _, other in (s.partition('=') for s in self.args.stages)]
             for one, model, names in zip((self.student, named), (self.model, teacher), zip(*pairs)):
                 check_layers(one, model, names, '--stages', self.sample.input_shape)
+            shapes = teacher.probe([other for _, other in pairs], self.sample.input_shape)
+            flat = [name for name, shape in shapes.items() if len(shape) != 4]
+            if self.args.probe and flat:
+                _cli.die(f'--stages {flat[0]}: a probe teaches at maps, the logits it takes by itself')
             return pairs
         others = find_layers(teacher.model, self.sample.input_shape, aliases=True)
         first_names = find_layers(self.model.model, self.sample.input_shape)

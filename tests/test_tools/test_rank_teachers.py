@@ -308,6 +308,10 @@ def test_mistakes_are_one_line(rank_teachers, run, tmp_path, capsys):
             [student, good, '--metric', 'x', '--images', '8'],
             '--metric x: the evaluator reports accuracy/top1',
         ),
+        (
+            [student, good, '--stages', 'head.fc', '--probe', '2'],
+            '--stages head.fc: a probe teaches at maps.*',
+        ),
         ([student, good, '--images', '2'], '2 images are too few, 4 are needed'),
         ([student, good, '--cfg-options', 'train_dataloader=None'], '.*no train_dataloader'),
         ([student, good, '--cfg-options', *nowhere], 'the data set cannot .*'),
