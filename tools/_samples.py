@@ -2,7 +2,6 @@
 
 import argparse
 import copy
-import sys
 from typing import Any, Iterator, Optional, Tuple
 
 import _cli
@@ -16,6 +15,7 @@ from torch import Tensor, nn
 
 from dpk_mm.demo.training import quiet
 from dpk_mm.models import FrozenTeacher
+from dpk_mm.utils import is_detector
 
 # images (B, 3, H, W) and their B samples
 Batch = Tuple[Tensor, Optional[list]]
@@ -74,12 +74,6 @@ def positive(text: str) -> int:
     if int(text) < 1:
         raise argparse.ArgumentTypeError(f'must be at least 1, got {text}')
     return int(text)
-
-
-def is_detector(model: nn.Module) -> bool:
-    """Whether a model is one of mmdet's, without importing mmdet for those that are not."""
-    base = sys.modules.get('mmdet.models.detectors.base')
-    return base is not None and isinstance(model, base.BaseDetector)
 
 
 def val_sample(cfg: Config, images: int, whose: str) -> Tuple[str, ConfigDict, BaseDataset]:

@@ -4,10 +4,9 @@ from typing import Sequence
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from dpk_mm.utils import hsics, positions_as_samples
+from dpk_mm.utils import hsics, positions_as_samples, resize_like
 
 # The unbiased estimator of HSIC needs so many samples; with fewer images positions are taken.
 LEAST_SAMPLES = 4
@@ -26,8 +25,7 @@ def pair_hsics(x: Tensor, y: Tensor, by_positions: bool) -> Tensor:
         vectors have no positions, and the smallest maps of a batch may have too few.
     """
     if x.ndim == y.ndim == 4:
-        if x.shape[2:] != y.shape[2:]:
-            x = F.interpolate(x, size=y.shape[2:], mode='bilinear', align_corners=False)
+        x = resize_like(x, y)
         if by_positions:
             x, y = positions_as_samples(x), positions_as_samples(y)
     if len(x) < LEAST_SAMPLES:

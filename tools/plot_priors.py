@@ -13,7 +13,6 @@ from typing import Dict, Iterator, List, Optional, Sequence, Tuple
 import _cli
 import numpy as np
 import torch
-import torch.nn.functional as F
 from _stats import rank_correlation
 from mmengine.config import Config, DictAction
 from mmengine.dataset import pseudo_collate
@@ -27,7 +26,7 @@ from torch import Tensor
 
 from dpk_mm.models import CKAPrior, DPKDistiller
 from dpk_mm.registry import MODELS
-from dpk_mm.utils import cka_from_hsics, hsics, load_weights, record
+from dpk_mm.utils import cka_from_hsics, hsics, load_weights, record, resize_like
 
 UNTRAINED = 'untrained'
 _COLOURS = ('#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9', '#000000')
@@ -187,14 +186,10 @@ def measure_batch(
             continue  # a group of layers, or logits
         stage = model.distiller[name]
         prior = CKAPrior(samples='positions', max_positions=getattr(stage.prior, 'max_positions', 4096))
-        pairs = []
-        for student, teacher in zip(students, teachers):
-            x, y = student[student_at], teacher[teacher_at]
-            if x.shape[2:] != y.shape[2:]:  # as the stage does
-                x = F.interpolate(x, size=y.shape[2:], mode='bilinear', align_corners=False)
-            pairs.append((x, y))
+        maps = ((student[student_at], teacher[teacher_at]) for student, teacher in zip(students, teachers))
+        pairs = [(resize_like(x, y), y) for x, y in maps]
         by_positions = [prior.ratio(x, y) for x, y in pairs]
-        measured[name] = by_positions, hsics(*(torch.cat(maps) for maps in zip(*pairs))).cpu().numpy()
+        measured[name] = by_positions, hsics(*(torch.cat(side) for side in zip(*pairs))).cpu().numpy()
     return measured
 
 

@@ -3,8 +3,9 @@
 from .checkpoint import load_weights
 from .cka import cka_from_hsics, hsics, linear_cka, positions_as_samples
 from .config import load_model_cfg
-from .probe import blank_shape, probe, run_blank
+from .probe import blank_shape, is_detector, leaving_no_trace, probe, run_blank
 from .randomness import preserve_random_state, step_generator
+from .resize import resize_like
 from .taps import TapError, check_tap, find_taps, record
 
 __all__ = [
@@ -14,6 +15,8 @@ __all__ = [
     'cka_from_hsics',
     'find_taps',
     'hsics',
+    'is_detector',
+    'leaving_no_trace',
     'linear_cka',
     'load_model_cfg',
     'load_weights',
@@ -21,6 +24,7 @@ __all__ = [
     'preserve_random_state',
     'probe',
     'record',
+    'resize_like',
     'run_blank',
     'step_generator',
 ]

@@ -1,7 +1,8 @@
 """Run a model once, to learn the shapes of what its layers give."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Optional
 
 import torch
@@ -31,7 +32,7 @@ def probe(
 
 def blank_shape(model: nn.Module, input_shape: Optional[tuple[int, int]] = None) -> tuple[int, int]:
     """The size of the blank image: ``input_shape``, or (256, 256) for detectors, (224, 224) for others."""
-    return tuple(input_shape) if input_shape else (256, 256) if _is_detector(model) else (224, 224)
+    return tuple(input_shape) if input_shape else (256, 256) if is_detector(model) else (224, 224)
 
 
 def run_blank(model: nn.Module, input_shape: Optional[tuple[int, int]] = None) -> None:
@@ -42,19 +43,26 @@ def run_blank(model: nn.Module, input_shape: Optional[tuple[int, int]] = None) -
         input_shape (tuple[int, int], optional): Height and width of the image; see :func:`blank_shape`.
     """
     height, width = blank_shape(model, input_shape)
-    samples = [_blank_detection(height, width)] if _is_detector(model) else None
+    samples = [_blank_detection(height, width)] if is_detector(model) else None
     like = next(model.parameters())
+    with leaving_no_trace(model):
+        model(like.new_zeros(1, 3, height, width), samples, mode='predict')
+
+
+@contextmanager
+def leaving_no_trace(model: nn.Module) -> Iterator[None]:
+    """Run ``model`` in eval mode, without gradient, and keep the mode of every part and the random state."""
     modes = {module: module.training for module in model.modules()}
     model.eval()
     try:
         with preserve_random_state(), torch.no_grad():
-            model(like.new_zeros(1, 3, height, width), samples, mode='predict')
+            yield
     finally:
         for module, training in modes.items():
             module.training = training
 
 
-def _is_detector(model: nn.Module) -> bool:
+def is_detector(model: nn.Module) -> bool:
     """Whether ``model`` is one of mmdet's, without importing mmdet for those that are not."""
     base = sys.modules.get('mmdet.models.detectors.base')
     return base is not None and isinstance(model, base.BaseDetector)

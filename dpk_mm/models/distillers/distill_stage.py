@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from typing import Any, Optional
 
 import torch
-import torch.nn.functional as F
 from mmengine.logging import print_log
 from torch import Tensor, nn
 
 from dpk_mm.registry import MODELS
-from dpk_mm.utils import step_generator
+from dpk_mm.utils import resize_like, step_generator
 
 
 class DistillStage(nn.Module):
@@ -102,10 +101,7 @@ class DistillStage(nn.Module):
         """
         values = {}
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.watches):
-            if student_feat.shape[2:] != teacher_feat.shape[2:]:
-                student_feat = F.interpolate(
-                    student_feat, size=teacher_feat.shape[2:], mode='bilinear', align_corners=False
-                )
+            student_feat = resize_like(student_feat, teacher_feat)
             if self.neck is None:
                 predicted = self.adapter(student_feat)
             else:

@@ -6,7 +6,7 @@ import torch
 from mmcv.cnn import ConvModule
 from torch import Tensor, nn
 
-from dpk_mm.utils import check_tap, preserve_random_state, record
+from dpk_mm.utils import check_tap, leaving_no_trace, record
 
 
 class StudentBranch(nn.Module):
@@ -99,14 +99,8 @@ class StudentBranch(nn.Module):
 
 def _predict(model: nn.Module, inputs: Tensor) -> Tensor:
     """The logits (1, K) of a model in eval mode, leaving no trace."""
-    modes = {module: module.training for module in model.modules()}
-    model.eval()
-    try:
-        with preserve_random_state(), torch.no_grad():
-            return model(inputs, mode='tensor')
-    finally:
-        for module, training in modes.items():
-            module.training = training
+    with leaving_no_trace(model):
+        return model(inputs, mode='tensor')
 
 
 def _transform(in_shape: torch.Size, out_shape: torch.Size, at: str) -> nn.Module:
