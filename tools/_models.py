@@ -4,7 +4,7 @@ import argparse
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 import _cli
 import torch
@@ -12,11 +12,11 @@ from mmengine.config import Config
 from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
 from mmengine.runner import set_random_seed
-from show_layers import models_of
-from torch import Tensor, nn
+from show_layers import models_of, run_outputs
+from torch import nn
 
 from dpk_mm.models import FrozenTeacher
-from dpk_mm.utils import check_tap, run_blank
+from dpk_mm.utils import check_tap
 from dpk_mm.utils.config import hub_weights
 
 _NAMED = re.compile(r'^(?P<config>.+?\.(?:py|ya?ml|json))(?::(?P<checkpoint>.+))?$')
@@ -152,27 +152,14 @@ def find_layers(
     Returns:
         dict[str, torch.Size]: Tap -> shape of one image's, in the order the layers end.
     """
-    outputs: Dict[str, List[Any]] = {}
-    modules = {name: m for name, m in model.named_modules() if name and name.count('.') < 2}
-    modules.pop('data_preprocessor', None)
-
-    def hook_for(name: str) -> Any:
-        def hook(module: nn.Module, args: Any, output: Any) -> None:
-            outputs.setdefault(name, []).append([(tap, t, t._version) for tap, t in _tensors(name, output)])
-
-        return hook
-
-    handles = [module.register_forward_hook(hook_for(name)) for name, module in modules.items()]
-    try:
-        run_blank(model, input_shape)
-    finally:
-        for handle in handles:
-            handle.remove()
+    modules = dict(model.named_modules())
     found: Dict[str, torch.Size] = {}
     seen = set()
-    for name, runs in outputs.items():
+    for name, runs in run_outputs(model, 2, input_shape).items():
         # a layer that runs again has no one output
         for tap, tensor, version in runs[0] if len(runs) == 1 else ():
+            if tap.count('[') > 1:
+                continue  # a part of a part
             is_part = tap != name or any(modules[name].children())
             is_map = tensor.ndim == 4 and is_part and 'head' not in name.split('.')[0]
             # the outputs are all still held, so equal storage is the same output
@@ -183,11 +170,3 @@ def find_layers(
                 found[tap] = tensor.shape
             seen.add(output)
     return found
-
-
-def _tensors(tap: str, output: Any) -> Iterator[Tuple[str, Tensor]]:
-    """The tensors of an output, or of the tuple that it is, with the taps that pick them."""
-    if isinstance(output, Tensor):
-        yield tap, output
-    elif isinstance(output, (list, tuple)):
-        yield from ((f'{tap}[{i}]', part) for i, part in enumerate(output) if isinstance(part, Tensor))

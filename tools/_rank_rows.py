@@ -2,13 +2,14 @@
 
 import hashlib
 import json
-import os
 import re
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Dict, Optional
 
 from _models import Named
+
+from dpk_mm.benchmark.run import write_json
 
 
 @dataclass
@@ -51,11 +52,7 @@ def read_row(out: Path, label: str, settings: dict) -> Optional[Row]:
 
 def keep_row(out: Path, row: Row) -> None:
     """Write a row; a run that is killed leaves the old file or the new one, never a part."""
-    path = _file(out, row.label)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix('.part')
-    part.write_text(json.dumps(asdict(row), indent=1))
-    os.replace(part, path)
+    write_json(_file(out, row.label), asdict(row))
 
 
 def _file(out: Path, label: str) -> Path:

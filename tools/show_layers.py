@@ -4,7 +4,7 @@ The names are what `at`, `student_at` and `teacher_at` of a stage take.
 """
 
 import argparse
-from typing import Any, Dict, Iterator, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
 
 import _cli
 from mmengine.config import Config
@@ -43,25 +43,42 @@ def list_layers(model: nn.Module, depth: int, input_shape: Optional[Tuple[int, i
         height, width of one image).
     """
     layers: Layers = {}
-    runs: Dict[str, int] = {}
-    given: Dict[str, Tuple[Tensor, int]] = {}  # with its version, which grows when it is overwritten
+    for name, runs in run_outputs(model, depth, input_shape).items():
+        if len(runs) > 1:
+            layers[name] = f'runs {len(runs)} times: no tap'
+            continue
+        for tap, tensor, version in runs[0]:
+            layers[tap] = ' x '.join(str(side) for side in tensor.shape[1:])
+            if tensor._version != version:
+                layers[tap] = 'overwritten by a later layer: no tap'
+            elif tensor.dim() not in (2, 4):
+                layers[tap] += ': no map'
+            elif len(tensor) != 1:
+                layers[tap] += f' of {len(tensor)} regions: no map'
+    return layers
+
+
+def run_outputs(
+    model: nn.Module, depth: int, input_shape: Optional[Tuple[int, int]] = None
+) -> Dict[str, List[List[Tuple[str, Tensor, int]]]]:
+    """Run a model on a blank image and keep what its layers give.
+
+    Args:
+        model (nn.Module): A detector or a classifier.
+        depth (int): Most names in a layer's path.
+        input_shape (tuple[int, int], optional): As for :func:`list_layers`.
+
+    Returns:
+        dict: Layer -> for each time it ran, its tensors: tap, tensor and version, which grows when the tensor
+        is overwritten. In the order the layers end for the last time.
+    """
+    outputs: Dict[str, List[List[Tuple[str, Tensor, int]]]] = {}
     handles = []
 
     def hook_for(name: str) -> Any:
         def hook(module: nn.Module, args: Any, output: Any) -> None:
-            runs[name] = runs.get(name, 0) + 1
-            if runs[name] > 1:
-                for tap, _ in _tensors(name, output):
-                    layers.pop(tap, None)
-                layers[name] = f'runs {runs[name]} times: no tap'
-                return
-            for tap, tensor in _tensors(name, output):
-                layers[tap] = ' x '.join(str(side) for side in tensor.shape[1:])
-                given[tap] = tensor, tensor._version
-                if tensor.dim() not in (2, 4):
-                    layers[tap] += ': no map'
-                elif len(tensor) != 1:
-                    layers[tap] += f' of {len(tensor)} regions: no map'
+            run = [(tap, tensor, tensor._version) for tap, tensor in _tensors(name, output)]
+            outputs[name] = [*outputs.pop(name, []), run]
 
         return hook
 
@@ -73,10 +90,7 @@ def list_layers(model: nn.Module, depth: int, input_shape: Optional[Tuple[int, i
     finally:
         for handle in handles:
             handle.remove()
-    for tap, (tensor, version) in given.items():
-        if tap in layers and tensor._version != version:
-            layers[tap] = 'overwritten by a later layer: no tap'
-    return layers
+    return outputs
 
 
 def _tensors(tap: str, output: Any) -> Iterator[Tuple[str, Tensor]]:

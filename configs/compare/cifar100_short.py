@@ -1,4 +1,4 @@
-# A ResNet-20 teaches a ResNet-8 on CIFAR-100 for three epochs, in seven ways:
+# A ResNet-20 teaches a ResNet-8 on CIFAR-100 for three epochs, in eight ways:
 #   python tools/compare.py configs/compare/cifar100_short.py --jobs 2
 base = 'configs/cifar100_short/resnet8.py'
 teacher = dict(config='configs/cifar100_short/resnet20.py', checkpoint='configs/cifar100_short/resnet20.pth')
@@ -22,6 +22,19 @@ methods = {
             input_shape=(32, 32),
             stages=[
                 dict(at='backbone.layer2', loss=dict(type='dpk_mm.FeatureMSELoss', loss_weight=100.0)),
+            ],
+        )
+    ),
+    # The weights of configs/kr.
+    'kr': dict(
+        model=dict(
+            input_shape=(32, 32),
+            stages=[
+                dict(
+                    at=f'backbone.layer{i}.*',
+                    loss=dict(type='dpk_mm.KRLoss', temperature=1.0, threshold=0.1, l1_weight=0.1),
+                )
+                for i in (1, 2, 3)
             ],
         )
     ),
