@@ -1,6 +1,7 @@
 """Distillers: what ``runner.model`` is."""
 
 from .base_distiller import BaseDistiller
+from .base_stage import BaseStage
 from .distill_stage import DistillStage
 from .dpk_distiller import DPKDistiller
 from .group_stage import GroupStage
@@ -11,6 +12,7 @@ from .student_branch import StudentBranch
 __all__ = [
     'SFTN',
     'BaseDistiller',
+    'BaseStage',
     'DPKDistiller',
     'DistillStage',
     'GroupStage',

@@ -1,9 +1,8 @@
 """One place where a student learns from its teacher."""
 
-import inspect
 import logging
 from collections.abc import Sequence
-from typing import Any, Optional
+from typing import Optional
 
 import torch
 from mmengine.logging import print_log
@@ -12,8 +11,10 @@ from torch import Tensor, nn
 from dpk_mm.registry import MODELS
 from dpk_mm.utils import resize_like, step_generator
 
+from .base_stage import BaseStage, build_part
 
-class DistillStage(nn.Module):
+
+class DistillStage(BaseStage):
     """Neck, prior and loss of one pair of layers.
 
     With a neck, the loss compares the neck's prediction with the teacher's feature. Without one it
@@ -23,9 +24,6 @@ class DistillStage(nn.Module):
 
     Where height or width differ, the student's map is resized bilinearly to the teacher's [A]; where they
     do at build, the log says so.
-
-    A stage whose loss has ``loss_weight`` 0 only watches: it logs its loss (0) and ratio, trains nothing
-    and gives no gradient.
 
     Args:
         name (str): Its name in logs and checkpoints.
@@ -50,13 +48,12 @@ class DistillStage(nn.Module):
         neck: Optional[dict] = None,
         prior: Optional[dict] = None,
     ) -> None:
-        super().__init__()
+        super().__init__(name)
         shapes = f"the student's is {tuple(student_shape)}, the teacher's {tuple(teacher_shape)}"
         if {len(student_shape), len(teacher_shape)} not in ({2}, {4}):
             raise ValueError(f'maps (B, C, H, W) or logits (B, K) can be compared, but {shapes}.')
         if not student_shape[0] == teacher_shape[0] == 1:
             raise ValueError(f'this layer gives more than one row an image: of one image {shapes}.')
-        self.name = name
         if student_shape[2:] != teacher_shape[2:]:
             print_log(
                 f"{name}: {shapes}; the student's map is resized to the height and width of the teacher's.",
@@ -68,8 +65,8 @@ class DistillStage(nn.Module):
         if neck is not None:
             if len(student_shape) != 4:
                 raise ValueError(f'a neck needs maps (B, C, H, W), but {shapes}.')
-            self.neck = _build(neck, 'neck', **channels)
-            self.prior = _build(dict(type='dpk_mm.CKAPrior') if prior is None else prior, 'prior')
+            self.neck = build_part(neck, 'neck', **channels)
+            self.prior = build_part(dict(type='dpk_mm.CKAPrior') if prior is None else prior, 'prior')
             self.prior.stage = name
         elif prior is not None:
             raise ValueError('a prior needs a neck to feed: give both or neither.')
@@ -79,15 +76,10 @@ class DistillStage(nn.Module):
             self.adapter = nn.Conv2d(student_shape[1], teacher_shape[1], 1)
         else:
             raise ValueError(f'logits must agree, but {shapes}.')
-        self.loss = _build(loss, 'loss', channels=teacher_shape[1], **channels)
-        if hasattr(self.loss, 'stage'):
-            self.loss.stage = name
-        self.watches = getattr(self.loss, 'loss_weight', 1) == 0
-        if self.watches:
-            self.requires_grad_(False)
+        self.add_loss(loss, channels=teacher_shape[1], **channels)
 
-    def forward(
-        self, student_feat: Tensor, teacher_feat: Tensor, data_samples: Optional[Sequence] = None
+    def compare(
+        self, student_feat: Tensor, teacher_feat: Tensor, data_samples: Optional[Sequence]
     ) -> dict[str, Tensor]:
         """The stage's loss.
 
@@ -100,29 +92,17 @@ class DistillStage(nn.Module):
             dict[str, Tensor]: ``loss_dpk_<name>`` and, with a prior, ``ratio_<name>``.
         """
         values = {}
-        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.watches):
-            student_feat = resize_like(student_feat, teacher_feat)
-            if self.neck is None:
-                predicted = self.adapter(student_feat)
-            else:
-                ratio = self.prior(student_feat, teacher_feat)
-                # left on the CPU: it is only logged
-                values[f'ratio_{self.name}'] = torch.tensor(float(ratio))
-                generator = step_generator(self.name, student_feat.device)
-                predicted = self.neck(student_feat, teacher_feat, ratio, generator)
-            loss = self.loss(predicted, teacher_feat, data_samples)
+        student_feat = resize_like(student_feat, teacher_feat)
+        if self.neck is None:
+            predicted = self.adapter(student_feat)
+        else:
+            ratio = self.prior(student_feat, teacher_feat)
+            # left on the CPU: it is only logged
+            values[f'ratio_{self.name}'] = torch.tensor(float(ratio))
+            generator = step_generator(self.name, student_feat.device)
+            predicted = self.neck(student_feat, teacher_feat, ratio, generator)
+        loss = self.loss(predicted, teacher_feat, data_samples)
         return {f'loss_dpk_{self.name}': loss, **values}
-
-
-def _build(cfg: dict, field: str, **found: int) -> Any:
-    """Build a module, filling in those of the channel counts ``found`` that its class asks for."""
-    if not isinstance(cfg, dict) or 'type' not in cfg:
-        raise ValueError(f'{field} must be a dict with a type, got {cfg!r}.')
-    asked = inspect.signature(MODELS.get(cfg['type']).__init__).parameters
-    for name, value in found.items():
-        if name in asked and cfg.get(name, value) != value:
-            raise ValueError(f'{field} declares {name}={cfg[name]}, but the layer gives {value}.')
-    return MODELS.build({**{k: v for k, v in found.items() if k in asked}, **cfg})
 
 
 def _takes_any_channels(loss: dict) -> bool:

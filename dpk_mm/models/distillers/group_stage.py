@@ -4,16 +4,16 @@ from collections.abc import Sequence
 from typing import Optional
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from .distill_stage import _build
+from .base_stage import BaseStage
 
 
-class GroupStage(nn.Module):
+class GroupStage(BaseStage):
     """A loss between two groups of layers, such as all blocks of a stage; see :class:`DistillStage`.
 
     The loss gets the maps as the layers give them: it has to see to it that their numbers, widths and sizes
-    may differ. A loss whose ``loss_weight`` is 0 only watches.
+    may differ.
 
     Args:
         name (str): Its name in logs and checkpoints.
@@ -33,7 +33,7 @@ class GroupStage(nn.Module):
         teacher_shapes: Sequence[torch.Size],
         loss: dict,
     ) -> None:
-        super().__init__()
+        super().__init__(name)
         for side, shapes in (('student', student_shapes), ('teacher', teacher_shapes)):
             for shape in shapes:
                 if len(shape) != 4 or shape[0] != 1:
@@ -45,22 +45,17 @@ class GroupStage(nn.Module):
                         f'all layers of a group must have one width, but the {side} gives '
                         f'{tuple(shapes[0])} and {tuple(shape)}.'
                     )
-        self.name = name
-        self.loss = _build(
+        self.add_loss(
             loss,
-            'loss',
             student_channels=tuple(shape[1] for shape in student_shapes),
             teacher_channels=tuple(shape[1] for shape in teacher_shapes),
         )
-        self.watches = getattr(self.loss, 'loss_weight', 1) == 0
-        if self.watches:
-            self.requires_grad_(False)
 
-    def forward(
+    def compare(
         self,
         student_feats: Sequence[Tensor],
         teacher_feats: Sequence[Tensor],
-        data_samples: Optional[Sequence] = None,
+        data_samples: Optional[Sequence],
     ) -> dict[str, Tensor]:
         """The stage's loss.
 
@@ -72,5 +67,4 @@ class GroupStage(nn.Module):
         Returns:
             dict[str, Tensor]: ``loss_dpk_<name>``.
         """
-        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.watches):
-            return {f'loss_dpk_{self.name}': self.loss(student_feats, teacher_feats, data_samples)}
+        return {f'loss_dpk_{self.name}': self.loss(student_feats, teacher_feats, data_samples)}

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from dpk_mm.models import GroupStage
+from dpk_mm.registry import MODELS
 from dpk_mm.utils import record
 
 KR = dict(type='dpk_mm.KRLoss')
@@ -148,6 +149,17 @@ def test_weight_zero_only_watches_and_trains_as_the_student_alone(kind):
         stage.loss.loss_weight = 1.0
         stage.watches = False
     assert model(**batch(model), mode='loss')['loss_dpk_backbone_layer2'] > 0
+
+
+def test_a_loss_that_asks_is_told_the_stage():
+    """As on a stage of one layer: what a loss draws at random depends on it."""
+
+    class Asking(nn.Module):
+        stage = ''
+
+    MODELS.register_module(name='AskingForTest', module=Asking, force=True)
+    stage = GroupStage('kr2', [(1, 3, 4, 4)], [(1, 5, 4, 4)], dict(type='dpk_mm.AskingForTest'))
+    assert stage.loss.stage == 'kr2'
 
 
 def test_training_lowers_the_loss():
