@@ -89,7 +89,10 @@ class KRLoss(nn.Module):
         """
         # Half precision holds neither sums over a map nor small differences of probabilities.
         with torch.autocast(student_feats[0].device.type, enabled=False):
-            student = self.align(aggregate(student_feats)) / self.temperature
+            student = aggregate(student_feats)
+            # a model cast to half precision has its weights cast as well
+            dtype = next(self.align.parameters(), student).dtype
+            student = self.align(student.to(dtype)).float() / self.temperature
             teacher = aggregate(teacher_feats).detach() / self.temperature
             log_p = student.log_softmax(dim=1)
             p = log_p.exp()

@@ -216,3 +216,15 @@ def test_loss_weight():
 def test_bad_arguments(kwargs, message):
     with pytest.raises(ValueError, match=message):
         build(**kwargs)
+
+
+@pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
+def test_a_model_cast_to_half_precision(dtype):
+    """Its weights are cast along; the comparison still is in float32."""
+    student, teacher = random_groups(8)
+    student = tuple(feat[:, :4] for feat in student)
+    loss = build(8, student=4)
+    expected = loss(student, teacher).item()
+    student, teacher = (tuple(feat.to(dtype) for feat in feats) for feats in (student, teacher))
+    value = loss.to(dtype)(student, teacher)
+    assert value.dtype == torch.float32 and value.item() == pytest.approx(expected, rel=0.05)
