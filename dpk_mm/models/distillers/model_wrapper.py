@@ -128,7 +128,12 @@ def _excuse_plain_model(module: ModelWrapper, incompatible_keys: Any) -> None:
     """Hook of ``load_state_dict()``: a plain checkpoint need not know of the other modules."""
     # Batch norm does not miss its counter in what it takes for an old checkpoint.
     own = [k for k in module.state_dict() if k.startswith(f'{module.own}.') and 'num_batches' not in k]
-    missing = [key for key in incompatible_keys.missing_keys if f'{module.own}.' in key]
+    # the main model may have parts so called, too: HRNet has branches
+    missing = [
+        key
+        for key in incompatible_keys.missing_keys
+        if f'{module.own}.' in key and f'{module.main}.' not in key.partition(f'{module.own}.')[0]
+    ]
     if own and len(missing) >= len(own):
         for key in missing:
             incompatible_keys.missing_keys.remove(key)

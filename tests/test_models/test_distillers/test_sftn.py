@@ -98,6 +98,34 @@ def test_starts_from_a_plain_teachers_checkpoint():
     assert torch.equal(model.teacher.head.fc.weight, plain.head.fc.weight)
 
 
+def test_a_checkpoint_that_lacks_the_teachers_own_branches_is_incomplete():
+    """HRNet has parts of that name: only those of the wrapper may be missing."""
+    model = sftn()
+    model.teacher.backbone.add_module('branches', nn.Linear(2, 2))
+    state = model.teacher.state_dict()
+    assert not any(model.load_state_dict(state))
+    del state['backbone.branches.weight']
+    with pytest.raises(RuntimeError, match='Missing key.*teacher.backbone.branches.weight'):
+        model.load_state_dict(state)
+
+
+def test_zero_weights_train_the_teacher_as_alone_bit_for_bit():
+    kl = dict(type='dpk_mm.LogitsKLLoss', loss_weight=0.0)
+    alone = tiny.build(tiny_cls.classifier(depth=14, width=6))
+    for model in (alone, ours := sftn(branch_loss_weight=0, loss_kl=kl)):
+        torch.manual_seed(1)
+        model.init_weights()
+        model.train()
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.02, momentum=0.9)
+        for seed in range(2):
+            losses = model(**tiny_cls.batch(model, seed=seed), mode='loss')
+            optimizer.zero_grad()
+            model.parse_losses(losses)[0].backward()
+            optimizer.step()
+    ours = ours.state_dict()
+    assert [key for key, value in alone.state_dict().items() if not torch.equal(ours[key], value)] == []
+
+
 def test_the_teacher_starts_as_it_does_alone():
     """Branches draw no random numbers."""
     alone, model = tiny.build(tiny_cls.classifier(depth=14, width=6)), sftn()
