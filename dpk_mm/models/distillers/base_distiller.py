@@ -48,8 +48,7 @@ class BaseDistiller(ModelWrapper):
         task_loss_weight: float = 1.0,
         data_preprocessor: Optional[dict] = None,
     ) -> None:
-        if not isinstance(task_loss_weight, (int, float)) or not 0 <= task_loss_weight < float('inf'):
-            raise ValueError(f'task_loss_weight must be a number from 0 on, got {task_loss_weight!r}.')
+        check_weight(task_loss_weight, 'task_loss_weight')
         student_cfg = load_model_cfg(student, 'student')
         if data_preprocessor is not None:
             student_cfg.setdefault('data_preprocessor', data_preprocessor)
@@ -104,6 +103,16 @@ class BaseDistiller(ModelWrapper):
         Returns:
             dict[str, Tensor]: Scalars.
         """
+
+
+def check_weight(weight: float, field: str) -> None:
+    """Check that the factor of a loss is a number from 0 on.
+
+    Raises:
+        ValueError: It is not.
+    """
+    if not isinstance(weight, (int, float)) or not 0 <= weight < float('inf'):
+        raise ValueError(f'{field} must be a number from 0 on, got {weight!r}.')
 
 
 def task_losses(losses: dict[str, Tensor], weight: float) -> dict[str, Tensor]:

@@ -4,17 +4,19 @@ import re
 from collections.abc import Sequence
 from typing import Optional, Union
 
+import torch
 from torch import Tensor, nn
 
 from dpk_mm.registry import MODELS
 from dpk_mm.utils import check_tap, load_model_cfg, preserve_random_state, probe, record
 
-from .base_distiller import task_losses
+from .base_distiller import check_weight, task_losses
+from .base_stage import build_part
 from .model_wrapper import ModelWrapper
 from .student_branch import StudentBranch
 
 # lambda_KL is its weight
-_LOSS_KL = dict(type='dpk_mm.LogitsKLLoss', temperature=4.0, loss_weight=3.0, detach_teacher=False)
+_LOSS_KL = dict(type='dpk_mm.LogitsKLLoss', temperature=4.0, loss_weight=3.0)
 
 
 @MODELS.register_module()
@@ -38,7 +40,8 @@ class SFTN(ModelWrapper):
             it is the same in both, else ``dict(teacher_at=..., student_at=...)``.
         logits_at (str): The layer that gives the logits, in both.
         loss_kl (dict, optional): Between the teacher's and a branch's logits; its ``loss_weight`` is
-            lambda_KL. Defaults to :class:`dpk_mm.LogitsKLLoss` of weight 3 at temperature 4 [O].
+            lambda_KL. Defaults to :class:`dpk_mm.LogitsKLLoss` of weight 3 at temperature 4 [O]. Other losses
+            on logits may take its place; they give the teacher's logits no gradient.
         task_loss_weight (float): lambda_T.
         branch_loss_weight (float): lambda_CE.
         input_shape (tuple[int, int]): Height and width of the images.
@@ -64,6 +67,8 @@ class SFTN(ModelWrapper):
         input_shape: tuple[int, int] = (224, 224),
         data_preprocessor: Optional[dict] = None,
     ) -> None:
+        check_weight(task_loss_weight, 'task_loss_weight')
+        check_weight(branch_loss_weight, 'branch_loss_weight')
         super().__init__()
         teacher_cfg, student_cfg = load_model_cfg(teacher, 'teacher'), load_model_cfg(student, 'student')
         if data_preprocessor is not None:
@@ -75,10 +80,10 @@ class SFTN(ModelWrapper):
         self.logits_at = logits_at
         self.task_loss_weight = task_loss_weight
         self.branch_loss_weight = branch_loss_weight
-        loss_kl = (
-            dict(type='dpk_mm.LogitsKLLoss', temperature=4.0, loss_weight=3.0) if loss_kl is None else loss_kl
-        )
-        self.loss_kl = MODELS.build(dict(dict(detach_teacher=False), **loss_kl))
+        loss_kl = _LOSS_KL if loss_kl is None else loss_kl
+        self.loss_kl = build_part(loss_kl, 'loss_kl')
+        if hasattr(self.loss_kl, 'detach_teacher'):
+            self.loss_kl.detach_teacher = loss_kl.get('detach_teacher', False)
         places = [_places(block, f'blocks[{i}]') for i, block in enumerate(blocks)]
         self.taps = {}
         for i, (teacher_at, _) in enumerate(places):
@@ -87,11 +92,17 @@ class SFTN(ModelWrapper):
             self.taps[re.sub(r'\W+', '_', teacher_at).strip('_')] = teacher_at
         if len(self.taps) < len(places):
             raise ValueError(f'blocks: a layer of the teacher is named twice in {list(blocks)}.')
-        shapes = probe(self.teacher, list(self.taps.values()), input_shape)
+        shapes = _probe(self.teacher, [*self.taps.values(), logits_at], input_shape, 'teacher')
         with preserve_random_state():
             for (name, teacher_at), (_, student_at) in zip(self.taps.items(), places):
                 rest = MODELS.build(student_cfg)
                 check_tap(rest, logits_at, 'logits_at')
+                logits = shapes[logits_at], _probe(rest, [logits_at], input_shape, 'student')[logits_at]
+                if len(logits[0]) != 2 or logits[0] != logits[1]:
+                    raise ValueError(
+                        f'logits_at={logits_at!r}: logits (B, K) of the same classes are needed, but the '
+                        f'teacher gives {tuple(logits[0])}, the student {tuple(logits[1])}.'
+                    )
                 try:
                     self.branches[name] = StudentBranch(rest, student_at, shapes[teacher_at], input_shape)
                 except ValueError as error:
@@ -125,6 +136,16 @@ class SFTN(ModelWrapper):
             for branch in self.branches.values():
                 branch.init_weights()
         self._is_init = True
+
+
+def _probe(
+    model: nn.Module, taps: list[str], input_shape: tuple[int, int], field: str
+) -> dict[str, torch.Size]:
+    """The shapes of what the layers give; an error names the field."""
+    try:
+        return probe(model, taps, input_shape)
+    except (ValueError, RuntimeError) as error:
+        raise ValueError(f'{field}, on a blank image of input_shape={input_shape}: {error}') from error
 
 
 def _places(block: Union[str, dict], field: str) -> tuple[str, str]:

@@ -62,9 +62,10 @@ class StudentBranch(nn.Module):
         self.rest.init_weights()
 
     def _cut(self, at: str, input_shape: tuple[int, int]) -> torch.Size:
-        """Replace what runs up to the layer ``at``; the shape of that layer's output."""
+        """Replace what runs up to the layer ``at``; the shape of that layer's output for one image."""
         path = at.split('[')[0]
-        image = torch.rand(1, 3, *input_shape, generator=torch.Generator().manual_seed(0))
+        # two, as a rest that takes the batch for something else may yet do for one
+        images = torch.rand(2, 3, *input_shape, generator=torch.Generator().manual_seed(0))
         done: list[str] = []
         later: set[str] = set()
 
@@ -78,27 +79,29 @@ class StudentBranch(nn.Module):
         ]
         try:
             with record(self.rest, [at]) as found:
-                whole = _predict(self.rest, image)
+                whole = _predict(self.rest, images)
         finally:
             for handle in handles:
                 handle.remove()
         for name in set(done) - later:
             if not any(name.startswith(f'{other}.') for other in done):
-                self.rest.set_submodule(name, nn.Identity())
+                parent, _, child = name.rpartition('.')
+                # Module.set_submodule came with torch 2.5
+                setattr(self.rest.get_submodule(parent), child, nn.Identity())
         try:
             alone = torch.allclose(_predict(self.rest, found[at]), whole, rtol=1e-4, atol=1e-5)
-        except RuntimeError:  # shapes that do not fit
+        except Exception:  # each network has its own way to trip over what it does not expect
             alone = False
         if not alone:
             raise ValueError(
                 f'at={at!r}: {type(self.rest).__name__} does more than run its layers one after another, so '
                 'what follows this layer cannot run alone. Take another layer.'
             )
-        return found[at].shape
+        return found[at][:1].shape
 
 
 def _predict(model: nn.Module, inputs: Tensor) -> Tensor:
-    """The logits (1, K) of a model in eval mode, leaving no trace."""
+    """The logits (B, K) of a model in eval mode, leaving no trace."""
     with leaving_no_trace(model):
         return model(inputs, mode='tensor')
 

@@ -183,7 +183,75 @@ class Residual(BaseBackbone):
         return (self.layer2(self.layer1(x)) + self.skip(x),)
 
 
-def test_mistakes_are_named(monkeypatch):
+def with_classes(num):
+    student = tiny_cls.classifier()
+    student['head']['num_classes'] = num
+    return student
+
+
+VIT = dict(
+    type='ImageClassifier',
+    _scope_='mmpretrain',
+    backbone=dict(
+        type='VisionTransformer',
+        arch=dict(embed_dims=8, num_layers=2, num_heads=1, feedforward_channels=8),
+        img_size=32,
+        patch_size=8,
+        out_type='cls_token',
+    ),
+    head=dict(type='LinearClsHead', num_classes=100, in_channels=8),
+)
+UNFIT = {**tiny_cls.classifier(), 'neck': None}
+MISTAKES = {
+    'other classes': (dict(student=with_classes(10)), r'teacher gives \(1, 100\), the student \(1, 10\)'),
+    'a map as logits': (
+        dict(logits_at='backbone.layer3'),
+        "logits_at='backbone.layer3': logits .* are needed",
+    ),
+    'a tuple': (dict(blocks=['backbone[0]']), r'blocks \(backbone\[0\]\): .* cannot run alone'),
+    'tokens': (
+        dict(student=VIT, blocks=[dict(teacher_at='backbone.layer3', student_at='backbone.layers.0')]),
+        r'blocks \(backbone.layer3\): .* cannot run alone',
+    ),
+    'a student that does not run': (dict(student=UNFIT), r'student, on a blank image .*\(32, 32\): mat1 and'),
+    'a teacher that does not run': (dict(teacher=UNFIT), r'teacher, on a blank image .*\(32, 32\): mat1 and'),
+    'loss_kl': (dict(loss_kl='dpk_mm.LogitsKLLoss'), "loss_kl must be a dict with a type, got 'dpk_mm.Log"),
+    'no type': (dict(loss_kl={}), 'loss_kl must be a dict with a type, got {}'),
+    'task weight': (dict(task_loss_weight=-1), 'task_loss_weight must be a number from 0 on, got -1'),
+    'branch weight': (dict(branch_loss_weight='1'), "branch_loss_weight must be .* from 0 on, got '1'"),
+}
+
+
+@pytest.mark.parametrize('mistake', MISTAKES)
+def test_mistakes_fail_at_build(mistake):
+    changes, message = MISTAKES[mistake]
+    with pytest.raises(ValueError, match=message):
+        sftn(**changes)
+
+
+@pytest.mark.parametrize('detach', [False, True, None])
+def test_the_kl_asks_the_teachers_logits_unless_told_not_to(detach):
+    kl = dict(type='dpk_mm.LogitsKLLoss', temperature=2.0)
+    model = sftn(loss_kl=kl if detach is None else dict(kl, detach_teacher=detach)).train()
+    model(**tiny_cls.batch(model), mode='loss')['loss_kl_backbone_layer2'].backward()
+    assert (model.teacher.head.fc.weight.grad is None) == (detach is True)
+
+
+@pytest.mark.parametrize('loss', ['DKDLoss', 'DISTLoss'])
+def test_other_losses_on_logits_in_place_of_the_kl(loss):
+    model = sftn(loss_kl=dict(type=f'dpk_mm.{loss}')).train()
+    model(**tiny_cls.batch(model), mode='loss')['loss_kl_backbone_layer2'].backward()
+    assert model.branches['backbone_layer2'].transform.conv.weight.grad.any()
+    assert model.teacher.backbone.layer1[0].conv1.weight.grad.any()
+
+
+def test_splits_with_a_torch_that_has_no_set_submodule(monkeypatch):
+    """It came with 2.5; 2.0 is supported."""
+    monkeypatch.delattr(nn.Module, 'set_submodule', raising=False)
+    assert len(sftn().branches) == 3
+
+
+def test_mistakes_are_named():
     with pytest.raises(ValueError, match=r"blocks\[0\]='backbone.layer9': ImageClassifier has no layer"):
         sftn(blocks=['backbone.layer9'])
     with pytest.raises(ValueError, match=r'blocks\[0\] must be .*, got 3'):
