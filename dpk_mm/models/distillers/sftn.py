@@ -28,7 +28,8 @@ class SFTN(ModelWrapper):
 
         L = lambda_T CE(teacher) + lambda_KL mean_i KL(teacher, branch_i) + lambda_CE mean_i CE(branch_i)
 
-    with 1, 3 and 1 [recalled]. The KL's gradient goes into both, as the teacher is to become friendly [O].
+    with 1, 3 and 1 [recalled]. The KL is at temperature 4 and times its square, as in KD; its gradient goes
+    into both, as the teacher is to become friendly [O].
     The trained file is a plain teacher's checkpoint, which any method then distils from; its branches lie
     under ``branches.``. To start from a trained teacher, name its checkpoint as ``load_from``.
 

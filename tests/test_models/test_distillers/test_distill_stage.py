@@ -58,3 +58,12 @@ def test_sizes_that_differ_only_later_are_resized_too(neck):
     stage.loss.register_forward_pre_hook(lambda module, args: seen.append((args[0].shape, args[1].shape)))
     stage(torch.randn(6, 3, 1, 1), torch.randn(6, 6, 4, 5))
     assert seen == [((6, 6, 4, 5), (6, 6, 4, 5))]
+
+
+@pytest.mark.parametrize('weight', [0.0, 1.0])
+def test_no_gradient_inside_no_grad(weight):
+    stage = DistillStage('s', (1, 3, 4, 4), (1, 5, 4, 4), dict(MSE, loss_weight=weight))
+    feats = torch.randn(2, 3, 4, 4, requires_grad=True), torch.randn(2, 5, 4, 4)
+    with torch.no_grad():
+        assert not stage(*feats)['loss_dpk_s'].requires_grad
+    assert stage(*feats)['loss_dpk_s'].requires_grad == (weight > 0)

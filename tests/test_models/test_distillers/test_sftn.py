@@ -20,15 +20,17 @@ STUDENTS = sorted(path.name for path in (ROOT / 'dpk/cifar100').glob('*.py'))
 CONFIGS = sorted(path.name for path in (ROOT / 'sftn').glob('*.py'))
 
 
+CFG = dict(
+    type='dpk_mm.SFTN',
+    teacher=tiny_cls.classifier(depth=14, width=6),
+    student=tiny_cls.classifier(),
+    blocks=LAYERS,
+    input_shape=(32, 32),
+)
+
+
 def sftn(**changes):
-    cfg = dict(
-        type='dpk_mm.SFTN',
-        teacher=tiny_cls.classifier(depth=14, width=6),
-        student=tiny_cls.classifier(),
-        blocks=LAYERS,
-        input_shape=(32, 32),
-    )
-    return tiny.build({**cfg, **changes})
+    return tiny.build({**CFG, **changes})
 
 
 def test_loss_is_the_papers():
@@ -127,25 +129,23 @@ def test_zero_weights_train_the_teacher_as_alone_bit_for_bit():
 
 
 def test_the_teacher_starts_as_it_does_alone():
-    """Branches draw no random numbers."""
-    alone, model = tiny.build(tiny_cls.classifier(depth=14, width=6)), sftn()
-    for m in (alone, model):
+    """Branches draw no random numbers, neither when they are built nor when they are initialised."""
+    states, drawn = [], []
+    for cfg in (tiny_cls.classifier(depth=14, width=6), CFG):
+        model = tiny.build(cfg)  # seeds
+        drawn.append(torch.get_rng_state())
         torch.manual_seed(1)
-        m.init_weights()
-    ours = model.state_dict()
-    assert all(torch.equal(ours[key], value) for key, value in alone.state_dict().items())
+        model.init_weights()
+        drawn.append(torch.get_rng_state())
+        states.append(model.state_dict())
+    alone, ours = states
+    assert all(torch.equal(ours[key], value) for key, value in alone.items())
+    assert torch.equal(drawn[0], drawn[2]) and torch.equal(drawn[1], drawn[3])
 
 
 def test_trains_and_resumes_and_teaches(tmp_path):
     """The whole way: train it, kill and resume it, distil from its file with the teacher's plain config."""
-    data = tiny_cls.write_cifar(tmp_path)
-    cfg = dict(
-        type='dpk_mm.SFTN',
-        teacher=tiny_cls.classifier(depth=14, width=6),
-        student=tiny_cls.classifier(),
-        blocks=LAYERS,
-        input_shape=(32, 32),
-    )
+    data, cfg = tiny_cls.write_cifar(tmp_path), CFG
     whole = tiny.train(tiny_cls.training_cfg(cfg, data, tmp_path / 'whole'))
     tiny.train_until_killed(tiny_cls.training_cfg(cfg, data, tmp_path / 'part'), 6)
     resumed = tiny.train(tiny_cls.training_cfg(cfg, data, tmp_path / 'part', resume=True))
@@ -181,6 +181,30 @@ class Residual(BaseBackbone):
 
     def forward(self, x):
         return (self.layer2(self.layer1(x)) + self.skip(x),)
+
+
+class Shared(BaseBackbone):
+    """A backbone that runs one and the same activation after each of its layers."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer1, self.layer2, self.layer3 = (nn.Conv2d(c, 8, 3, padding=1) for c in (3, 8, 8))
+        self.act = nn.ReLU()
+
+    def forward(self, x):
+        for layer in (self.layer1, self.layer2, self.layer3):
+            x = self.act(layer(x))
+        return (x,)
+
+
+def test_a_module_that_runs_on_both_sides_of_the_cut_stays():
+    MODELS.register_module(name='SharedForTest', module=Shared, force=True)
+    student = tiny_cls.classifier()
+    student.update(backbone=dict(type='dpk_mm.SharedForTest'))
+    student['head']['in_channels'] = 8
+    (branch,) = sftn(student=student, blocks=['backbone.layer2']).branches.values()
+    kinds = [type(getattr(branch.rest.backbone, name)) for name in ('layer1', 'layer2', 'layer3', 'act')]
+    assert kinds == [nn.Identity, nn.Identity, nn.Conv2d, nn.ReLU]
 
 
 def with_classes(num):
