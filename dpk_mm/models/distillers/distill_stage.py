@@ -35,8 +35,8 @@ class DistillStage(BaseStage):
             :class:`dpk_mm.CKAPrior` where there is a neck.
 
     Raises:
-        ValueError: Shapes that cannot be compared, a declared channel count that is not the layer's, or
-            a prior without a neck.
+        ValueError: Shapes that cannot be compared, or not by this loss, a declared channel count that is not
+            the layer's, or a prior without a neck.
     """
 
     def __init__(
@@ -77,6 +77,9 @@ class DistillStage(BaseStage):
         else:
             raise ValueError(f'logits must agree, but {shapes}.')
         self.add_loss(loss, channels=teacher_shape[1], **channels)
+        takes = getattr(self.loss, 'takes', None)
+        if takes not in (None, 'maps' if len(student_shape) == 4 else 'logits'):
+            raise ValueError(f'{type(self.loss).__name__} compares {takes}, but {shapes}.')
 
     def compare(
         self, student_feat: Tensor, teacher_feat: Tensor, data_samples: Optional[Sequence]

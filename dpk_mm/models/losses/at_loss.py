@@ -26,6 +26,7 @@ class ATLoss(nn.Module):
         loss_weight (float): Weight of the loss.
     """
 
+    takes = 'maps'
     any_channels = True  # no adapter before it
 
     def __init__(self, loss_weight: float = 1000.0) -> None:

@@ -28,6 +28,8 @@ class CWDLoss(nn.Module):
         ValueError: A temperature that is not positive.
     """
 
+    takes = 'maps'
+
     def __init__(self, temperature: float = 1.0, loss_weight: float = 10.0) -> None:
         super().__init__()
         if temperature <= 0:

@@ -32,6 +32,8 @@ class DISTLoss(nn.Module):
         ValueError: A temperature that is not positive.
     """
 
+    takes = 'logits'
+
     def __init__(
         self, beta: float = 1.0, gamma: float = 1.0, temperature: float = 1.0, loss_weight: float = 1.0
     ) -> None:

@@ -36,6 +36,8 @@ class DKDLoss(nn.Module):
         ValueError: A temperature that is not positive, or a negative ``warmup_epochs``.
     """
 
+    takes = 'logits'
+
     def __init__(
         self,
         alpha: float = 1.0,

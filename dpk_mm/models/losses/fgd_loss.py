@@ -31,6 +31,8 @@ class FGDLoss(nn.Module):
         ValueError: A temperature that is not positive.
     """
 
+    takes = 'maps'
+
     def __init__(
         self,
         channels: int,

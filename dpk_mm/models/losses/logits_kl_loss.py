@@ -22,6 +22,8 @@ class LogitsKLLoss(nn.Module):
         ValueError: A temperature that is not positive.
     """
 
+    takes = 'logits'
+
     def __init__(
         self, temperature: float = 1.0, loss_weight: float = 1.0, detach_teacher: bool = True
     ) -> None:

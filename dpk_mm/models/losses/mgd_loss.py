@@ -46,6 +46,7 @@ class MGDLoss(nn.Module):
         ValueError: Another ``mask``, or a ``mask_ratio`` out of range.
     """
 
+    takes = 'maps'
     stage = ''
 
     def __init__(

@@ -26,6 +26,8 @@ class PKDLoss(nn.Module):
         loss_weight (float): Weight of the loss.
     """
 
+    takes = 'maps'
+
     def __init__(self, loss_weight: float = 6.0) -> None:
         super().__init__()
         self.loss_weight = loss_weight

@@ -142,6 +142,13 @@ def test_logits_of_any_number_of_classes_still_have_to_agree():
         DistillStage('s', (1, 3), (1, 6), dict(type='dpk_mm.DISTLoss'))
 
 
+@pytest.mark.parametrize('name', [name for name in CASES if name != 'FeatureMSELoss'])  # which takes both
+def test_a_loss_on_the_other_kind_of_features_is_refused_at_build(name):
+    shape, takes = ((1, 6, 8, 8), 'logits') if name in LOGITS else ((1, 6), 'maps')
+    with pytest.raises(ValueError, match=rf"{name} compares {takes}, but the student's is \(1, 6"):
+        DistillStage('s', shape, shape, dict(type=f'dpk_mm.{name}'))
+
+
 @pytest.mark.parametrize('loss', ['dpk_mm.ATLoss', {}])
 def test_a_loss_that_is_no_config_is_refused_as_before(loss):
     with pytest.raises(ValueError, match='loss must be a dict with a type'):
