@@ -83,6 +83,8 @@ class SFTN(ModelWrapper):
         self.branch_loss_weight = branch_loss_weight
         loss_kl = _LOSS_KL if loss_kl is None else loss_kl
         self.loss_kl = build_part(loss_kl, 'loss_kl')
+        if getattr(self.loss_kl, 'takes', 'logits') != 'logits':
+            raise ValueError(f'loss_kl: {type(self.loss_kl).__name__} does not compare logits.')
         if hasattr(self.loss_kl, 'detach_teacher'):
             self.loss_kl.detach_teacher = loss_kl.get('detach_teacher', False)
         places = [_places(block, f'blocks[{i}]') for i, block in enumerate(blocks)]

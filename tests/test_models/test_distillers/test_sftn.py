@@ -240,6 +240,7 @@ MISTAKES = {
     'a student that does not run': (dict(student=UNFIT), r'student, on a blank image .*\(32, 32\): mat1 and'),
     'a teacher that does not run': (dict(teacher=UNFIT), r'teacher, on a blank image .*\(32, 32\): mat1 and'),
     'loss_kl': (dict(loss_kl='dpk_mm.LogitsKLLoss'), "loss_kl must be a dict with a type, got 'dpk_mm.Log"),
+    'maps': (dict(loss_kl=dict(type='dpk_mm.CWDLoss')), 'loss_kl: CWDLoss does not compare logits'),
     'no type': (dict(loss_kl={}), 'loss_kl must be a dict with a type, got {}'),
     'task weight': (dict(task_loss_weight=-1), 'task_loss_weight must be a number from 0 on, got -1'),
     'branch weight': (dict(branch_loss_weight='1'), "branch_loss_weight must be .* from 0 on, got '1'"),
