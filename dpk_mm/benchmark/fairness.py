@@ -24,7 +24,9 @@ RECIPE = (
     'custom_hooks',
     'randomness',
 )
-FIELDS = (*RECIPE, 'student', 'init_student', 'teacher')
+# What else may change a training. Not of the recipe, whose digest names a folder of comparisons that began.
+_AROUND = ('default_hooks', 'env_cfg')
+FIELDS = (*RECIPE, 'student', 'init_student', 'teacher', *_AROUND)
 # Where one of these may differ, so may the weights that the student starts from.
 _START = ('student', 'init_student', 'load_from', 'randomness')
 
@@ -54,6 +56,8 @@ def student_cfg(cfg: Config) -> ConfigDict:
     if not is_distiller(cfg):
         return load_model_cfg(ConfigDict(whole, model=cfg.model), 'base')
     student = load_model_cfg(cfg.model.student, 'student')
+    if cfg.model.get('data_preprocessor') is not None:
+        whole.data_preprocessor = cfg.model.data_preprocessor  # as the runner prefers it
     return load_model_cfg(ConfigDict(whole, model=student), 'student')
 
 
@@ -86,6 +90,21 @@ def recipe(cfg: Config) -> Dict[str, Any]:
     return plain(dict(fields, student=model))
 
 
+def _around(cfg: Config) -> Dict[str, Any]:
+    """The fields of :data:`_AROUND`, without the hooks that only tell or save; plain values."""
+    # these are there unless a config takes them away
+    hooks = dict(
+        runtime_info=dict(type='RuntimeInfoHook'),
+        sampler_seed=dict(type='DistSamplerSeedHook'),
+        param_scheduler=dict(type='ParamSchedulerHook'),
+    )
+    hooks.update(cfg.get('default_hooks') or {})
+    tell = ('checkpoint', 'logger', 'timer', 'visualization')
+    hooks = {name: hook for name, hook in hooks.items() if name not in tell}
+    is_tuned = bool((cfg.get('env_cfg') or {}).get('cudnn_benchmark', False))  # all else is of processes
+    return plain(dict(default_hooks=hooks, env_cfg=dict(cudnn_benchmark=is_tuned)))
+
+
 def check_recipe(name: str, cfg: Config, base: Config, allow: list, teacher: Optional[dict] = None) -> None:
     """Refuse a method that differs from the student alone in more than its distillation.
 
@@ -99,7 +118,8 @@ def check_recipe(name: str, cfg: Config, base: Config, allow: list, teacher: Opt
     Raises:
         ValueError: Names the field.
     """
-    found = first_difference(recipe(base), recipe(cfg), allow)
+    old, new = ({**recipe(one), **_around(one)} for one in (base, cfg))
+    found = first_difference(old, new, allow)
     if found is None and is_distiller(cfg):
         inherits = cfg.model.get('init_student', False)
         if inherits and 'init_student' not in allow:

@@ -215,6 +215,9 @@ UNFAIR = {
         KD, param_scheduler=[dict(type='MultiStepLR', milestones=[2], by_epoch=True)]
     ),
     'train_cfg.max_epochs is 4': dict(KD, train_cfg=dict(max_epochs=4)),
+    "default_hooks.ema.type is 'EMAHook'": dict(KD, default_hooks=dict(ema=dict(type='EMAHook'))),
+    'default_hooks.param_scheduler.type is None': dict(KD, default_hooks=dict(param_scheduler=None)),
+    'env_cfg.cudnn_benchmark is True': dict(KD, env_cfg=dict(cudnn_benchmark=True)),
 }
 
 
@@ -229,6 +232,22 @@ def test_what_is_not_fair_is_refused_unless_allowed(compare, place, field):
     path = write_input(place, methods=dict(alone=None, kd=dict(method, allow=[name])), seeds=[0])
     if name != 'init_student':
         compare.main([path, '--check', '--work-dir', str(place / 'allowed' / name)])
+
+
+def test_the_images_are_prepared_alike():
+    """A distiller's own preprocessor wins over that of the config, unless its student has one."""
+    from dpk_mm.benchmark.fairness import check_recipe
+
+    student = tiny_cls.classifier()
+    usual = student.pop('data_preprocessor')
+    base = Config(dict(data_preprocessor=usual, model=student))
+    model = dict(type='dpk_mm.DPKDistiller', student=student, teacher=dict(config='x.py'))
+    check_recipe('kd', Config(dict(base, model=model)), base, [])
+    model['data_preprocessor'] = dict(usual, mean=[0.0] * 3)
+    with pytest.raises(ValueError, match='student.data_preprocessor.mean.0 is 0.0, .* is 127.0'):
+        check_recipe('kd', Config(dict(base, model=model)), base, [])
+    model['student'] = dict(student, data_preprocessor=usual)
+    check_recipe('kd', Config(dict(base, model=model)), base, [])
 
 
 def test_all_have_the_teacher_of_the_input_unless_they_say_so(compare, place):
