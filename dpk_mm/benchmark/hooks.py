@@ -107,8 +107,8 @@ class CostHook(Hook):
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Take up the figures of before."""
-        kept = checkpoint.get(_KEY)
-        if kept is not None:
+        kept = _kept(runner, checkpoint)
+        if kept:
             self.wall, self.cpu = kept['times'].tolist()
             self.memory = kept['memory']
 
@@ -125,6 +125,11 @@ class CostHook(Hook):
             memory=self.memory,
             memory_kind='CUDA' if torch.cuda.is_available() else 'RSS',
         )
+
+
+def _kept(runner: Runner, checkpoint: dict) -> dict:
+    """What these hooks put into a checkpoint to resume from; one to ``load_from`` is of another training."""
+    return checkpoint.get(_KEY, {}) if runner._resume else {}
 
 
 def peak_memory() -> int:
@@ -161,7 +166,7 @@ class RandomStateHook(Hook):
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Find them."""
-        self.kept = checkpoint.get(_KEY, {}).get('random')
+        self.kept = _kept(runner, checkpoint).get('random')
 
     def before_train(self, runner: Runner) -> None:
         """Go on from them."""
@@ -177,7 +182,8 @@ class RandomStateHook(Hook):
     def _restore(self) -> None:
         name, keys, *rest = self.kept['numpy']
         random.setstate(self.kept['python'])
-        np.random.set_state((name, keys.numpy().astype(np.uint32), *rest))
+        # mmengine resumes with all tensors on the GPU
+        np.random.set_state((name, keys.cpu().numpy().astype(np.uint32), *rest))
         torch.set_rng_state(self.kept['torch'].cpu())
         if self.kept['cuda'] and len(self.kept['cuda']) == torch.cuda.device_count():
             torch.cuda.set_rng_state_all([state.cpu() for state in self.kept['cuda']])

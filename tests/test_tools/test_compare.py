@@ -357,6 +357,45 @@ def test_a_run_that_was_cut_off_draws_what_it_would_have_drawn(place, tmp_path, 
     assert all(torch.equal(value, found[name]) for name, value in expected.items())
 
 
+def test_states_of_a_run_on_a_gpu_come_back():
+    """mmengine resumes with all tensors of the checkpoint on the GPU, which numpy does not take."""
+    from types import SimpleNamespace
+
+    from dpk_mm.benchmark.hooks import RandomStateHook
+
+    class OnGPU(torch.Tensor):
+        def numpy(self):
+            raise TypeError("can't convert cuda:0 device type tensor to numpy")
+
+        def cpu(self):
+            return self.as_subclass(torch.Tensor)
+
+    hook, runner, checkpoint = RandomStateHook(), SimpleNamespace(_resume=True, train_loop=None), {}
+    hook.before_save_checkpoint(runner, checkpoint)
+    expected = np.random.rand(), torch.rand(1).item(), random.random()
+    states = checkpoint['dpk_mm_compare']['random']
+    name, keys, *rest = states['numpy']
+    states.update(numpy=(name, keys.as_subclass(OnGPU), *rest), torch=states['torch'].as_subclass(OnGPU))
+    hook.after_load_checkpoint(runner, checkpoint)
+    hook.before_train(runner)
+    assert (np.random.rand(), torch.rand(1).item(), random.random()) == expected
+
+
+def test_weights_to_start_from_bring_no_figures_of_their_training():
+    from types import SimpleNamespace
+
+    from dpk_mm.benchmark.hooks import CostHook, RandomStateHook
+
+    checkpoint = dict(dpk_mm_compare=dict(times=torch.ones(2, 7), memory=5, random=dict(numpy=())))
+    for resume in (False, True):
+        cost, states, runner = CostHook(), RandomStateHook(), SimpleNamespace(_resume=resume)
+        cost.after_load_checkpoint(runner, checkpoint)
+        states.after_load_checkpoint(runner, checkpoint)
+        assert (len(cost.wall), cost.memory, states.kept is not None) == (
+            (7, 5, True) if resume else (0, 0, False)
+        )
+
+
 def test_a_budget_scales_what_counts_in_its_unit():
     from dpk_mm.benchmark.budget import set_budget
 
