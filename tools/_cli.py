@@ -64,7 +64,7 @@ def load_config(name: str) -> Config:
         if importlib.util.find_spec(package) is None:
             die(f'{name}: the package {package} is not installed')
         return get_config(name)
-    except FileNotFoundError as error:
+    except (OSError, SyntaxError, NameError) as error:
         die(f'config {name}: {error}')
     except (AssertionError, ValueError) as error:
         if is_hub:

@@ -114,7 +114,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     args = parse_args(argv)
     try:
         failures = compare(args)
-    except (ValueError, FileNotFoundError, ImportError, SyntaxError) as error:
+    except (ValueError, OSError, ImportError, SyntaxError) as error:
         _cli.die(' '.join(str(error).split()))
     except KeyboardInterrupt:
         _cli.die('interrupted; the same command goes on')

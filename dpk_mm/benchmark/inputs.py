@@ -58,7 +58,10 @@ def read(cfg: Config) -> Comparison:
     for name, kind in (('base', str), ('methods', dict), ('seeds', (list, tuple))):
         if not isinstance(given.get(name), kind) or not given[name]:
             raise ValueError(f'{name} must be a {getattr(kind, "__name__", "list")}, got {given.get(name)!r}')
-    comparison = Comparison(**given)
+    for name, kind in (('teacher', dict), ('options', dict), ('metric', str), ('reference', str)):
+        _check_kind(name, given, kind)
+    comparison = Comparison(**{key: value for key, value in given.items() if value is not None})
+    _check_teacher('teacher', comparison.teacher)
     seeds = list(comparison.seeds)
     if not all(type(seed) is int for seed in seeds) or len(set(seeds)) < len(seeds):
         raise ValueError(f'seeds must be different whole numbers, got {seeds}')
@@ -67,9 +70,28 @@ def read(cfg: Config) -> Comparison:
     if comparison.budget is not None:
         check_budget(comparison.budget)
     for name, spec in comparison.methods.items():
+        if not (isinstance(name, str) and name):
+            raise ValueError(f'methods: a name must be a text, got {name!r}')
         if not (spec is None or isinstance(spec, (str, dict))):
             raise ValueError(f'method {name!r} must be None, a config file or a dict, got {spec!r}')
-        allow = spec.get('allow', []) if isinstance(spec, dict) else []
-        if not isinstance(allow, (list, tuple)) or any(item.split('.')[0] not in FIELDS for item in allow):
+        if not isinstance(spec, dict):
+            continue
+        for own, kind in (('config', str), ('options', dict), ('teacher', dict)):
+            _check_kind(own, spec, kind, f'method {name!r}: ')
+        _check_teacher(f'method {name!r}: teacher', spec.get('teacher'))
+        allow = spec.get('allow', [])
+        if not isinstance(allow, (list, tuple)) or any(str(one).split('.')[0] not in FIELDS for one in allow):
             raise ValueError(f'method {name!r}: allow is a list of {", ".join(FIELDS)}, got {allow!r}')
     return comparison
+
+
+def _check_kind(name: str, given: Dict[str, Any], kind: type, where: str = '') -> None:
+    """Refuse a field that is neither missing, None nor of its kind."""
+    if given.get(name) is not None and not isinstance(given[name], kind):
+        raise ValueError(f'{where}{name} must be a {kind.__name__}, got {given[name]!r}')
+
+
+def _check_teacher(name: str, teacher: Optional[dict]) -> None:
+    """Refuse a teacher without config."""
+    if teacher is not None and 'config' not in teacher:
+        raise ValueError(f'{name} must be dict(config=..., checkpoint=...), got {teacher!r}')

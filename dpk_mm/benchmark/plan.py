@@ -1,11 +1,13 @@
 """From the input of a comparison to the configs of its methods."""
 
 import copy
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Dict, List, Tuple
 
 from mmengine.config import Config, ConfigDict
+from mmengine.runner import Runner
 from mmengine.utils import import_modules_from_strings
 
 from dpk_mm.benchmark.budget import counts_epochs, set_budget
@@ -51,13 +53,17 @@ def make_methods(
         ValueError: A method differs where it must not; names method and field.
     """
     base = load(comparison.base)
+    _check_model(base, f'base: {comparison.base}')
     if is_distiller(base):
         raise ValueError(f'base: {comparison.base} is a distiller, give the config of its student alone')
     needed = ('train_cfg', 'train_dataloader', 'test_cfg', 'test_dataloader', 'test_evaluator')
     missing = [name for name in needed if base.get(name) is None]
     if missing:
         raise ValueError(f'base: {comparison.base} has no {missing[0]}')
-    _set_options(base, comparison.options)
+    try:
+        _set_options(base, comparison.options)
+    except (ValueError, TypeError, KeyError) as error:
+        raise ValueError(f'options: {error.args[0]}') from error
     alone = _finish(base, comparison, fill)
     methods = []
     for name, spec in comparison.methods.items():
@@ -67,7 +73,7 @@ def make_methods(
         try:
             cfg = _finish(_make(spec, base, comparison, load), comparison, fill)
         except (ValueError, TypeError, KeyError) as error:
-            raise ValueError(f'method {name!r}: {error}') from error
+            raise ValueError(f'method {name!r}: {error.args[0] if error.args else error}') from error
         check_recipe(name, cfg, alone, allow, comparison.teacher)
         test_cfg = copy.deepcopy(alone)
         if 'student' in {item.split('.')[0] for item in allow}:
@@ -82,6 +88,7 @@ def _make(spec: Any, base: Config, comparison: Comparison, load: Callable[[str],
     fragment = {key: value for key, value in spec.items() if key not in _OWN}
     if 'config' in spec:
         cfg = load(spec['config'])
+        _check_model(cfg, spec['config'])
         _set_options(cfg, comparison.options)
     else:
         cfg = copy.deepcopy(base)
@@ -95,6 +102,7 @@ def _make(spec: Any, base: Config, comparison: Comparison, load: Callable[[str],
     if isinstance(schedule, dict) and isinstance(own, list):
         # of two optimizers: the student's stays, which merging into a list could not say
         fragment['param_scheduler'] = {'student': own, **schedule, '_delete_': True}
+    _check_fields(cfg, [*fragment, *(spec.get('options') or {})])
     cfg.merge_from_dict(fragment)
     cfg.merge_from_dict(spec.get('options') or {})
     if 'student' in cfg.model and not is_distiller(cfg):
@@ -106,10 +114,26 @@ def _make(spec: Any, base: Config, comparison: Comparison, load: Callable[[str],
 
 def _set_options(cfg: Config, options: Dict[str, Any]) -> None:
     """Merge the options for all; in a distiller ``model.`` means its student."""
+    _check_fields(cfg, options)
     start = 'model.student.' if is_distiller(cfg) else 'model.'
     cfg.merge_from_dict(
         {start + key[len('model.') :] if key.startswith('model.') else key: options[key] for key in options}
     )
+
+
+def _check_model(cfg: Config, name: str) -> None:
+    """Refuse a config without a model."""
+    if not isinstance(cfg.get('model'), dict):
+        raise ValueError(f'{name} has no model')
+
+
+def _check_fields(cfg: Config, names: Iterable[str]) -> None:
+    """Refuse to set what neither the config has nor mmengine's runner reads: a slip of the pen."""
+    known = {*cfg, *inspect.signature(Runner.__init__).parameters, 'custom_imports', 'model_wrapper_cfg'}
+    for name in names:
+        field = str(name).split('.')[0]
+        if field not in known and not field.startswith('_'):
+            raise ValueError(f'no field {field!r} in the config, nor does a training read it')
 
 
 def _finish(cfg: Config, comparison: Comparison, fill: Callable[[Config], None]) -> Config:

@@ -51,7 +51,7 @@ class Run:
     def result(self) -> Optional[Dict[str, Any]]:
         """What the finished run found; None before."""
         path = self.folder / 'result.json'
-        return json.loads(path.read_text()) if path.exists() else None
+        return read_json(path, needed='metrics') if path.exists() else None
 
     def settings(self) -> Dict[str, Any]:
         """All that decides the result, as plain values."""
@@ -73,7 +73,7 @@ class Run:
         if path.exists() and (finished or checkpoints(self.folder)):
             # what it will be tested with may still change
             allow = () if finished else ('test',)
-            found = first_difference(json.loads(path.read_text()), now, allow)
+            found = first_difference(read_json(path), now, allow)
             if found is not None:
                 raise ValueError(
                     f'{self} {"finished" if finished else "began"} with other settings: {found[0]} was '
@@ -160,6 +160,29 @@ def checkpoints(folder: Path) -> List[Path]:
     """
     found = [*folder.glob('epoch_*.pth'), *folder.glob('iter_*.pth')]
     return sorted(found, key=lambda path: int(path.stem.split('_')[1]), reverse=True)
+
+
+def read_json(path: Path, needed: Optional[str] = None) -> Dict[str, Any]:
+    """Read a file that :func:`write_json` wrote.
+
+    Args:
+        path (Path): The file.
+        needed (str, optional): A field that it has.
+
+    Returns:
+        dict: Its content.
+
+    Raises:
+        ValueError: Something else has been there; names the file.
+    """
+    try:
+        content = json.loads(path.read_text(encoding='utf-8'))
+        if isinstance(content, dict) and (needed is None or needed in content):
+            return content
+        problem = f'no {needed or "dict"} in it'
+    except ValueError as error:
+        problem = str(error)
+    raise ValueError(f'{path} is damaged ({problem}); remove it to have it made again')
 
 
 def write_json(path: Path, content: Any) -> None:

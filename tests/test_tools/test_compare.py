@@ -291,6 +291,20 @@ def test_other_first_weights_are_refused(compare, place, monkeypatch):
         (dict(methods=dict(kd=dict(model=dict(stages=[]))), reference=None), "method 'kd': no teacher"),
         (dict(budget=dict(epochs=3)), 'budget must be dict(max_epochs=N) or dict(max_iters=N)'),
         (dict(reference='x'), "reference='x': no such method"),
+        (dict(reference=['kd']), 'reference must be a str'),
+        (dict(teacher='a.py'), "teacher must be a dict, got 'a.py'"),
+        (dict(teacher=dict(checkpoint='a.pth')), 'teacher must be dict(config='),
+        (dict(options=[1]), 'options must be a dict'),
+        (dict(options={'modell.x': 1}), "options: no field 'modell' in the config"),
+        (dict(options={'train_dataloader.dataset.pipeline.7.x': 1}), 'options: Index 7'),
+        (dict(methods={1: None}, reference=None), 'methods: a name must be a text, got 1'),
+        (dict(methods=dict(kd=dict(options=[1])), reference=None), "method 'kd': options must be a dict"),
+        (dict(methods=dict(kd=dict(conifg='kd.py')), reference=None), "method 'kd': no field 'conifg'"),
+        (
+            dict(methods=dict(kd=dict(options={'modell': 1})), reference=None),
+            "method 'kd': no field 'modell'",
+        ),
+        (dict(methods=dict(kd=dict(allow=[3])), reference=None), "method 'kd': allow is a list of"),
         (
             dict(
                 teacher=dict(config='a.py', checkpoint='gone.pth'),
@@ -305,6 +319,28 @@ def test_mistakes_in_the_input_are_one_line(compare, place, fields, words):
     assert words in error_of(
         compare, write_input(place, 'mistake.py', **fields), '--work-dir', place / 'mistake'
     )
+
+
+def test_configs_that_are_none_are_one_line(compare, place):
+    texts = {'input.txt': '', 'open.py': 'base = (', 'name.py': 'base = nothing', 'bare.py': 'a = 1'}
+    for name, text in texts.items():
+        (place / name).write_text(text)
+        if name != 'bare.py':
+            assert name in error_of(compare, place / name)
+    path = write_input(place, base=str(place / 'bare.py'))
+    assert f'base: {place}/bare.py has no model' in error_of(compare, path)
+    (place / 'file').write_text('')
+    assert f'{place}/file' in error_of(compare, write_input(place), '--work-dir', place / 'file')
+
+
+@pytest.mark.parametrize('text', ['{"metrics', '[]', '{}'])
+def test_a_damaged_result_is_named(compare, place, text):
+    result = place / 'damaged/runs/alone-0/result.json'
+    result.parent.mkdir(parents=True, exist_ok=True)
+    result.write_text(text)
+    path = write_input(place, methods=dict(alone=None), seeds=[0], reference=None)
+    assert f'{result} is damaged (' in error_of(compare, path, '--work-dir', place / 'damaged')
+    assert result.read_text() == text
 
 
 def test_a_work_dir_has_one_command_at_a_time(compare, place):
