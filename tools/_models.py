@@ -67,16 +67,24 @@ def parse_named(text: str, trust: bool = False) -> Named:
     return Named(text, config, checkpoint, Path(name).stem, trust)
 
 
+def slug(text: str) -> str:
+    """A text as part of a file's name."""
+    return re.sub(r'[^0-9A-Za-z.-]+', '_', text).strip('_')
+
+
 def parse_all(texts: Sequence[str], trust: bool = False) -> List[Named]:
-    """As :func:`parse_named`; labels that would repeat also tell the checkpoint, then the place."""
+    """As :func:`parse_named`; labels that would repeat, also as names of files, tell more of the model.
+
+    That is the checkpoint, then the place.
+    """
     named = [parse_named(text, trust) for text in texts]
     labels = [one.label for one in named]
     for i, one in enumerate(named):
         if labels.count(labels[i]) > 1:
             one.label += f' {Path(one.checkpoint).stem if one.checkpoint else "random"}'
-    labels = [one.label for one in named]
+    files = [slug(one.label) for one in named]
     for i, one in enumerate(named):
-        if labels.count(labels[i]) > 1:
+        if files.count(files[i]) > 1:
             one.label += f' ({i + 1})'
     return named
 

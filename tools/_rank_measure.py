@@ -79,14 +79,18 @@ def _limit_ground_truth(runner: Runner) -> None:
 
 
 def measure_gap(study: Study, teacher: FrozenTeacher, stages: Stages) -> Dict[str, float]:
-    """Student's layer -> 1 - CKA to the teacher's, over the whole sample; NaN where it is undefined."""
+    """Stage -> 1 - CKA of its layers over the whole sample; NaN where it is undefined.
+
+    A stage has the name of the student's layer, with the teacher's where that layer is compared with several.
+    """
     own_taps, other_taps = zip(*stages)
     total = torch.zeros(len(stages), 3, dtype=torch.float64)
     for inputs, samples in study.sample:
         own, other = study.model(inputs, own_taps, samples), teacher(inputs, other_taps, samples)
         for values, (own_at, other_at) in zip(total, stages):
             values += pair_hsics(own[own_at], other[other_at], len(inputs) < LEAST_SAMPLES)
-    return {name: 1 - cka_from_hsics(values).item() for name, values in zip(own_taps, total)}
+    names = [f'{own}={other}' if own_taps.count(own) > 1 else own for own, other in stages]
+    return {name: 1 - cka_from_hsics(values).item() for name, values in zip(names, total)}
 
 
 def measure_cost(study: Study, teacher: FrozenTeacher, stages: Stages, rounds: int = 7) -> float:

@@ -6,9 +6,8 @@ from typing import Dict, Optional
 
 import _cli
 import torch
-from _models import Named, as_teacher, build, find_layers
+from _models import Named, as_teacher, build, find_layers, slug
 from _rank_measure import copy_without, evaluate, make_runner
-from _rank_rows import slug
 from _rank_study import Stages, Study
 from mmengine.config import Config, ConfigDict
 
@@ -29,13 +28,16 @@ def probe_model(study: Study, named: Named, teacher: FrozenTeacher, stages: Stag
     vit = dict(embed_dims=width, num_layers=2, num_heads=math.gcd(width, max(1, width // 16)))
     shapes = teacher.probe([other for _, other in stages], shape)
     places = []
-    for own, other in stages:
+    owns = [own for own, _ in stages]
+    for i, (own, other) in enumerate(stages):
         weight = 0.3 if (own, other) == stages[-1] else 0.18
         mse = dict(type='dpk_mm.FeatureMSELoss', loss_weight=weight)
         patch = max(1, min(shapes[other][2:]) // 8)
         neck = dict(type='dpk_mm.FeatureMixingNeck', patch_size=patch, encoder=vit, decoder=vit)
         loss = dict(type='dpk_mm.FGDLoss') if is_detector else mse
         places.append(dict(student_at=own, teacher_at=other, neck=neck, loss=loss))
+        if owns.count(own) > 1:  # a stage's usual name is that of the student's layer
+            places[-1]['name'] = f'stage_{i}'
     own, other = (layers.get('head.fc') for layers in (study.layers, find_layers(teacher.model, shape, True)))
     logits = dict(at='head.fc', loss=dict(type='dpk_mm.LogitsKLLoss', temperature=4.0))
     return dict(

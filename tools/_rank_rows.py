@@ -2,14 +2,14 @@
 
 import hashlib
 import json
-import re
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Dict, Optional
 
-from _models import Named
+import _cli
+from _models import Named, slug
 
-from dpk_mm.benchmark.run import write_json
+from dpk_mm.benchmark.run import read_json, write_json
 
 
 @dataclass
@@ -38,15 +38,15 @@ def fingerprint(named: Named) -> str:
     return hashlib.sha1(content.encode()).hexdigest()[:16]
 
 
-def slug(text: str) -> str:
-    """A text as part of a file's name."""
-    return re.sub(r'[^0-9A-Za-z.-]+', '_', text).strip('_')
-
-
 def read_row(out: Path, label: str, settings: dict) -> Optional[Row]:
     """The row that an earlier run kept, if it was measured with the same settings."""
     path = _file(out, label)
-    row = Row(**json.loads(path.read_text())) if path.is_file() else None
+    try:
+        row = Row(**read_json(path)) if path.is_file() else None
+    except ValueError as error:
+        _cli.die(str(error))
+    except TypeError as error:  # other fields
+        _cli.die(f'{path} is damaged ({error}); remove it to have it made again')
     return row if row and row.settings == settings else None
 
 

@@ -50,6 +50,7 @@ class Study:
         """The places that are compared: those given, or the last two maps of one name in both models."""
         if self.args.stages:
             pairs = [(own, other or own) for own, _, other in (s.partition('=') for s in self.args.stages)]
+            pairs = list(dict.fromkeys(pairs))
             for one, model, names in zip((self.student, named), (self.model, teacher), zip(*pairs)):
                 check_layers(one, model, names, '--stages', self.sample.input_shape)
             shapes = teacher.probe([other for _, other in pairs], self.sample.input_shape)

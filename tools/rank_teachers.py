@@ -9,12 +9,12 @@ import argparse
 from pathlib import Path
 from typing import Optional, Sequence
 
-from _models import Named, add_trust_flag, build, parse_all
+from _models import Named, add_trust_flag, build, parse_all, slug
 from _rank_measure import evaluate, measure_cost, measure_gap
 from _rank_order import Ranking, pick_metric
 from _rank_probe import probe_model, run_probe
 from _rank_report import draw, to_markdown, write_csv
-from _rank_rows import Row, keep_row, read_row, slug
+from _rank_rows import Row, keep_row, read_row
 from _rank_study import Study
 from _samples import add_sample_flags, positive
 from rich.console import Console

@@ -179,6 +179,35 @@ def test_all_probes_are_the_same_training(rank_teachers, run, tmp_path):
     assert not torch.equal(ends[0]['head.fc.weight'], start['head.fc.weight'])
 
 
+def test_one_layer_of_the_student_may_be_compared_with_several(rank_teachers, run, tmp_path):
+    pairs = [f'backbone.layer3={layer}' for layer in STAGES]
+    flags = ['--images', '16', '--stages', *pairs, pairs[0], '--probe', '1', '--embed-dims', '16']
+    rank_teachers.main([*names(run, 'good'), *flags, '--out', str(tmp_path)])
+    (row,) = read(tmp_path)
+    gaps = [float(row[f'1 - CKA {pair}']) for pair in pairs]
+    assert len([name for name in row if name.startswith('1 - CKA')]) == 2 and gaps[0] != gaps[1]
+
+
+def test_teachers_whose_names_make_one_file_are_kept_apart(rank_teachers, run, tmp_path, monkeypatch):
+    Config.fromfile(run / 'teacher.py').dump(run / 'teacher_good.py')
+    argv = [*names(run, 'good', 'random'), f'{run}/teacher_good.py:{run}/middle.pth', '--images', '16']
+    labels = ['teacher good (2)', 'teacher random', 'teacher_good (4)']
+    for _ in range(2):  # what the first run kept is that of the right teacher
+        rank_teachers.main([*argv, '--out', str(tmp_path)])
+        assert sorted(row['teacher'] for row in read(tmp_path)) == labels
+        monkeypatch.setattr(rank_teachers, 'measure_gap', forbid)
+
+
+def test_a_damaged_row_is_named(rank_teachers, run, tmp_path):
+    path = tmp_path / 'candidates/student.json'
+    path.parent.mkdir()
+    for text in ('{"label', '{"other": 1}'):
+        path.write_text(text)
+        with pytest.raises(SystemExit, match=f'error: {path} is damaged .* remove it') as error:
+            rank_teachers.main([*names(run, 'good'), '--images', '16', '--out', str(tmp_path)])
+        assert '\n' not in str(error.value)
+
+
 def test_goes_on_where_it_was_stopped(rank_teachers, run, tmp_path, monkeypatch):
     argv = [*names(run, 'random', 'good'), '--out', str(tmp_path), '--images', '16']
     evaluate = rank_teachers.evaluate
