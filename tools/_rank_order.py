@@ -12,7 +12,8 @@ from _stats import rank_correlation
 _METRICS = ('accuracy/top1', 'coco/bbox_mAP', 'coco/segm_mAP', 'pascal_voc/mAP')
 # Quantiles of Student's t for 95% of both sides, by degrees of freedom from 1 on; then 1.96 + 2.5 / dof.
 _T95 = (12.71, 4.30, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26)
-_UNRANKED = 'Ranked by their own metric only; the CKA gap is shown, not used.'
+_SHOWN = 'All other columns are shown, not used.'
+_UNRANKED = f'Ranked by their own metric alone. {_SHOWN}'
 
 
 @dataclass
@@ -24,6 +25,7 @@ class Ranking:
     student: Row
     rows: List[Row]
     seeds: List[str]  # of the probes; empty without
+    untrained: Sequence[str] = ()  # labels of models without a checkpoint
 
     def __post_init__(self) -> None:
         """Put the best first."""
@@ -91,7 +93,7 @@ def verdict(ranking: Ranking) -> List[str]:
     if ranking.seeds:
         seeds = f'seed{"s" * (len(ranking.seeds) > 1)} {", ".join(ranking.seeds)}'
         steps = ranking.student.probe['steps']
-        lines = [f"Ranked by the student's gain after {steps} steps over as many alone ({seeds})."]
+        lines = [f"Ranked by the student's gain after {steps} steps over as many alone ({seeds}). {_SHOWN}"]
         found = [(row.label, ranking.taught(row)) for row in ranking.rows]
         pairs = [(found[0], ('the student alone', ranking.taught(ranking.student)))]
     else:
@@ -135,4 +137,12 @@ def correlations(ranking: Ranking) -> List[str]:
     known.update({f'CKA gap at {stage}': ranking.gaps(stage) for stage in ranking.stages})
     values = {name: rank_correlation(value, gains) for name, value in known.items()}
     parts = ', '.join(f'{name} {value:+.2f}' for name, value in values.items() if np.isfinite(value))
-    return [f'Rank correlation with the gain, of {len(gains)} teachers: {parts}.'] if parts else []
+    # of 4 teachers each order has a chance of 1 in 24, so 1 or -1 comes up once in 12
+    few = ' Of fewer than 5, chance alone may give even 1 or -1.' if len(gains) < 5 else ''
+    return [f'Rank correlation with the gain, of {len(gains)} teachers: {parts}.{few}'] if parts else []
+
+
+def random_ones(ranking: Ranking) -> List[str]:
+    """Say whose weights were never trained."""
+    notes = [f'{label}: no checkpoint, random weights as it starts from' for label in ranking.untrained]
+    return [f'{note} (seed 0); its CKA says little of a trained one.' for note in notes]

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, List, Sequence, Tuple
 
 import numpy as np
-from _rank_order import Ranking, correlations, verdict
+from _rank_order import Ranking, correlations, random_ones, verdict
 
 _COLOURS = ('#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9')
 # header, format, one value a teacher
@@ -52,7 +52,9 @@ def to_markdown(ranking: Ranking) -> str:
     if ranking.seeds:
         alone = ', '.join(f'{value:.{digits}f}' for value in ranking.taught(student))
         known.append(f'after {student.probe["steps"]} steps alone {alone}')
-    said = '\n'.join(f'- {line}' for line in [*verdict(ranking), *correlations(ranking)])
+    said = '\n'.join(
+        f'- {line}' for line in [*verdict(ranking), *correlations(ranking), *random_ones(ranking)]
+    )
     sample = f'Sample: {ranking.images} images.'
     return f'{table}\n\nStudent: {student.label}, {"; ".join(known)}. {sample}\n\n{said}\n'
 

@@ -34,11 +34,16 @@ def pair_hsics(x: Tensor, y: Tensor, by_positions: bool) -> Tensor:
 
 
 def rank_correlation(x: Sequence[float], y: Sequence[float]) -> float:
-    """Compute Spearman's rank correlation of the pairs whose two values are finite; NaN for fewer than 3."""
+    """Compute Spearman's rank correlation of the pairs whose two values are finite.
+
+    NaN for fewer than 3, and where one side is all the same.
+    """
     pairs = np.array([x, y], dtype=float)
     pairs = pairs[:, np.isfinite(pairs).all(axis=0)]
     if pairs.shape[1] < 3:
         return float('nan')
     # equal values share the mean of their ranks
     ranks = [[(row < v).sum() + ((row == v).sum() - 1) / 2 for v in row] for row in pairs]
+    if not np.ptp(ranks, axis=1).all():
+        return float('nan')
     return float(np.corrcoef(ranks)[0, 1])

@@ -1,7 +1,10 @@
 """Rank teachers for a student: how good each is itself, how far it is from the student, what it costs.
 
 With --probe N also what the student gains: it is trained for N steps alone and with each teacher, from the
-same weights on the same images in the same order. Measured on a sample of the student's validation images.
+same weights on the same images in the same order. The order is that of the gains, or, without --probe, of the
+teachers' own metric, the higher the better; all else is shown, not used.
+
+Measured on a sample of the student's validation images.
 A run that was stopped goes on where it was: what is in OUT/candidates is not measured again.
 """
 
@@ -24,8 +27,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument('student', metavar='STUDENT', help='CONFIG or CONFIG:CHECKPOINT, else untrained')
-    teachers = 'CONFIG:CHECKPOINT (a path, a URL, or hub)'
+    parser.add_argument('student', metavar='STUDENT', help='CONFIG:CHECKPOINT, or CONFIG, untrained')
+    teachers = 'CONFIG:CHECKPOINT (a path, a URL, or hub); without checkpoint the weights are random'
     parser.add_argument('teachers', nargs='+', metavar='TEACHER', help=teachers)
     parser.add_argument('--out', type=Path, default=Path('work_dirs/rank_teachers'), help='folder to write')
     stages = 'layers to compare, and to teach at in the probe (default: the last two maps of one name)'
@@ -86,7 +89,8 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
         study = Study(args, student, progress)
         rows = [measure(study, named, named is student) for named in (student, *teachers)]
     metric, seeds = pick_metric(rows[1:], args.metric), list(map(str, args.seeds))
-    ranking = Ranking(metric, len(study.sample), rows[0], rows[1:], seeds)
+    untrained = [named.label for named in (student, *teachers) if named.checkpoint is None]
+    ranking = Ranking(metric, len(study.sample), rows[0], rows[1:], seeds, untrained)
     text = to_markdown(ranking)
     (args.out / 'ranking.md').write_text(text)
     write_csv(ranking, args.out / 'ranking.csv')

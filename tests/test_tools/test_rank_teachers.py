@@ -5,6 +5,7 @@ import csv
 import json
 import pickle
 import sys
+import warnings
 
 import cv2
 import numpy as np
@@ -92,6 +93,8 @@ def test_ranks_by_own_metric(rank_teachers, run, tmp_path, capsys):
     said = capsys.readouterr().out
     text = (tmp_path / 'ranking.md').read_text()
     assert text in said and sys.modules['_rank_order']._UNRANKED in text
+    assert '- student: no checkpoint, random weights as it starts from (seed 0)' in text
+    assert 'teacher good: no checkpoint' not in text
     assert f'| 1 | teacher good | {scores[0]:.2f} |' in text
     shares = np.array(scores[:2]) / 100
     margin = 196 * np.sqrt((shares * (1 - shares)).sum() / IMAGES)
@@ -134,7 +137,10 @@ def test_probe_prefers_the_teacher_that_teaches(rank_teachers, run, tmp_path, mo
     assert (good['teacher'], random['teacher']) == ('teacher good', 'teacher random')
     assert float(good['gain']) > 10 and float(good['gain']) > float(random['gain']) + 20
     text = (tmp_path / 'ranking.md').read_text()
-    assert "Ranked by the student's gain after 24 steps over as many alone (seed 0)." in text
+    assert (
+        "Ranked by the student's gain after 24 steps over as many alone (seed 0). All other columns are shown"
+        in text
+    )
     assert 'teacher good over teacher random' in text and 'one seed says nothing of the spread' in text
     # a second seed is added to the first, and all else is kept
     asked = []
@@ -301,9 +307,21 @@ def test_rank_correlation_with_the_gain(rank_teachers):
     correlations = sys.modules['_rank_order'].correlations
     rows = ranking(rank_teachers, dict(x=[51.0], y=[52.0], z=[53.0]))
     assert correlations(rows) == [
-        'Rank correlation with the gain, of 3 teachers: own metric +1.00, CKA gap at a +1.00.'
+        'Rank correlation with the gain, of 3 teachers: own metric +1.00, CKA gap at a +1.00. '
+        'Of fewer than 5, chance alone may give even 1 or -1.'
     ]
     assert correlations(ranking(rank_teachers, dict(x=[51.0], y=[52.0]))) == []
+    many = ranking(rank_teachers, {name: [51.0 + i] for i, name in enumerate('vwxyz')})
+    assert correlations(many)[0].endswith('CKA gap at a +1.00.')
+
+
+def test_equal_values_share_a_rank(rank_teachers):
+    rank_correlation = sys.modules['_stats'].rank_correlation
+    # ranks 0, 1.5, 1.5, 3 and 0, 1, 2, 3: 4.5 / sqrt(4.5 * 5)
+    assert rank_correlation([1, 2, 2, 5], [10, 20, 30, 40]) == pytest.approx(0.9**0.5)
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        assert np.isnan(rank_correlation([1, 1, 1], [1, 2, 3]))
 
 
 def test_limits_any_validation_set(rank_teachers, run):
