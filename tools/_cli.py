@@ -115,6 +115,31 @@ def type_name(cfg: dict) -> str:
     return kind.split('.')[-1] if isinstance(kind, str) else kind.__name__
 
 
+@contextmanager
+def only_one(folder: Path) -> Iterator[None]:
+    """Make a folder, and exit where another process is writing into it."""
+    import fcntl  # not everywhere, and not for all scripts
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / 'lock').open('w')
+    except OSError as error:
+        die(str(error))
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            die(f'{folder} is in use by another {Path(sys.argv[0]).name}')
+        yield
+
+
+def picture(text: str) -> Path:
+    """Read the name of a picture, for argparse: a wrong one is told before anything is measured."""
+    if Path(text).suffix not in ('.png', '.pdf', '.svg'):
+        raise argparse.ArgumentTypeError(f'must end in .png, .pdf or .svg, got {text}')
+    return Path(text)
+
+
 def check_checkpoint(path: Optional[str], what: str) -> None:
     """Exit unless a checkpoint exists; what is not local is left to mmengine."""
     if path is not None and '://' not in path and not Path(path).exists():

@@ -35,7 +35,9 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
     parser.add_argument('--data', metavar='CONFIG', help="whose validation images to show (default: A's)")
     parser.add_argument('--layers', nargs='+', help='as show_layers.py lists them (default: stages, logits)')
     parser.add_argument('--layers-b', nargs='+', help='those of B, where they have other names')
-    parser.add_argument('--out', type=Path, default=Path('cka.png'), help='picture; a CSV goes beside it')
+    parser.add_argument(
+        '--out', type=_cli.picture, default=Path('cka.png'), help='picture; a CSV goes beside it'
+    )
     add_sample_flags(parser, 512, 'data')
     add_trust_flag(parser)
     return parser.parse_args(argv)
@@ -161,9 +163,10 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     sample = Sample(cfg, a, args, whose)
     b.accept(sample.preprocessor)
     layers = [args.layers, args.layers_b or args.layers]
+    flags = ['--layers', '--layers-b' if args.layers_b else '--layers']
     for i, (one, model) in enumerate(zip(named, models)):
         layers[i] = layers[i] or list(find_layers(model.model, sample.input_shape))
-        check_layers(one, model, layers[i], '--layers', sample.input_shape)
+        check_layers(one, model, layers[i], flags[i], sample.input_shape)
     total = -(-len(sample) // sample.batch_size)
     data = track(sample, 'measuring', total=total, console=Console(stderr=True))
     try:

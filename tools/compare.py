@@ -6,7 +6,6 @@ that was interrupted goes on where it stopped when it is given again.
 """
 
 import argparse
-import fcntl
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence
 
@@ -59,12 +58,7 @@ def compare(args: argparse.Namespace) -> List[str]:
     for method in methods:
         check_files(method.cfg.model)
     work_dir = args.work_dir or Path('work_dirs/compare') / Path(args.input).stem
-    work_dir.mkdir(parents=True, exist_ok=True)
-    with (work_dir / 'lock').open('w') as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ValueError(f'{work_dir} is in use by another compare.py') from None
+    with _cli.only_one(work_dir):
         with quiet():
             runs = run.make_runs(methods, comparison.seeds, work_dir)
             left = [one for one in runs if one.result is None]

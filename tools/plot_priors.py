@@ -44,7 +44,9 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
     parser.add_argument(
         'checkpoints', nargs='+', metavar='CHECKPOINT', help=f'of one student, in order; or {UNTRAINED!r}'
     )
-    parser.add_argument('--out', type=Path, default=Path('priors.png'), help='picture; a CSV goes beside it')
+    parser.add_argument(
+        '--out', type=_cli.picture, default=Path('priors.png'), help='picture; a CSV goes beside it'
+    )
     parser.add_argument('--batch-size', type=int, default=2, help='images a batch for positions')
     parser.add_argument('--images', type=int, default=64, help='images of the training set, evenly spread')
     parser.add_argument('--image-batch', type=int, default=32, help='images a batch for images as samples')

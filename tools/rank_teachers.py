@@ -12,6 +12,7 @@ import argparse
 from pathlib import Path
 from typing import Optional, Sequence
 
+import _cli
 from _models import Named, add_trust_flag, build, parse_all, slug
 from _rank_measure import evaluate, measure_cost, measure_gap
 from _rank_order import Ranking, pick_metric
@@ -81,6 +82,12 @@ def measure(study: Study, named: Named, is_student: bool = False) -> Row:
 def main(argv: Optional[Sequence[str]] = None) -> None:
     """Measure, rank, draw and tell."""
     args = parse_args(argv)
+    with _cli.only_one(args.out):
+        rank(args)
+
+
+def rank(args: argparse.Namespace) -> None:
+    """Measure, rank, draw and tell, in a folder that is ours."""
     # all are looked at before the first is measured
     student, *teachers = parse_all([args.student, *args.teachers], args.trust_checkpoints)
     student.config.merge_from_dict(args.cfg_options or {})

@@ -145,6 +145,7 @@ def test_mistakes_are_one_line(cka_map, run, tmp_path, capsys):
         ([f'{run}/a.py:{run}/more.pth', b], '.*holds more than weights.* pass --trust-checkpoints.'),
         ([f'{run}/a.py:hub', b], ".*'hub' stands for .*"),
         ([a, b, '--layers', 'backbone.layer9'], f"{a}: --layers='backbone.layer9': .*has no layer .*"),
+        ([a, b, '--layers', 'head.fc', '--layers-b', 'x'], f"{b}: --layers-b='x': .*has no layer .*"),
         ([a, b, '--images', '3'], '.*3 images are too few, 4 are needed'),
         ([a, b, '--data', f'{run}/bare.py'], '.*neither a val_dataloader nor a test_dataloader'),
     ):
@@ -153,3 +154,7 @@ def test_mistakes_are_one_line(cka_map, run, tmp_path, capsys):
         assert '\n' not in str(error.value)
         assert error.match(f'error: {message}$')
     assert not (tmp_path / 'no.png').exists()
+    for name in ('no', 'no.csv'):
+        with pytest.raises(SystemExit):
+            cka_map.main([a, b, '--out', name])
+        assert f'argument --out: must end in .png, .pdf or .svg, got {name}' in capsys.readouterr().err

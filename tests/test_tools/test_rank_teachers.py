@@ -214,6 +214,17 @@ def test_a_damaged_row_is_named(rank_teachers, run, tmp_path):
         assert '\n' not in str(error.value)
 
 
+def test_a_folder_has_one_command_at_a_time(rank_teachers, run, tmp_path):
+    with (
+        rank_teachers._cli.only_one(tmp_path),
+        pytest.raises(SystemExit, match=f'error: {tmp_path} is in use'),
+    ):
+        rank_teachers.main([*names(run, 'good'), '--images', '16', '--out', str(tmp_path)])
+    file = tmp_path / 'lock'
+    with pytest.raises(SystemExit, match=f'error: .*{file}'):
+        rank_teachers.main([*names(run, 'good'), '--images', '16', '--out', str(file)])
+
+
 def test_goes_on_where_it_was_stopped(rank_teachers, run, tmp_path, monkeypatch):
     argv = [*names(run, 'random', 'good'), '--out', str(tmp_path), '--images', '16']
     evaluate = rank_teachers.evaluate
