@@ -34,12 +34,8 @@ def die(message: str) -> NoReturn:
 
 def add_common_flags(parser: argparse.ArgumentParser) -> None:
     """Add the flags that upstream's train and test scripts share."""
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        metavar='KEY=VALUE',
-        help='override settings of the config: a.b=1 c="[x,y]" d="[(1,2),(3,4)]" (no white space)',
+    add_cfg_options(
+        parser, 'override settings of the config: a.b=1 c="[x,y]" d="[(1,2),(3,4)]" (no white space)'
     )
     parser.add_argument(
         '--launcher',
@@ -50,6 +46,11 @@ def add_common_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--no-pin-memory', action='store_true', help='dataloaders pin no memory')
     # torchrun's predecessor passes either spelling, depending on torch's version.
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
+
+
+def add_cfg_options(parser: argparse.ArgumentParser, text: str) -> None:
+    """Add upstream's flag for changes of a config, with a help text."""
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE', help=text)
 
 
 def load_config(name: str) -> Config:

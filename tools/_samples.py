@@ -2,12 +2,12 @@
 
 import argparse
 import copy
-from typing import Any, Iterator, Optional, Tuple
+from typing import Any, Iterator, List, Optional, Tuple
 
 import _cli
 import numpy as np
 from _stats import LEAST_SAMPLES
-from mmengine.config import Config, ConfigDict, DictAction
+from mmengine.config import Config, ConfigDict
 from mmengine.dataset import BaseDataset, pseudo_collate
 from mmengine.device import get_device
 from mmengine.registry import DATASETS, init_default_scope
@@ -60,13 +60,7 @@ def add_sample_flags(parser: argparse.ArgumentParser, images: int, whose: str) -
     default = f'validation images, evenly spread (default: {images})'
     parser.add_argument('--images', type=positive, default=images, help=default)
     parser.add_argument('--batch-size', type=positive, help='images a batch (default: 64, for detectors 2)')
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        metavar='KEY=VALUE',
-        help=f'overrides of the config of the {whose}',
-    )
+    _cli.add_cfg_options(parser, f'overrides of the config of the {whose}')
 
 
 def positive(text: str) -> int:
@@ -96,7 +90,7 @@ def val_sample(cfg: Config, images: int, whose: str) -> Tuple[str, ConfigDict, B
     if not isinstance(dataset, BaseDataset):
         _cli.die(f'{whose}: {type(dataset).__name__} takes no indices, so it cannot be limited')
     total = len(dataset)
-    picked = (np.arange(min(images, total)) * total // max(1, min(images, total))).tolist()
+    picked = spread(images, total)
     own = loader.dataset.get('indices')
     if len(picked) == total:
         return part, loader, dataset
@@ -107,6 +101,12 @@ def val_sample(cfg: Config, images: int, whose: str) -> Tuple[str, ConfigDict, B
         loader.dataset.indices = picked if own is None else [own[i] for i in picked]
     dataset.get_subset_(picked)
     return part, loader, dataset
+
+
+def spread(images: int, total: int) -> List[int]:
+    """So many places out of ``total``, or all there are, evenly spread."""
+    num = min(images, total)
+    return [i * total // num for i in range(num)]
 
 
 def build_dataset(cfg: Config, loader: ConfigDict) -> Any:

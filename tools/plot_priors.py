@@ -13,16 +13,17 @@ from typing import Dict, Iterator, List, Optional, Sequence, Tuple
 import _cli
 import numpy as np
 import torch
-from _stats import rank_correlation
-from mmengine.config import Config, DictAction
-from mmengine.dataset import pseudo_collate
+from _samples import Batch, batches, build_dataset, spread
+from _stats import LEAST_SAMPLES, rank_correlation
+from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.logging import MMLogger
-from mmengine.registry import DATASETS, init_default_scope
+from mmengine.registry import init_default_scope
 from mmengine.runner import set_random_seed
 from rich.console import Console
 from rich.progress import track
 from torch import Tensor
+from torch.utils.data import Subset
 
 from dpk_mm.models import CKAPrior, DPKDistiller
 from dpk_mm.registry import MODELS
@@ -50,13 +51,7 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
     parser.add_argument('--batch-size', type=int, default=2, help='images a batch for positions')
     parser.add_argument('--images', type=int, default=64, help='images of the training set, evenly spread')
     parser.add_argument('--image-batch', type=int, default=32, help='images a batch for images as samples')
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        metavar='KEY=VALUE',
-        help='override settings of the config, as in train.py',
-    )
+    _cli.add_cfg_options(parser, 'override settings of the config, as in train.py')
     args = parser.parse_args(argv)
     if args.batch_size < 1:
         parser.error(f'--batch-size must be at least 1, got {args.batch_size}')
@@ -117,36 +112,34 @@ def read_students(model: DPKDistiller, paths: Sequence[str]) -> Dict[str, Feats]
     return students
 
 
-def read_batches(cfg: Config, model: DPKDistiller, images: int, image_batch: int) -> List[dict]:
+def read_batches(cfg: Config, model: DPKDistiller, images: int, image_batch: int) -> List[Batch]:
     """Read images of the training set, evenly spread, in batches padded to one size each.
 
     Args:
         cfg (Config): With a ``train_dataloader``.
         model (DPKDistiller): Whose preprocessor to use.
         images (int): How many, or all there are.
-        image_batch (int): Most images a batch; at least 4 are in each.
+        image_batch (int): Most images a batch, at least 4; at least 4 are in each.
 
     Returns:
-        list[dict]: ``inputs`` (n, 3, H, W) and ``data_samples``.
+        list[tuple]: (n, 3, H, W) and n samples each.
     """
-    dataset = DATASETS.build(cfg.train_dataloader.dataset)
-    if len(dataset) < 4:
+    dataset = build_dataset(cfg, cfg.train_dataloader)
+    if len(dataset) < LEAST_SAMPLES:
         _cli.die(f'CKA over images needs 4 of them, the training set has {len(dataset)}')
-    num = min(images, len(dataset))
-    picked = np.arange(num) * len(dataset) // num
-    # fewer than 4 would be left over only if a batch held fewer than 4
-    parts = np.array_split(picked, max(1, min(-(-num // image_batch), num // 4)))
-    return [model.data_preprocessor(pseudo_collate([dataset[int(i)] for i in part])) for part in parts]
+    dataset = Subset(dataset, spread(images, len(dataset)))
+    return list(batches(dataset, model.data_preprocessor, image_batch))
 
 
-def split(batch: dict, size: int) -> Iterator[Tuple[Tensor, list]]:
+def split(batch: Batch, size: int) -> Iterator[Batch]:
     """Split a batch: ``size`` images and their samples at a time."""
-    for begin in range(0, len(batch['inputs']), size):
-        yield batch['inputs'][begin : begin + size], batch['data_samples'][begin : begin + size]
+    inputs, samples = batch
+    for begin in range(0, len(inputs), size):
+        yield inputs[begin : begin + size], samples[begin : begin + size]
 
 
 @torch.no_grad()
-def teacher_maps(model: DPKDistiller, batch: dict, size: int) -> List[Feats]:
+def teacher_maps(model: DPKDistiller, batch: Batch, size: int) -> List[Feats]:
     """Run the teacher on ``size`` images at a time.
 
     Returns:
@@ -159,7 +152,7 @@ def teacher_maps(model: DPKDistiller, batch: dict, size: int) -> List[Feats]:
 
 
 @torch.no_grad()
-def student_maps(model: DPKDistiller, batch: dict, size: int) -> List[Feats]:
+def student_maps(model: DPKDistiller, batch: Batch, size: int) -> List[Feats]:
     """Run the student; as :func:`teacher_maps`."""
     maps = []
     for inputs, samples in split(batch, size):
@@ -196,14 +189,14 @@ def measure_batch(
 
 
 def measure(
-    model: DPKDistiller, students: Dict[str, Feats], batches: Sequence[dict], batch_size: int
+    model: DPKDistiller, students: Dict[str, Feats], batches: Sequence[Batch], batch_size: int
 ) -> Ratios:
     """Measure both forms of the ratio, 1 - CKA before any bounds.
 
     Args:
         model (DPKDistiller): The distiller.
         students (dict): Label -> the student's weights.
-        batches (Sequence[dict]): Of images, as :func:`read_batches` gives them.
+        batches (Sequence[tuple]): Of images, as :func:`read_batches` gives them.
         batch_size (int): Images a batch for positions.
 
     Returns:
@@ -310,8 +303,8 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     cfg.merge_from_dict(args.cfg_options or {})
     model = build_distiller(cfg)
     students = read_students(model, args.checkpoints)
-    batches = read_batches(cfg, model, args.images, args.image_batch)
-    ratios = measure(model, students, batches, args.batch_size)
+    shown = read_batches(cfg, model, args.images, args.image_batch)
+    ratios = measure(model, students, shown, args.batch_size)
     args.out.parent.mkdir(parents=True, exist_ok=True)
     plot(ratios, args.batch_size, args.out)
     write_csv(ratios, args.out.with_suffix('.csv'))

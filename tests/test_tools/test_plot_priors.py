@@ -108,7 +108,7 @@ def test_a_map_that_is_the_same_for_all_images_is_told(plot_priors, run, tmp_pat
 def test_no_batch_has_too_few_images(plot_priors, run, images, batch, expected):
     cfg = Config.fromfile(run / 'config.py')
     batches = plot_priors.read_batches(cfg, tiny.build(cfg.model), images, batch)
-    assert [len(batch['inputs']) for batch in batches] == expected
+    assert [len(images) for images, _ in batches] == expected
 
 
 def test_rank_correlation(plot_priors):
