@@ -11,7 +11,7 @@ from mmengine.config import Config
 from torch import Tensor, nn
 
 from dpk_mm.registry import MODELS
-from dpk_mm.utils import load_model_cfg, run_blank
+from dpk_mm.utils import is_distiller, load_model_cfg, run_blank
 
 # layer -> shape, or what else is to be said of it
 Layers = Dict[str, str]
@@ -105,7 +105,7 @@ def _tensors(tap: str, output: Any) -> Iterator[Tuple[str, Tensor]]:
 def models_of(cfg: Config) -> Dict[str, Any]:
     """The configs to show, by heading: of a distiller's config its student and teacher."""
     model = cfg.get('model') or {}
-    if not {'student', 'teacher'} <= set(model):
+    if not is_distiller(model):
         return dict(student=dict(cfg))
     student = model['student']
     if isinstance(student, dict):

@@ -13,6 +13,8 @@ import mmengine
 from mmengine.config import Config, ConfigDict
 from mmengine.evaluator import DumpResults
 
+from dpk_mm.utils import is_distiller, load_model_cfg
+
 # What upstream's scripts do without a `tta_pipeline` in the config: flip, and pack as `last` says.
 DET_META_KEYS = ('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor')
 DET_META_KEYS += ('flip', 'flip_direction')
@@ -57,11 +59,9 @@ def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
 
 def student_of(model: ConfigDict) -> ConfigDict:
     """Get the model to test: the student of a distiller, or the model itself."""
-    if not (_cli.type_name(model).endswith('Distiller') and {'student', 'teacher'} <= set(model)):
+    if not (_cli.type_name(model).endswith('Distiller') and is_distiller(model)):
         return model
     if isinstance(model.student, str):
-        from dpk_mm.utils import load_model_cfg
-
         return load_model_cfg(model.student, field='student')
     return model.student
 

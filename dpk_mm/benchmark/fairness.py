@@ -10,7 +10,7 @@ from mmengine.runner import set_random_seed
 
 from dpk_mm.benchmark.digest import digest_tensors, first_difference, plain
 from dpk_mm.registry import MODELS
-from dpk_mm.utils import load_model_cfg
+from dpk_mm.utils import is_distiller, load_model_cfg
 
 # What a training is but for its model. Tests are by the base's config whatever a method's says.
 RECIPE = (
@@ -31,18 +31,6 @@ FIELDS = (*RECIPE, 'student', 'init_student', 'teacher', *_AROUND)
 _START = ('student', 'init_student', 'load_from', 'randomness')
 
 
-def is_distiller(cfg: Config) -> bool:
-    """Whether a config trains a student with a teacher.
-
-    Args:
-        cfg (Config): A whole config.
-
-    Returns:
-        bool: True where it does.
-    """
-    return {'student', 'teacher'} <= set(cfg.model)
-
-
 def student_cfg(cfg: Config) -> ConfigDict:
     """Get the model dict of the student, or of the model where there is no teacher.
 
@@ -53,7 +41,7 @@ def student_cfg(cfg: Config) -> ConfigDict:
         ConfigDict: A copy, with the scope and the preprocessor of the config.
     """
     whole = ConfigDict({key: cfg.get(key) for key in ('default_scope', 'data_preprocessor')})
-    if not is_distiller(cfg):
+    if not is_distiller(cfg.model):
         return load_model_cfg(ConfigDict(whole, model=cfg.model), 'base')
     student = load_model_cfg(cfg.model.student, 'student')
     if cfg.model.get('data_preprocessor') is not None:
@@ -120,7 +108,7 @@ def check_recipe(name: str, cfg: Config, base: Config, allow: list, teacher: Opt
     """
     old, new = ({**recipe(one), **_around(one)} for one in (base, cfg))
     found = first_difference(old, new, allow)
-    if found is None and is_distiller(cfg):
+    if found is None and is_distiller(cfg.model):
         inherits = cfg.model.get('init_student', False)
         if inherits and 'init_student' not in allow:
             found = 'init_student', False, inherits

@@ -11,8 +11,9 @@ from mmengine.runner import Runner
 from mmengine.utils import import_modules_from_strings
 
 from dpk_mm.benchmark.budget import counts_epochs, set_budget
-from dpk_mm.benchmark.fairness import check_recipe, is_distiller, student_cfg
+from dpk_mm.benchmark.fairness import check_recipe, student_cfg
 from dpk_mm.benchmark.inputs import Comparison
+from dpk_mm.utils import is_distiller
 
 _OWN = ('config', 'allow', 'options', 'teacher')  # of a method's dict; its other fields are a config's
 
@@ -54,7 +55,7 @@ def make_methods(
     """
     base = load(comparison.base)
     _check_model(base, f'base: {comparison.base}')
-    if is_distiller(base):
+    if is_distiller(base.model):
         raise ValueError(f'base: {comparison.base} is a distiller, give the config of its student alone')
     needed = ('train_cfg', 'train_dataloader', 'test_cfg', 'test_dataloader', 'test_evaluator')
     missing = [name for name in needed if base.get(name) is None]
@@ -105,7 +106,7 @@ def _make(spec: Any, base: Config, comparison: Comparison, load: Callable[[str],
     _check_fields(cfg, [*fragment, *(spec.get('options') or {})])
     cfg.merge_from_dict(fragment)
     cfg.merge_from_dict(spec.get('options') or {})
-    if 'student' in cfg.model and not is_distiller(cfg):
+    if 'student' in cfg.model and not is_distiller(cfg.model):
         raise ValueError('no teacher: give one in the input or in the method')
     if cfg.get('custom_imports'):
         import_modules_from_strings(**cfg.custom_imports)
@@ -115,7 +116,7 @@ def _make(spec: Any, base: Config, comparison: Comparison, load: Callable[[str],
 def _set_options(cfg: Config, options: Dict[str, Any]) -> None:
     """Merge the options for all; in a distiller ``model.`` means its student."""
     _check_fields(cfg, options)
-    start = 'model.student.' if is_distiller(cfg) else 'model.'
+    start = 'model.student.' if is_distiller(cfg.model) else 'model.'
     cfg.merge_from_dict(
         {start + key[len('model.') :] if key.startswith('model.') else key: options[key] for key in options}
     )

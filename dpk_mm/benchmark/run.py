@@ -10,8 +10,9 @@ from typing import Any, Dict, List, Optional
 from mmengine.config import Config
 
 from dpk_mm.benchmark.digest import digest_file, first_difference, plain
-from dpk_mm.benchmark.fairness import compares_start, digest_start, is_distiller
+from dpk_mm.benchmark.fairness import compares_start, digest_start
 from dpk_mm.benchmark.plan import Method
+from dpk_mm.utils import is_distiller
 
 
 @dataclass
@@ -58,7 +59,7 @@ class Run:
         train, test = plain(self.cfg.to_dict()), plain(self.test_cfg.to_dict())
         settings = {key: train[key] for key in train if key != 'work_dir' and not key.startswith('test_')}
         settings['test'] = {key: test[key] for key in test if key == 'model' or key.startswith('test_')}
-        if is_distiller(self.cfg):
+        if is_distiller(self.cfg.model):
             path = Path(str(self.cfg.model.teacher.get('checkpoint')))
             settings['contents of teacher.checkpoint'] = digest_file(path) if path.is_file() else None
         return settings

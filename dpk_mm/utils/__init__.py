@@ -2,7 +2,7 @@
 
 from .checkpoint import load_weights
 from .cka import cka_from_hsics, hsics, linear_cka, positions_as_samples
-from .config import load_model_cfg
+from .config import is_distiller, load_model_cfg
 from .probe import blank_shape, is_detector, leaving_no_trace, probe, run_blank
 from .randomness import preserve_random_state, step_generator
 from .resize import resize_like
@@ -16,6 +16,7 @@ __all__ = [
     'find_taps',
     'hsics',
     'is_detector',
+    'is_distiller',
     'leaving_no_trace',
     'linear_cka',
     'load_model_cfg',

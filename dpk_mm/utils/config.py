@@ -10,6 +10,11 @@ from mmengine.hub import get_config
 from mmengine.utils import is_installed
 
 
+def is_distiller(model: dict) -> bool:
+    """Whether a model dict is that of a student with its teacher."""
+    return {'student', 'teacher'} <= set(model)
+
+
 def load_model_cfg(config: Union[str, dict], field: str = 'config') -> ConfigDict:
     """The model dict of a config, ready to be built from any scope.
 
