@@ -250,6 +250,41 @@ def test_the_images_are_prepared_alike():
     check_recipe('kd', Config(dict(base, model=model)), base, [])
 
 
+def test_the_first_step_is_compared(tmp_path):
+    """Of the runs of a seed: with that of the first that may lead."""
+    from types import SimpleNamespace
+
+    from dpk_mm.benchmark.hooks import FirstStepHook
+
+    def step(value, image=0.0, parts=('student', 'batch'), leads=True, iteration=0):
+        model = torch.nn.Linear(1, 1)
+        torch.nn.init.constant_(model.weight, value)
+        torch.nn.init.zeros_(model.bias)
+        hook = FirstStepHook(tmp_path / 'new/0.json', f'run {value}', parts, leads)
+        runner = SimpleNamespace(iter=iteration, model=model)
+        hook.before_train_iter(runner, 0, dict(inputs=[torch.tensor([image])]))
+
+    step(3.0, leads=False)  # there is none to compare with yet
+    step(1.0)
+    step(1.0)
+    with pytest.raises(ValueError, match="student's first weights differs from that of run 1.0: not a fair"):
+        step(2.0)
+    with pytest.raises(ValueError, match='first batch differs from that of run 1.0: not a fair'):
+        step(2.0, image=1.0, parts=['batch'], leads=False)
+    step(2.0, parts=['batch'])
+    step(2.0, iteration=1)
+
+
+def test_runs_take_the_gpus_in_turn(monkeypatch):
+    from dpk_mm.benchmark.pool import _environment
+
+    monkeypatch.setenv('CUDA_VISIBLE_DEVICES', '3,5')
+    assert [_environment(slot, 2)['CUDA_VISIBLE_DEVICES'] for slot in range(3)] == ['3', '5', '3']
+    monkeypatch.setattr(torch.cuda, 'device_count', lambda: 2)
+    monkeypatch.delenv('CUDA_VISIBLE_DEVICES')
+    assert _environment(1, 2)['CUDA_VISIBLE_DEVICES'] == '1'
+
+
 def test_all_have_the_teacher_of_the_input_unless_they_say_so(compare, place):
     teacher, other = (
         dict(config=tiny_cls.classifier(depth=depth, width=6), allow_incomplete=True) for depth in (14, 20)

@@ -314,6 +314,21 @@ def test_margins(rank_teachers):
     assert verdict(no_probe)[2] == 'y over x: +1.00 ± 6.77: cannot be told apart.'
 
 
+def test_gains_are_paired_by_seed(rank_teachers):
+    two = ranking(rank_teachers, dict(x=[52.0, 61.0]), alone=(50.0, 60.0))
+    assert two.gains(two.rows[0]).tolist() == [2.0, 1.0]
+
+
+def test_cost_is_the_forward_pass_over_the_step(rank_teachers, run, tmp_path, monkeypatch):
+    study, (named,) = study_of(rank_teachers, [*names(run, 'good'), '--images', '16'], tmp_path)
+    measure = sys.modules['_rank_measure']
+    teacher = sys.modules['_models'].build(named)
+    # begin, between, end of a round that warms up, and of two others: steps of 4 and 8 s, passes of 3 and 2 s
+    times = iter([0, 90, 91, 100, 104, 107, 200, 208, 210])
+    monkeypatch.setattr(measure, '_clock', lambda: next(times))
+    assert measure.measure_cost(study, teacher, [STAGES], rounds=2) == 0.5
+
+
 def test_rank_correlation_with_the_gain(rank_teachers):
     correlations = sys.modules['_rank_order'].correlations
     rows = ranking(rank_teachers, dict(x=[51.0], y=[52.0], z=[53.0]))
