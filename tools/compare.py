@@ -42,7 +42,7 @@ def compare(args: argparse.Namespace) -> List[str]:
     """Check, run and write the results.
 
     Returns:
-        list[str]: A line for each run that failed.
+        list[str]: A line for each run that failed, and where there is no table why.
 
     Raises:
         ValueError: The input has a mistake, or would not be a fair comparison.
@@ -76,9 +76,13 @@ def compare(args: argparse.Namespace) -> List[str]:
         for one in runs:
             if one.result is not None:
                 results[one.method.name][one.seed] = one.result
+        problems = [f'{name}: {why}' for name, why in failures.items()]
         if any(results.values()):
-            write(comparison, methods, results, work_dir)
-    return [f'{name}: {why}' for name, why in failures.items()]
+            try:
+                write(comparison, methods, results, work_dir)
+            except ValueError as error:  # of the metric; the runs that failed are told too
+                problems.append(str(error))
+    return problems
 
 
 def check_files(model: dict) -> None:

@@ -11,7 +11,14 @@ from mmengine.utils import is_installed
 
 
 def is_distiller(model: dict) -> bool:
-    """Whether a model dict is that of a student with its teacher."""
+    """Whether a model dict is that of a student with its teacher.
+
+    Args:
+        model (dict): Of a config.
+
+    Returns:
+        bool: True where it is.
+    """
     return {'student', 'teacher'} <= set(model)
 
 

@@ -154,6 +154,14 @@ def test_finished_runs_are_skipped(whole, compare, place):
     assert again == '\n'.join(line for line in table.split('\n') if 'broken' not in line)
 
 
+def test_an_unknown_metric_hides_no_failure(whole, compare, place, monkeypatch):
+    from dpk_mm.benchmark import pool
+
+    monkeypatch.setattr(pool, 'run_all', lambda *args: {'broken, seed 0': 'why'})
+    message = error_of(compare, write_input(place, metric='nope'), '--work-dir', whole[0])
+    assert "broken, seed 0: why; metric='nope': the tests gave accuracy/top1" in message
+
+
 def test_a_changed_config_of_a_finished_run_is_refused(whole, compare, place):
     folder, _ = whole
     path = write_input(
