@@ -1,6 +1,6 @@
 """Compare distillation methods fairly: train, test and tabulate them by one command.
 
-INPUT is a config such as configs/compare/cifar100_short.py: a student, a teacher, methods and seeds. All
+INPUT is a config such as benchmarks/cifar100_short/compare.py: a student, a teacher, methods and seeds. All
 methods share recipe, data order and the student's first weights, or the command refuses to begin. A command
 that was interrupted goes on where it stopped when it is given again.
 """
@@ -20,6 +20,7 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
     )
     parser.add_argument('input', metavar='INPUT', help='what to compare')
     parser.add_argument('--work-dir', type=Path, help='folder of all that is written')
+    parser.add_argument('--out', type=Path, help='folder of tables and plot (default: that of --work-dir)')
     parser.add_argument('--jobs', type=_count, default=1, help='runs side by side (default: 1)')
     parser.add_argument('--threads', type=_count, default=1, help='processor threads of a run (default: 1)')
     parser.add_argument('--check', action='store_true', help='check that the comparison is fair, and stop')
@@ -79,7 +80,7 @@ def compare(args: argparse.Namespace) -> List[str]:
         problems = [f'{name}: {why}' for name, why in failures.items()]
         if any(results.values()):
             try:
-                write(comparison, methods, results, work_dir)
+                write(comparison, results, runs, args.out or work_dir)
             except ValueError as error:  # of the metric; the runs that failed are told too
                 problems.append(str(error))
     return problems
@@ -92,19 +93,24 @@ def check_files(model: dict) -> None:
     _cli.check_checkpoint(None if checkpoint == 'hub' else checkpoint, 'teacher')
 
 
-def write(comparison: Any, methods: Sequence[Any], results: Dict[str, dict], work_dir: Path) -> None:
-    """Write results.csv, table.md and plot.png, and show the table."""
+def write(comparison: Any, results: Dict[str, dict], runs: Sequence[Any], out: Path) -> None:
+    """Write results.csv, ratios.csv, table.md and plot.png, and show the table."""
     from dpk_mm.benchmark import plot, table
 
+    out.mkdir(parents=True, exist_ok=True)
     # first of all, as it holds whatever metric is wanted
-    (work_dir / 'results.csv').write_text(table.make_csv(results), encoding='utf-8')
+    (out / 'results.csv').write_text(table.make_csv(results), encoding='utf-8')
     metric = table.find_metric(results, comparison.metric)
-    text = table.make_table(results, methods, comparison.seeds, metric, comparison.reference)
-    (work_dir / 'table.md').write_text(text + '\n', encoding='utf-8')
-    baselines = [one.name for one in methods if one.is_alone] + [comparison.reference]
-    plot.plot(table.values(results, metric), metric, work_dir / 'plot.png', baselines)
+    text = table.make_table(results, comparison, metric)
+    (out / 'table.md').write_text(text + '\n', encoding='utf-8')
+    baselines = [row.name for row in comparison.rows if row.is_alone] + [comparison.reference]
+    plot.plot(table.values(results, metric), metric, out / 'plot.png', baselines)
     print(f'\n{text}\n')
-    print(*(work_dir / name for name in ('results.csv', 'table.md', 'plot.png')), sep='\n')
+    names = ['results.csv', 'table.md', 'plot.png']
+    if ratios := table.make_ratio_csv(runs):
+        (out / 'ratios.csv').write_text(ratios, encoding='utf-8')
+        names.append('ratios.csv')
+    print(*(out / name for name in names), sep='\n')
 
 
 def main(argv: Optional[Sequence[str]] = None) -> None:

@@ -18,6 +18,7 @@ import numpy as np
 warnings.filterwarnings('ignore', '.*pkg_resources')
 
 from dpk_mm.demo import command, data, detections, inference, pool, report, training  # noqa: E402
+from dpk_mm.utils import read_ratios  # noqa: E402
 
 CONFIGS = Path(__file__).resolve().parents[1] / 'configs/demo'
 TEACHER = CONFIGS / 'retinanet_r34_digits.py'
@@ -102,7 +103,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     files = [args.work_dir / name for name in ('table.md', 'results.json', 'ratio.png', 'detections.png')]
     table = command.write_results(rows, COLUMNS, args)
     dpk_dir = Path(rows['student with DPK'][0]['checkpoint']).parent
-    report.plot_ratios(training.read_ratios(dpk_dir), STAGES, files[2])
+    report.plot_ratios(read_ratios(dpk_dir), STAGES, files[2])
     items = list(inference.load_test_set(plain))
     draw({name: models[name] for name in ('student alone', 'student with DPK')}, items, files[3])
     print(f'\n{table}\n')

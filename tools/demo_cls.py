@@ -14,7 +14,8 @@ from typing import Any, Dict, List, Optional
 # upstream still imports it, and says so many times
 warnings.filterwarnings('ignore', '.*pkg_resources')
 
-from dpk_mm.demo import command, data_cls, pool, report, training  # noqa: E402
+from dpk_mm.demo import command, data_cls, pool, report  # noqa: E402
+from dpk_mm.utils import read_ratios  # noqa: E402
 
 CONFIGS = Path(__file__).resolve().parents[1] / 'configs/demo'
 TEACHER = CONFIGS / 'resnet14_digits.py'
@@ -72,7 +73,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     )
     table = command.write_results(rows, COLUMNS, args)
     dpk_dir = Path(rows['student with DPK'][0]['checkpoint']).parent
-    report.plot_ratios(training.read_ratios(dpk_dir), STAGES, args.work_dir / 'ratio.png')
+    report.plot_ratios(read_ratios(dpk_dir), STAGES, args.work_dir / 'ratio.png')
     print(f'\n{table}\n')
     print(*(args.work_dir / name for name in ('table.md', 'results.json', 'ratio.png')), sep='\n')
     print(f'{time.monotonic() - start:.0f} s in all')

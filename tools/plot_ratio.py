@@ -1,44 +1,16 @@
 """Draw how the share of teacher tokens changes over training, from the logs of one or more runs."""
 
 import argparse
-import json
 from pathlib import Path
 from typing import Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
 
+from dpk_mm.utils import read_ratios
+from dpk_mm.utils.ratio_log import Curves
+
 _COLOURS = ('#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9', '#000000')
 _STYLES = ('-', '--', ':', '-.')
-# step -> ratio, by stage
-Curves = Dict[str, Dict[int, float]]
-
-
-def read_ratios(work_dir: Path) -> Curves:
-    """Read the ratios that a run logged; where it was resumed, the later log counts.
-
-    Args:
-        work_dir (Path): The run's folder, or one of its parts.
-
-    Returns:
-        dict: Stage -> step -> ratio. mmengine logs means over its window, 10 steps by default.
-
-    Raises:
-        FileNotFoundError: No log of mmengine's lies there.
-        ValueError: The log has no ratios.
-    """
-    logs = sorted(work_dir.rglob('scalars.json'))
-    if not logs:
-        raise FileNotFoundError(f'{work_dir}: no scalars.json, as mmengine writes it, in this folder.')
-    curves: Curves = {}
-    for log in logs:
-        for line in log.read_text().splitlines():
-            entry = json.loads(line)
-            for name, value in entry.items():
-                if name.startswith('ratio_'):
-                    curves.setdefault(name[len('ratio_') :], {})[entry['step']] = value
-    if not curves:
-        raise ValueError(f'{work_dir}: no ratio_<stage> in the log; was it a run of a distiller with priors?')
-    return curves
 
 
 def plot(runs: Dict[str, List[Curves]], path: Path) -> None:

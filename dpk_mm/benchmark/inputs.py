@@ -10,6 +10,21 @@ from dpk_mm.benchmark.fairness import FIELDS
 
 
 @dataclass
+class Row:
+    """One row of the table.
+
+    Attributes:
+        name (str): In the table.
+        allow (list[str]): In what it may differ from the student alone.
+        is_alone (bool): Whether it is the student alone.
+    """
+
+    name: str
+    allow: List[str]
+    is_alone: bool
+
+
+@dataclass
 class Comparison:
     """What an input says.
 
@@ -24,6 +39,7 @@ class Comparison:
         options (dict): As ``--cfg-options``, for all; ``model.`` is the student.
         metric (str, optional): The metric of the table; by default top-1 accuracy or COCO's box AP.
         reference (str, optional): A method that the others are compared with, beside the student alone.
+        published (dict): Method -> what others report of it, in percent.
     """
 
     base: str
@@ -34,6 +50,17 @@ class Comparison:
     options: Dict[str, Any] = field(default_factory=dict)
     metric: Optional[str] = None
     reference: Optional[str] = None
+    published: Dict[str, float] = field(default_factory=dict)
+
+    @property
+    def rows(self) -> List[Row]:
+        """The rows of the table, in the order of the input."""
+        rows = []
+        for name, spec in self.methods.items():
+            own = spec if isinstance(spec, dict) else {}
+            allow = [*own.get('allow', ()), *(['teacher'] if 'teacher' in own else [])]
+            rows.append(Row(name, allow, spec in (None, self.base)))
+        return rows
 
 
 def read(cfg: Config) -> Comparison:
@@ -67,6 +94,9 @@ def read(cfg: Config) -> Comparison:
         raise ValueError(f'seeds must be different whole numbers, got {seeds}')
     if comparison.reference is not None and comparison.reference not in comparison.methods:
         raise ValueError(f'reference={comparison.reference!r}: no such method')
+    for name, number in comparison.published.items():
+        if name not in comparison.methods or not isinstance(number, (int, float)):
+            raise ValueError(f'published[{name!r}] must be the figure of a method, got {number!r}')
     if comparison.budget is not None:
         check_budget(comparison.budget)
     for name, spec in comparison.methods.items():

@@ -3,7 +3,7 @@
 import copy
 import inspect
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Dict, List, Tuple
 
 from mmengine.config import Config, ConfigDict
@@ -12,29 +12,23 @@ from mmengine.utils import import_modules_from_strings
 
 from dpk_mm.benchmark.budget import counts_epochs, set_budget
 from dpk_mm.benchmark.fairness import check_recipe, student_cfg
-from dpk_mm.benchmark.inputs import Comparison
+from dpk_mm.benchmark.inputs import Comparison, Row
 from dpk_mm.utils import is_distiller
 
 _OWN = ('config', 'allow', 'options', 'teacher')  # of a method's dict; its other fields are a config's
 
 
 @dataclass
-class Method:
-    """One row of the table.
+class Method(Row):
+    """A row of the table, and how it is made.
 
     Attributes:
-        name (str): In the table.
         cfg (Config): To train with.
         test_cfg (Config): The plain student, to test with.
-        allow (list[str]): In what it may differ from the student alone.
-        is_alone (bool): Whether it is the student alone.
     """
 
-    name: str
     cfg: Config
     test_cfg: Config
-    allow: List[str]
-    is_alone: bool
 
 
 def make_methods(
@@ -67,19 +61,16 @@ def make_methods(
         raise ValueError(f'options: {error.args[0]}') from error
     alone = _finish(base, comparison, fill)
     methods = []
-    for name, spec in comparison.methods.items():
-        allow = list(spec.get('allow', ())) if isinstance(spec, dict) else []
-        if isinstance(spec, dict) and 'teacher' in spec:
-            allow.append('teacher')
+    for row in comparison.rows:
         try:
-            cfg = _finish(_make(spec, base, comparison, load), comparison, fill)
+            cfg = _finish(_make(comparison.methods[row.name], base, comparison, load), comparison, fill)
         except (ValueError, TypeError, KeyError) as error:
-            raise ValueError(f'method {name!r}: {error.args[0] if error.args else error}') from error
-        check_recipe(name, cfg, alone, allow, comparison.teacher)
+            raise ValueError(f'method {row.name!r}: {error.args[0] if error.args else error}') from error
+        check_recipe(row.name, cfg, alone, row.allow, comparison.teacher)
         test_cfg = copy.deepcopy(alone)
-        if 'student' in {item.split('.')[0] for item in allow}:
+        if 'student' in {item.split('.')[0] for item in row.allow}:
             test_cfg.model = student_cfg(cfg)
-        methods.append(Method(name, cfg, test_cfg, allow, spec in (None, comparison.base)))
+        methods.append(Method(**asdict(row), cfg=cfg, test_cfg=test_cfg))
     return alone, methods
 
 

@@ -1,18 +1,23 @@
-"""What the runs found, as a table."""
+"""What the runs found, as tables."""
 
 import csv
 import io
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any, Dict, List, Optional
 
-from dpk_mm.benchmark.plan import Method
+from dpk_mm.benchmark.inputs import Comparison
+from dpk_mm.benchmark.run import Run
 from dpk_mm.demo.report import markdown, spread
+from dpk_mm.utils import read_ratios
 
 # method -> seed -> what its run found
 Results = Dict[str, Dict[int, Dict[str, Any]]]
 _USUAL = ('accuracy/top1', 'coco/bbox_mAP', 'pascal_voc/mAP')
 _MISSING = '–'
+# what the CSV has of a run beside its metrics, with the type of each
+_KNOWN = dict(seconds=float, cpu_seconds=float, steps=int, memory=int, memory_kind=str)
+_KNOWN.update(device=str, jobs=int, threads=int, params=int)
 
 
 def find_metric(results: Results, wanted: Optional[str] = None) -> str:
@@ -78,73 +83,122 @@ def make_csv(results: Results) -> str:
         results (dict): Of all runs.
 
     Returns:
-        str: Comma-separated; seconds are medians of a step, memory is in MiB.
+        str: Comma-separated; seconds are medians of a step, memory is in bytes.
     """
     lines = [
         dict(
             method=name,
             seed=seed,
             **result['metrics'],
-            seconds=result['seconds'],
-            cpu_seconds=result['cpu_seconds'],
-            steps=result['steps'],
-            memory=round(result['memory'] / 2**20, 1),
-            **{key: result[key] for key in ('memory_kind', 'device', 'jobs', 'threads', 'params')},
+            **{key: result[key] for key in _KNOWN},
         )
         for name, seeds in results.items()
         for seed, result in sorted(seeds.items())
     ]
+    return _to_csv(lines)
+
+
+def make_ratio_csv(runs: Iterable[Run]) -> str:
+    """Write what the finished runs logged of their priors, one line for each logged step.
+
+    Args:
+        runs (Iterable[Run]): Runs; those whose ratios never change are left out.
+
+    Returns:
+        str: Comma-separated, a column for each stage; empty where there is nothing to write.
+    """
+    lines = []
+    for run in runs:
+        try:
+            curves = read_ratios(run.folder) if run.result else {}
+        except (FileNotFoundError, ValueError):
+            continue  # no log, or no prior
+        if all(len(set(curve.values())) == 1 for curve in curves.values()):
+            continue
+        for step in sorted({step for curve in curves.values() for step in curve}):
+            own = {stage: f'{curve[step]:.4f}' for stage, curve in curves.items() if step in curve}
+            lines.append(dict(method=run.method.name, seed=run.seed, step=step, **own))
+    return _to_csv(lines) if lines else ''
+
+
+def _to_csv(lines: List[Dict[str, Any]]) -> str:
+    """Write lines of which some lack columns."""
     text = io.StringIO()
-    writer = csv.DictWriter(
-        text, list(dict.fromkeys(key for line in lines for key in line)), lineterminator='\n'
-    )
+    names = dict.fromkeys(key for line in lines for key in line)
+    writer = csv.DictWriter(text, list(names), lineterminator='\n')
     writer.writeheader()
     writer.writerows(lines)
     return text.getvalue()
 
 
-def make_table(
-    results: Results,
-    methods: Sequence[Method],
-    seeds: Sequence[int],
-    metric: str,
-    reference: Optional[str] = None,
-) -> str:
+def read_csv(text: str) -> Results:
+    """Read what :func:`make_csv` wrote.
+
+    Args:
+        text (str): Comma-separated.
+
+    Returns:
+        dict: The results; without what a run did not give.
+    """
+    results: Results = {}
+    for line in csv.DictReader(io.StringIO(text)):
+        name, seed = line.pop('method'), int(line.pop('seed'))
+        known = {key: kind(line.pop(key)) for key, kind in _KNOWN.items() if key in line}
+        metrics = {key: float(item) for key, item in line.items() if item}
+        results.setdefault(name, {})[seed] = dict(known, metrics=metrics)
+    return results
+
+
+def gains(found: Dict[str, Dict[int, float]], name: str, other: str) -> List[float]:
+    """Subtract the values of a method from those of another, seed by seed.
+
+    Args:
+        found (dict): From :func:`values`.
+        name (str): The method that gains.
+        other (str): The method it is compared with.
+
+    Returns:
+        list[float]: One a seed that both have.
+    """
+    own, theirs = found.get(name, {}), found.get(other, {})
+    return [own[seed] - theirs[seed] for seed in own if seed in theirs]
+
+
+def make_table(results: Results, comparison: Comparison, metric: str) -> str:
     """Write the comparison in Markdown, with what one must know to read it.
 
     Args:
         results (dict): Of all runs.
-        methods (Sequence[Method]): The rows.
-        seeds (Sequence[int]): The seeds.
+        comparison (Comparison): What was compared.
         metric (str): The metric.
-        reference (str, optional): A method to compare the others with, beside the student alone.
 
     Returns:
         str: The table and its notes.
     """
-    found = values(results, metric)
-    alone = next((method.name for method in methods if method.is_alone), None)
-    others = [name for name in dict.fromkeys((alone, reference)) if name is not None]
-    head = [
-        'method',
-        *(f'seed {seed}' for seed in seeds),
-        'mean ± sd',
-        *(f'gain over {name}' for name in others),
-    ]
-    head += ['time of a step', 'peak memory']
+    found, seeds, published = values(results, metric), comparison.seeds, comparison.published
+    alone = next((row.name for row in comparison.rows if row.is_alone), None)
+    others = [name for name in dict.fromkeys((alone, comparison.reference)) if name is not None]
+    head = ['method', *(f'seed {seed}' for seed in seeds), 'mean ± sd']
+    head += [f'gain over {name}' for name in others]
+    head += [*(['published', 'gap'] if published else []), 'time of a step', 'peak memory']
     rows = []
-    for method in methods:
-        own = found.get(method.name, {})
+    for name in comparison.methods:
+        own = found.get(name, {})
         cells = [f'{own[seed]:.2f}' if seed in own else _MISSING for seed in seeds]
         cells.append(spread(list(own.values()), '.2f') if own else _MISSING)
-        for name in others:
-            theirs = found.get(name, {})
-            gains = [own[seed] - theirs[seed] for seed in seeds if seed in own and seed in theirs]
-            cells.append(spread(gains, '+.2f') if gains and name != method.name else _MISSING)
+        for other in others:
+            gained = gains(found, name, other)
+            cells.append(spread(gained, '+.2f') if gained and name != other else _MISSING)
+        if published:
+            theirs = published.get(name)
+            cells.append(_MISSING if theirs is None else f'{theirs:.2f}')
+            known = own and theirs is not None
+            cells.append(f'{statistics.fmean(own.values()) - theirs:+.2f}' if known else _MISSING)
         for key, unit, form in (('seconds', 1e-3, '{:.3g} ms'), ('memory', 2**20, '{:.0f} MiB')):
-            cells.append(_cost(results, method.name, alone, key, unit, form))
-        rows.append([method.name, *cells])
-    return '\n'.join([markdown(head, rows), '', *(f'- {note}' for note in _notes(results, methods, metric))])
+            cells.append(_cost(results, name, alone, key, unit, form))
+        rows.append([name, *cells])
+    notes = [f'- {note}' for note in _notes(results, comparison, metric)]
+    return '\n'.join([markdown(head, rows), '', *notes])
 
 
 def _cost(results: Results, name: str, alone: Optional[str], key: str, unit: float, form: str) -> str:
@@ -157,7 +211,7 @@ def _cost(results: Results, name: str, alone: Optional[str], key: str, unit: flo
     return text if not theirs else f'{text} (× {mine / statistics.median(theirs):.2f})'
 
 
-def _notes(results: Results, methods: Sequence[Method], metric: str) -> List[str]:
+def _notes(results: Results, comparison: Comparison, metric: str) -> List[str]:
     """What one must know to read the table."""
     every = [result for seeds in results.values() for result in seeds.values()]
     kinds = ' and '.join(sorted({result['device'] for result in every}))
@@ -178,7 +232,9 @@ def _notes(results: Results, methods: Sequence[Method], metric: str) -> List[str
     notes.append(
         f'Memory: {", or ".join(memory[kind] for kind in sorted({r["memory_kind"] for r in every}))}.'
     )
-    for method in methods:
-        if method.allow:
-            notes.append(f'{method.name} was allowed to differ in: {", ".join(method.allow)}.')
+    for row in comparison.rows:
+        if row.allow:
+            notes.append(f'{row.name} was allowed to differ in: {", ".join(row.allow)}.')
+    minutes = sum(result['seconds'] * result['steps'] for result in every) / 60
+    notes.append(f'All training steps together: {minutes:.0f} min.')
     return notes

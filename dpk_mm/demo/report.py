@@ -47,8 +47,15 @@ def _percent(result: Dict[str, Any], column: Tuple[str, float]) -> float:
     return factor * result.get(key, 0.0)
 
 
-def _count(number: int) -> str:
-    """A number of parameters."""
+def count(number: int) -> str:
+    """Write a number of parameters.
+
+    Args:
+        number (int): How many.
+
+    Returns:
+        str: Such as ``'1.56 M'``.
+    """
     return f'{number / 1e6:.2f} M' if number >= 1e5 else f'{number / 1e3:.1f} k'
 
 
@@ -68,7 +75,7 @@ def make_table(rows: Dict[str, List[Dict[str, Any]]], columns: Columns) -> str:
             spread([_percent(result, column) for result in results], '.1f') for column in columns.values()
         ]
         ms = statistics.fmean(result['ms'] for result in results)
-        lines.append([model, *cells, _count(results[0]['params']), f'{ms:.1f}'])
+        lines.append([model, *cells, count(results[0]['params']), f'{ms:.1f}'])
     return markdown(['model', *columns, 'params', 'ms/image'], lines)
 
 
@@ -91,11 +98,11 @@ def make_seed_table(rows: Dict[str, List[Dict[str, Any]]], columns: Columns, see
     return markdown([title, *(f'seed {seed}' for seed in seeds)], lines)
 
 
-def plot_ratios(ratios: Dict[str, List[float]], labels: Dict[str, str], path: Union[str, Path]) -> None:
+def plot_ratios(ratios: Dict[str, Dict[int, float]], labels: Dict[str, str], path: Union[str, Path]) -> None:
     """Draw the share of teacher tokens of every stage over training.
 
     Args:
-        ratios (dict): Stage -> one ratio a step.
+        ratios (dict): Stage -> step -> ratio, from :func:`dpk_mm.utils.read_ratios`.
         labels (dict): Stage -> its name in the legend.
         path (str or Path): PNG to write.
     """
@@ -105,16 +112,13 @@ def plot_ratios(ratios: Dict[str, List[float]], labels: Dict[str, str], path: Un
     figure = Figure(figsize=(7, 4), dpi=130, layout='constrained')
     FigureCanvasAgg(figure)
     axes = figure.subplots()
-    for (stage, values), colour in zip(ratios.items(), _COLOURS):
-        values = np.asarray(values)
-        steps = np.arange(1, len(values) + 1)
+    for (stage, curve), colour in zip(ratios.items(), _COLOURS):
+        steps, values = np.array([*curve]), np.array([*curve.values()])
         window = max(1, min(15, len(values) // 5))
         smooth = np.convolve(values, np.ones(window) / window, 'valid')
         axes.plot(steps, values, color=colour, alpha=0.25, linewidth=0.8)
-        start = (window - 1) / 2 + 1
-        axes.plot(
-            start + np.arange(len(smooth)), smooth, color=colour, linewidth=2, label=labels.get(stage, stage)
-        )
+        middles = np.convolve(steps, np.ones(window) / window, 'valid')
+        axes.plot(middles, smooth, color=colour, linewidth=2, label=labels.get(stage, stage))
     axes.set(
         xlabel='training step',
         ylabel='share of teacher tokens',

@@ -3,14 +3,13 @@
 import contextlib
 import copy
 import io
-import json
 import logging
 import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Union
+from typing import Any, Dict, Optional, Union
 
 import torch
 from mmengine.config import Config
@@ -157,23 +156,3 @@ def save_small(checkpoint: Union[str, Path], path: Union[str, Path], note: str) 
     weights = {k: v.half() if v.is_floating_point() else v for k, v in saved['state_dict'].items()}
     meta = dict(dataset_meta=saved['meta']['dataset_meta'], note=note)
     torch.save(dict(meta=meta, state_dict=weights), path)
-
-
-def read_ratios(work_dir: Union[str, Path]) -> Dict[str, List[float]]:
-    """Read the prior ratios of a run from mmengine's log.
-
-    Args:
-        work_dir (str or Path): Work dir of a run that logged every step.
-
-    Returns:
-        dict: ``'neck_1' -> [ratio of step 1, ...]`` of the newest run in the folder.
-    """
-    logs = sorted(Path(work_dir).glob('*/vis_data/scalars.json'))
-    if not logs:
-        raise FileNotFoundError(f'{work_dir} holds no log of a training')
-    ratios: Dict[str, List[float]] = {}
-    for line in logs[-1].read_text().splitlines():
-        for key, value in json.loads(line).items():
-            if key.startswith('ratio_'):
-                ratios.setdefault(key[len('ratio_') :], []).append(value)
-    return ratios

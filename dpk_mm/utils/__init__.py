@@ -5,6 +5,7 @@ from .cka import cka_from_hsics, hsics, linear_cka, positions_as_samples
 from .config import is_distiller, load_model_cfg
 from .probe import blank_shape, is_detector, leaving_no_trace, probe, run_blank
 from .randomness import preserve_random_state, step_generator
+from .ratio_log import read_ratios
 from .resize import resize_like
 from .taps import TapError, check_tap, find_taps, record
 
@@ -24,6 +25,7 @@ __all__ = [
     'positions_as_samples',
     'preserve_random_state',
     'probe',
+    'read_ratios',
     'record',
     'resize_like',
     'run_blank',

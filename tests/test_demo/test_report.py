@@ -41,6 +41,7 @@ def test_seed_table_lists_every_seed():
 
 
 def test_picture_of_the_ratio(tmp_path):
-    report.plot_ratios({'neck_1': [0.8, 0.5, 0.4], 'neck_2': [0.2]}, {'neck_1': 'P4'}, tmp_path / 'a.png')
+    curves = {'neck_1': {1: 0.8, 2: 0.5, 3: 0.4}, 'neck_2': {1: 0.2}}
+    report.plot_ratios(curves, {'neck_1': 'P4'}, tmp_path / 'a.png')
     picture = cv2.imread(str(tmp_path / 'a.png'))
     assert min(picture.shape[:2]) > 200 and picture.std() > 5

@@ -127,6 +127,11 @@ def compare(_tools_on_path):
     return _load('compare')
 
 
+@pytest.fixture(scope='session')
+def make_results(_tools_on_path):
+    return _load('make_results')
+
+
 @pytest.fixture
 def workdir(tmp_path, monkeypatch):
     """An empty current folder and a clean environment."""

@@ -521,6 +521,66 @@ def test_detections_are_in_percent_and_nothing_detected_is_zero():
 def test_the_example_input_is_read(root):
     from dpk_mm.benchmark.inputs import read
 
-    comparison = read(Config.fromfile(root / 'configs/compare/cifar100_short.py'))
+    comparison = read(Config.fromfile(root / 'benchmarks/cifar100_short/compare.py'))
     assert comparison.methods['alone'] is None and comparison.reference in comparison.methods
     assert json.dumps(comparison.seeds) == '[0, 1]'
+
+
+def results_of(**metrics):
+    """Results of one run with each value of a metric, for seeds from 0 on."""
+    rest = dict(seconds=0.5, cpu_seconds=0.25, steps=120, memory=2**30, memory_kind='RSS')
+    rest.update(device='CPU', jobs=1, threads=1, params=7)
+    return {
+        name: {seed: dict(rest, metrics={'accuracy/top1': value}) for seed, value in enumerate(own)}
+        for name, own in metrics.items()
+    }
+
+
+def test_results_are_read_as_they_were_written():
+    from dpk_mm.benchmark import table
+
+    results = results_of(alone=[1 / 3, 0.25], kd=[2 / 3])
+    results['kd'][0]['metrics'] = {'accuracy/top5': 1.0}
+    assert table.read_csv(table.make_csv(results)) == results
+
+
+def test_published_figures_stand_beside_ours():
+    from dpk_mm.benchmark import table
+    from dpk_mm.benchmark.inputs import Comparison
+
+    methods = dict(alone=None, kd=dict(teacher={}), late='late.py')
+    comparison = Comparison('base.py', methods, seeds=[0, 1], published=dict(kd=70.5, late=72.0))
+    lines = table.make_table(results_of(alone=[60.0, 62.0], kd=[71.0, 72.0]), comparison, 'accuracy/top1')
+    cells = {
+        line.split(' | ')[0].strip('| '): line.strip('| ').split(' | ')[5:7] for line in lines.splitlines()
+    }
+    assert cells['method'] == ['published', 'gap'] and cells['alone'] == ['–', '–']
+    assert cells['kd'] == ['70.50', '+1.00'] and cells['late'] == ['72.00', '–']
+    assert 'kd was allowed to differ in: teacher.' in lines
+    assert 'All training steps together: 4 min.' in lines
+
+
+def test_ratios_of_finished_runs_are_gathered(tmp_path):
+    from types import SimpleNamespace
+
+    from dpk_mm.benchmark import table
+
+    def run(name, seed, lines, finished=True):
+        folder = tmp_path / f'{name}-{seed}/vis_data'
+        folder.mkdir(parents=True)
+        (folder / 'scalars.json').write_text('\n'.join(map(json.dumps, lines)))
+        result = {} if not finished else dict(metrics={})
+        return SimpleNamespace(
+            method=SimpleNamespace(name=name), seed=seed, folder=folder, result=result or None
+        )
+
+    lines = [dict(step=10, ratio_p3=0.5, ratio_p4=0.25), dict(step=20, ratio_p3=0.12345)]
+    runs = [
+        run('cka', 0, lines),
+        run('cka', 1, lines, finished=False),
+        run('fixed', 0, [dict(step=10, ratio_p3=0.5), dict(step=20, ratio_p3=0.5)]),
+        run('kd', 0, [dict(step=10, loss=1.0)]),
+    ]
+    text = table.make_ratio_csv(runs)
+    assert text == 'method,seed,step,p3,p4\ncka,0,10,0.5000,0.2500\ncka,0,20,0.1235,\n'
+    assert table.make_ratio_csv(runs[1:]) == ''

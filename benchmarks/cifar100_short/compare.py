@@ -1,5 +1,5 @@
 # A ResNet-20 teaches a ResNet-8 on CIFAR-100 for three epochs, in eight ways:
-#   python tools/compare.py configs/compare/cifar100_short.py --jobs 2
+#   python tools/compare.py benchmarks/cifar100_short/compare.py --jobs 2
 base = 'configs/cifar100_short/resnet8.py'
 teacher = dict(config='configs/cifar100_short/resnet20.py', checkpoint='configs/cifar100_short/resnet20.pth')
 # The weights that suit three epochs, see docs/RESULTS.md; the authors' are for 240.

@@ -1,0 +1,82 @@
+"""docs/RESULTS.md says what the runs found, and nothing else."""
+
+import jinja2
+import pytest
+from mmengine.config import Config
+
+from dpk_mm.benchmark import inputs, table
+
+CSV = """method,seed,accuracy/top1,params
+small,0,40.0,1000
+small,1,42.0,1000
+large,0,45.5,2000
+large,1,46.5,2000
+"""
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Benchmarks with one study."""
+    (tmp_path / 'a').mkdir()
+    (tmp_path / 'a/results.csv').write_text(CSV)
+    return tmp_path
+
+
+def write(folder, text):
+    (folder / 'RESULTS.md.jinja').write_text("{% set runs = study('a') -%}\n" + text)
+
+
+def test_the_page_is_what_the_runs_give(make_results, root):
+    page = (root / 'docs/RESULTS.md').read_text(encoding='utf-8')
+    assert page == make_results.render(root / 'benchmarks'), 'run python tools/make_results.py'
+
+
+def test_the_tables_beside_the_runs_are_of_these_runs(root):
+    files = sorted(root.glob('benchmarks/*/table.md'))
+    assert files
+    for file in files:
+        comparison = inputs.read(Config.fromfile(str(file.with_name('compare.py'))))
+        results = table.read_csv(file.with_name('results.csv').read_text(encoding='utf-8'))
+        assert set(results) <= set(comparison.methods), file
+        metric = table.find_metric(results, comparison.metric)
+        assert file.read_text(encoding='utf-8') == table.make_table(results, comparison, metric) + '\n'
+
+
+def test_figures_are_computed_from_the_runs(make_results, folder):
+    write(
+        folder,
+        "{{ runs.mean('small') }}|{{ runs.gain('large', 'small') }}|{{ runs.points('large', 'small') }}|"
+        "{{ runs.each('large', 'small') }}",
+    )
+    assert make_results.render(folder) == '41.00 ± 1.41|+5.00 ± 0.71|5.0|+5.5, +4.5'
+
+
+def test_tables_have_a_row_for_each_method(make_results, folder):
+    write(
+        folder,
+        "{{ runs.means({'top-1': 'accuracy/top1'}, params=True) }}\n\n{{ runs.seeds('accuracy/top1') }}",
+    )
+    lines = make_results.render(folder).splitlines()
+    assert lines[0] == '| model | top-1 | params |' and lines[5] == '|  | seed 0 | seed 1 |'
+    assert lines[3] == '| large | 46.0 ± 0.7 | 2.0 k |' and lines[8] == '| large | 45.5 | 46.5 |'
+
+
+@pytest.mark.parametrize(
+    'text, message',
+    [
+        ("{{ runs.gain('large', 'medium') }}", "no seed of both 'large' and 'medium' among small, large"),
+        ("{{ runs.mean('medium') }}", 'medium'),
+        ('{{ runs.median }}', 'median'),
+        ("{{ study('b') }}", 'results.csv'),
+    ],
+)
+def test_a_text_cannot_ask_for_what_was_not_run(make_results, folder, monkeypatch, text, message):
+    write(folder, text)
+    with pytest.raises((KeyError, FileNotFoundError, jinja2.UndefinedError), match=message):
+        make_results.render(folder)
+
+
+def test_the_page_is_written(make_results, tmp_path, root, capsys):
+    make_results.main(['--out', str(tmp_path / 'page.md')])
+    assert (tmp_path / 'page.md').read_text(encoding='utf-8').startswith('# Results\n')
+    assert 'page.md' in capsys.readouterr().out

@@ -1,0 +1,137 @@
+"""Write docs/RESULTS.md from benchmarks/: its texts, with the figures taken from the files of the runs.
+
+benchmarks/RESULTS.md.jinja says what stands in it and in which order. Its sections ask for figures by name,
+such as {{ study('cifar100_short').gain('kd', 'alone') }}, so a text cannot say another figure than the run.
+"""
+
+import argparse
+import statistics
+from functools import cached_property
+from pathlib import Path
+from typing import Dict, List, Optional, Sequence
+
+import _cli
+import jinja2
+from mmengine.config import Config
+
+from dpk_mm.benchmark import inputs, table
+from dpk_mm.demo.report import count, markdown, spread
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+class Study:
+    """The runs of a folder: what was compared, and what was found.
+
+    Args:
+        folder (Path): Has ``results.csv``, and ``compare.py`` where tools/compare.py wrote it.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.results = table.read_csv((folder / 'results.csv').read_text(encoding='utf-8'))
+
+    @cached_property
+    def comparison(self) -> inputs.Comparison:
+        """The input."""
+        return inputs.read(Config.fromfile(str(self.folder / 'compare.py')))
+
+    def table(self) -> str:
+        """The table that tools/compare.py writes."""
+        metric = table.find_metric(self.results, self.comparison.metric)
+        return table.make_table(self.results, self.comparison, metric)
+
+    def means(self, columns: Dict[str, str], form: str = '.1f', params: bool = False) -> str:
+        """A table of means and standard deviations.
+
+        Args:
+            columns (dict): Title -> metric.
+            form (str): Format of a number.
+            params (bool): Whether there is a column with the number of parameters.
+        """
+        rows = []
+        for name, seeds in self.results.items():
+            cells = [self.mean(name, metric, form) for metric in columns.values()]
+            if params:
+                cells.append(count(next(iter(seeds.values()))['params']))
+            rows.append([name, *cells])
+        return markdown(['model', *columns, *(['params'] if params else [])], rows)
+
+    def seeds(self, metric: str, title: str = '', form: str = '.1f') -> str:
+        """A table of the seeds, of the methods that were run with several.
+
+        Args:
+            metric (str): What it shows.
+            title (str): Of the first column.
+            form (str): Format of a number.
+        """
+        found = {name: own for name, own in self.values(metric).items() if len(own) > 1}
+        names = sorted({seed for own in found.values() for seed in own})
+        rows = [
+            [name, *(format(own[seed], form) if seed in own else '–' for seed in names)]
+            for name, own in found.items()
+        ]
+        return markdown([title, *(f'seed {seed}' for seed in names)], rows)
+
+    def values(self, metric: Optional[str] = None) -> Dict[str, Dict[int, float]]:
+        """Method -> seed -> value, in percent."""
+        return table.values(self.results, metric or table.find_metric(self.results))
+
+    def mean(self, name: str, metric: Optional[str] = None, form: str = '.2f') -> str:
+        """Mean and standard deviation of a method."""
+        return spread(list(self.values(metric)[name].values()), form)
+
+    def gain(self, name: str, other: str, metric: Optional[str] = None, form: str = '+.2f') -> str:
+        """Mean and standard deviation of what a method has more than another, paired by seed."""
+        return spread(self._gains(name, other, metric), form)
+
+    def points(self, name: str, other: str, metric: Optional[str] = None, form: str = '.1f') -> str:
+        """The mean alone."""
+        return format(statistics.fmean(self._gains(name, other, metric)), form)
+
+    def each(self, name: str, other: str, metric: Optional[str] = None, form: str = '+.1f') -> str:
+        """What a method has more than another, seed by seed."""
+        return ', '.join(format(gain, form) for gain in self._gains(name, other, metric))
+
+    def _gains(self, name: str, other: str, metric: Optional[str]) -> List[float]:
+        found = self.values(metric)
+        if gains := table.gains(found, name, other):
+            return gains
+        raise KeyError(f'{self.folder.name}: no seed of both {name!r} and {other!r} among {", ".join(found)}')
+
+
+def render(folder: Path) -> str:
+    """Make the page.
+
+    Args:
+        folder (Path): ``benchmarks/``.
+
+    Returns:
+        str: Markdown.
+
+    Raises:
+        KeyError: A text asks for a method that was not run.
+        jinja2.TemplateError: A text is wrong.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(folder), undefined=jinja2.StrictUndefined, keep_trailing_newline=True
+    )
+    environment.globals['study'] = lambda name: Study(folder / name)
+    return environment.get_template('RESULTS.md.jinja').render()
+
+
+def main(argv: Optional[Sequence[str]] = None) -> None:
+    """Write the page."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument('--out', type=Path, default=ROOT / 'docs/RESULTS.md', help='page to write')
+    args = parser.parse_args(argv)
+    try:
+        page = render(ROOT / 'benchmarks')
+    except (jinja2.TemplateError, KeyError, FileNotFoundError, ValueError) as error:
+        _cli.die(f'{type(error).__name__}: {error}')
+    args.out.write_text(page, encoding='utf-8')
+    print(f'wrote {args.out}')
+
+
+if __name__ == '__main__':
+    main()
