@@ -26,7 +26,7 @@ CONFIGS = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob('dpk/*.py'))
 FOLDERS = [ROOT / 'dpk/cifar100', ROOT / 'dpk/in1k']
 PLAIN = sorted(str(path.relative_to(ROOT)) for folder in FOLDERS for path in folder.glob('*.py'))
 COCO = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob('dpk/coco/*.py'))
-SHORT = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob('cifar100_short/*_*.py'))
+SHORT = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob('cifar100_short/resnet*_*.py'))
 CIFAR = [name for name in CONFIGS if name.endswith('_cifar100.py')]
 IN1K = [name for name in CONFIGS if name.endswith('_in1k.py')]
 STOCK = Path(mmpretrain.__file__).parent / '.mim'
@@ -103,6 +103,14 @@ def test_short_schedule_differs_from_the_student_alone_by_the_distiller_only(nam
     assert cfg.optim_wrapper.optimizer == alone.optim_wrapper.optimizer
     assert Path(cfg.model.teacher.config).resolve().is_file()
     take_a_step(tiny.build(distiller(cfg)), len(cfg.model.stages) + 1)
+
+
+def test_the_friendly_teacher_differs_from_the_standard_one_by_its_branches_only():
+    cfg, plain = (
+        Config.fromfile(ROOT / f'cifar100_short/{name}.py') for name in ('sftn_resnet20_resnet8', 'resnet20')
+    )
+    assert cfg.model.pop('teacher') == plain.pop('model') and cfg.pop('model').type == 'dpk_mm.SFTN'
+    assert cfg.to_dict() == plain.to_dict()
 
 
 def test_short_schedule_chooses_on_images_that_are_neither_trained_nor_tested_on():

@@ -19,7 +19,7 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('input', metavar='INPUT', help='what to compare')
-    parser.add_argument('--work-dir', type=Path, help='folder of all that is written')
+    parser.add_argument('--work-dir', type=Path, help='folder of the runs (default: work_dirs/compare/NAME)')
     parser.add_argument('--out', type=Path, help='folder of tables and plot (default: that of --work-dir)')
     parser.add_argument('--jobs', type=_count, default=1, help='runs side by side (default: 1)')
     parser.add_argument('--threads', type=_count, default=1, help='processor threads of a run (default: 1)')
@@ -58,7 +58,10 @@ def compare(args: argparse.Namespace) -> List[str]:
         alone, methods = plan.make_methods(comparison, _cli.load_config, fill)
     for method in methods:
         check_files(method.cfg.model)
-    work_dir = args.work_dir or Path('work_dirs/compare') / Path(args.input).stem
+    path = Path(args.input).resolve()
+    # of several in folders of their own, as in benchmarks/, the folder is the name
+    name = path.parent.name if path.stem == 'compare' else path.stem
+    work_dir = args.work_dir or Path('work_dirs/compare') / name
     with _cli.only_one(work_dir):
         with quiet():
             runs = run.make_runs(methods, comparison.seeds, work_dir)
