@@ -1,6 +1,6 @@
-# One student, a ResNet-8, and four teachers: does the better teacher make the better student? The schedule and
-# the weights are those of cifar100_short.
-#   python tools/compare.py benchmarks/cifar100_teachers/compare.py --out benchmarks/cifar100_teachers --jobs 2
+# One student, a ResNet-8, and four teachers: does the better teacher make the better student? Schedule and
+# weights are those of cifar100_short.
+#   python tools/compare.py benchmarks/cifar100_teachers/compare.py --out benchmarks/cifar100_teachers
 base = 'configs/cifar100_short/resnet8.py'
 _folder = 'configs/cifar100_short'
 teacher = dict(config=f'{_folder}/resnet20.py', checkpoint=f'{_folder}/resnet20.pth')
