@@ -194,11 +194,17 @@ def make_table(results: Results, comparison: Comparison, metric: str) -> str:
             cells.append(_MISSING if theirs is None else f'{theirs:.2f}')
             known = own and theirs is not None
             cells.append(f'{statistics.fmean(own.values()) - theirs:+.2f}' if known else _MISSING)
-        for key, unit, form in (('seconds', 1e-3, '{:.3g} ms'), ('memory', 2**20, '{:.0f} MiB')):
+        for key, unit, form in ((_clock(results), 1e-3, '{:.3g} ms'), ('memory', 2**20, '{:.0f} MiB')):
             cells.append(_cost(results, name, alone, key, unit, form))
         rows.append([name, *cells])
     notes = [f'- {note}' for note in _notes(results, comparison, metric)]
     return '\n'.join([markdown(head, rows), '', *notes])
+
+
+def _clock(results: Results) -> str:
+    """What times are compared: without a GPU the processor's, which suffers little from what runs beside."""
+    on_gpu = any(result['memory_kind'] == 'CUDA' for own in results.values() for result in own.values())
+    return 'seconds' if on_gpu else 'cpu_seconds'
 
 
 def _cost(results: Results, name: str, alone: Optional[str], key: str, unit: float, form: str) -> str:
@@ -218,13 +224,16 @@ def _notes(results: Results, comparison: Comparison, metric: str) -> List[str]:
     threads = ', '.join(map(str, sorted({result['threads'] for result in every})))
     jobs = max(result['jobs'] for result in every)
     beside = '' if jobs == 1 else f'; taken with up to {jobs} runs side by side, which slow each other down'
+    clock = '' if _clock(results) == 'seconds' else " of the processor's time"
     notes = [
         f'{metric}, in percent, of the last checkpoint on the test data. Mean and sample standard deviation '
         'over seeds; gains are paired by seed.',
         'Recipe, data order and, for a seed, first weights of the student are shared, unless said below.',
-        f'Time: median of forward, backward and update, without loading data ({kinds}; threads of a run: '
-        f'{threads}{beside}).',
+        f'Time: median{clock} of forward, backward and update, without loading data ({kinds}; threads of a '
+        f'run: {threads}{beside}).',
     ]
+    if any(set(results.get(name, {})) < set(comparison.seeds) for name in comparison.methods):
+        notes.append(f'{_MISSING} marks what is missing; means are over the other seeds.')
     memory = {
         'CUDA': 'the most that CUDA held for tensors',
         'RSS': "the training process's peak resident memory, its libraries included",

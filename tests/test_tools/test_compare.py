@@ -131,7 +131,7 @@ def test_the_table_has_the_figures_of_the_runs(whole):
     assert cells['alone'][4] == '–' and cells['kd'][4] == gain
     assert cells['kd'][5] == '–' and cells['alone'][5].startswith(f'{-sum(gains) / 2:+.2f}')
     seconds = {
-        name: statistics.median(float(rows[name, seed]['seconds']) for seed in (0, 1))
+        name: statistics.median(float(rows[name, seed]['cpu_seconds']) for seed in (0, 1))
         for name in ('alone', 'kd')
     }
     assert cells['kd'][6].endswith(f'(× {seconds["kd"] / seconds["alone"]:.2f})')
@@ -550,7 +550,8 @@ def test_published_figures_stand_beside_ours():
 
     methods = dict(alone=None, kd=dict(teacher={}), late='late.py')
     comparison = Comparison('base.py', methods, seeds=[0, 1], published=dict(kd=70.5, late=72.0))
-    lines = table.make_table(results_of(alone=[60.0, 62.0], kd=[71.0, 72.0]), comparison, 'accuracy/top1')
+    results = results_of(alone=[60.0, 62.0], kd=[71.0, 72.0])
+    lines = table.make_table(results, comparison, 'accuracy/top1')
     cells = {
         line.split(' | ')[0].strip('| '): line.strip('| ').split(' | ')[5:7] for line in lines.splitlines()
     }
@@ -558,6 +559,12 @@ def test_published_figures_stand_beside_ours():
     assert cells['kd'] == ['70.50', '+1.00'] and cells['late'] == ['72.00', '–']
     assert 'kd was allowed to differ in: teacher.' in lines
     assert 'All training steps together: 4 min.' in lines
+    assert '– marks what is missing' in lines  # late was not run
+    assert '250 ms (× 1.00)' in lines and "median of the processor's time" in lines
+    for own in results.values():
+        own[0].update(memory_kind='CUDA')
+    lines = table.make_table(results, comparison, 'accuracy/top1')
+    assert '500 ms (× 1.00)' in lines and 'processor' not in lines
 
 
 def test_ratios_of_finished_runs_are_gathered(tmp_path):
