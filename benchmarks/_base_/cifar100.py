@@ -1,0 +1,65 @@
+# The rows of a table of CIFAR-100 as papers print it. The file of a pair says who teaches whom and from which
+# config of configs/dpk the rows of DPK start. The weights of the others are those of configs/baselines, where
+# their sources stand.
+# `budget = dict(max_epochs=60)` there makes a shorter table: the schedules are scaled, DKD's warm-up is not.
+_shape = (32, 32)
+# DPK but for the share of teacher tokens: none, which leaves its necks; always the same; by chance, with the
+# bounds of the authors' code.
+_priors = {
+    'dpk, ratio 0': dict(type='dpk_mm.FixedPrior', ratio=0.0),
+    'dpk, fixed ratio 0.15': dict(type='dpk_mm.FixedPrior', ratio=0.15),
+    'dpk, fixed ratio 0.5': dict(type='dpk_mm.FixedPrior', ratio=0.5),
+    'dpk, fixed ratio 0.85': dict(type='dpk_mm.FixedPrior', ratio=0.85),
+    'dpk, random ratio': dict(type='dpk_mm.UniformPrior', floor=0.0, cap=0.95),
+}
+methods = {
+    'alone': None,
+    'kd': dict(
+        model=dict(
+            input_shape=_shape,
+            logits=dict(
+                at='head.fc', loss=dict(type='dpk_mm.LogitsKLLoss', temperature=4.0, loss_weight=0.9)
+            ),
+            task_loss_weight=0.1,
+        ),
+    ),
+    'dkd': dict(
+        model=dict(
+            input_shape=_shape,
+            logits=dict(
+                at='head.fc',
+                loss=dict(
+                    type='dpk_mm.DKDLoss',
+                    alpha=1.0,
+                    beta=8.0,
+                    temperature=4.0,
+                    warmup_epochs=20,
+                    loss_weight=1.0,
+                ),
+            ),
+        ),
+    ),
+    'dist': dict(
+        model=dict(
+            input_shape=_shape,
+            logits=dict(
+                at='head.fc',
+                loss=dict(type='dpk_mm.DISTLoss', beta=1.0, gamma=1.0, temperature=4.0, loss_weight=2.0),
+            ),
+        ),
+    ),
+    'fitnet': dict(
+        model=dict(
+            input_shape=_shape,
+            stages=[dict(at='backbone.layer2', loss=dict(type='dpk_mm.FeatureMSELoss', loss_weight=100.0))],
+        ),
+    ),
+    **{
+        name: dict(options={f'model.stages.{i}.prior': dict(_delete_=True, **prior) for i in range(2)})
+        for name, prior in _priors.items()
+    },
+    'dpk, cka': dict(),
+    'dpk, cka, sftn': dict(),
+}
+reference = 'kd'
+seeds = [0, 1, 2]

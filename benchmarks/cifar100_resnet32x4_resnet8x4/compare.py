@@ -1,0 +1,20 @@
+# ResNet-32x4 teaches ResNet-8x4 on CIFAR-100 for 240 epochs. The runs of --jobs share a GPU; each has two
+# more processes that load its data:
+#   python tools/train.py configs/dpk/cifar100/resnet32x4_cifar100.py
+#   python tools/train.py configs/sftn/sftn_resnet32x4_resnet8x4_cifar100.py
+#   python tools/compare.py benchmarks/cifar100_resnet32x4_resnet8x4/compare.py \
+#     --out benchmarks/cifar100_resnet32x4_resnet8x4 --jobs 4
+_base_ = '../_base_/cifar100.py'
+base = 'configs/dpk/cifar100/resnet8x4_cifar100.py'
+teacher = dict(
+    config='configs/dpk/cifar100/resnet32x4_cifar100.py',
+    checkpoint='work_dirs/resnet32x4_cifar100/epoch_240.pth',
+)
+_dpk = 'configs/dpk/resnet32x4_resnet8x4_cifar100.py'
+_sftn = 'work_dirs/sftn_resnet32x4_resnet8x4_cifar100/epoch_240.pth'
+methods = {
+    **{name: dict(config=_dpk) for name in _base_.methods if name.startswith('dpk')},
+    'dpk, cka, sftn': dict(config=_dpk, teacher=dict(teacher, checkpoint=_sftn)),
+}
+# The usual benchmark's, at 240 epochs: student, KD, DKD, DIST.
+published = {'alone': 72.50, 'kd': 73.33, 'dkd': 76.32, 'dist': 76.31}

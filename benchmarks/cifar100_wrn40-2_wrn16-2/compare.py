@@ -1,0 +1,18 @@
+# WRN-40-2 teaches WRN-16-2 on CIFAR-100 for 240 epochs. The runs of --jobs share a GPU; each has two
+# more processes that load its data:
+#   python tools/train.py configs/dpk/cifar100/wrn40-2_cifar100.py
+#   python tools/train.py configs/sftn/sftn_wrn40-2_wrn16-2_cifar100.py
+#   python tools/compare.py benchmarks/cifar100_wrn40-2_wrn16-2/compare.py \
+#     --out benchmarks/cifar100_wrn40-2_wrn16-2 --jobs 4
+_base_ = '../_base_/cifar100.py'
+base = 'configs/dpk/cifar100/wrn16-2_cifar100.py'
+teacher = dict(
+    config='configs/dpk/cifar100/wrn40-2_cifar100.py', checkpoint='work_dirs/wrn40-2_cifar100/epoch_240.pth'
+)
+_dpk = 'configs/dpk/wrn40-2_wrn16-2_cifar100.py'
+_sftn = 'work_dirs/sftn_wrn40-2_wrn16-2_cifar100/epoch_240.pth'
+methods = {
+    'dkd': dict(model=dict(logits=dict(loss=dict(beta=6.0)))),  # the authors' for this pair
+    **{name: dict(config=_dpk) for name in _base_.methods if name.startswith('dpk')},
+    'dpk, cka, sftn': dict(config=_dpk, teacher=dict(teacher, checkpoint=_sftn)),
+}
