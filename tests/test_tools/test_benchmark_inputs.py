@@ -1,0 +1,104 @@
+"""The inputs in benchmarks/ are ready to run: seconds here, before a GPU spends days on them."""
+
+from pathlib import Path
+
+import pytest
+from mmengine.config import Config
+
+from dpk_mm.benchmark import inputs, plan
+
+ROOT = Path(__file__).resolve().parents[2]
+INPUTS = sorted(path.parent.name for path in ROOT.glob('benchmarks/*/compare.py'))
+PAIRS = ['resnet32x4_resnet8x4', 'resnet56_resnet20', 'wrn40-2_wrn16-2', 'vgg13_mobilenet-v2']
+
+
+@pytest.fixture(scope='module')
+def planned(compare):
+    """Name -> the input and its methods by name; making them checks that the comparison is fair."""
+    made = {}
+
+    def make(name):
+        if name not in made:
+            load = compare._cli.load_config
+            comparison = inputs.read(load(f'benchmarks/{name}/compare.py'))
+            _, methods = plan.make_methods(comparison, load, compare.fill)
+            made[name] = comparison, {method.name: method for method in methods}
+        return made[name]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(ROOT)  # where the commands are given
+        yield make
+
+
+@pytest.mark.parametrize('name', INPUTS)
+def test_an_input_is_a_fair_comparison(planned, name):
+    comparison, methods = planned(name)
+    assert comparison.methods['alone'] is None and methods['alone'].is_alone
+    assert comparison.reference in (None, *methods)
+    for row, method in methods.items():
+        if row != 'alone':
+            assert not method.is_alone and Path(method.cfg.model.teacher.config).is_file(), row
+
+
+@pytest.mark.parametrize('name', INPUTS)
+def test_the_commands_of_an_input_are_of_this_input(planned, name):
+    comparison, methods = planned(name)
+    text = (ROOT / f'benchmarks/{name}/compare.py').read_text()
+    assert f'python tools/compare.py benchmarks/{name}/compare.py ' in text
+
+
+def priors(method):
+    return [dict(stage.prior) for stage in method.cfg.model.stages]
+
+
+@pytest.mark.parametrize('pair', PAIRS)
+def test_the_rows_of_a_pair_are_what_their_names_say(planned, pair):
+    comparison, methods = planned(f'cifar100_{pair}')
+    assert comparison.reference == 'kd' and comparison.seeds == [0, 1, 2]
+    assert [*methods][:5] == ['alone', 'kd', 'dkd', 'dist', 'fitnet']
+    teacher, student = pair.split('_')
+    assert comparison.base == f'configs/dpk/cifar100/{student}_cifar100.py'
+
+    cka, sftn = methods['dpk, cka'], methods['dpk, cka, sftn']
+    assert cka.cfg.model == Config.fromfile(f'configs/dpk/{pair}_cifar100.py').model
+    assert sftn.allow == ['teacher']
+    assert sftn.cfg.model.teacher.checkpoint == f'work_dirs/sftn_{pair}_cifar100/epoch_240.pth'
+    assert Config.fromfile(f'configs/sftn/sftn_{pair}_cifar100.py').train_cfg.max_epochs == 240
+    for row, prior in {
+        'ratio 0': dict(type='dpk_mm.FixedPrior', ratio=0.0),
+        'fixed ratio 0.15': dict(type='dpk_mm.FixedPrior', ratio=0.15),
+        'fixed ratio 0.5': dict(type='dpk_mm.FixedPrior', ratio=0.5),
+        'fixed ratio 0.85': dict(type='dpk_mm.FixedPrior', ratio=0.85),
+        'random ratio': dict(type='dpk_mm.UniformPrior', floor=0.0, cap=0.95),
+    }.items():
+        method = methods[f'dpk, {row}']
+        assert priors(method) == [prior, prior]  # nothing of the prior that it replaces
+        # and nothing else differs
+        for stage, own in zip(method.cfg.model.stages, cka.cfg.model.stages):
+            stage.prior = own.prior
+        assert method.cfg.to_dict() == cka.cfg.to_dict()
+
+
+@pytest.mark.parametrize('row', ['kd', 'dkd', 'dist', 'fitnet'])
+def test_a_row_has_the_weights_of_the_baseline(planned, row):
+    _, methods = planned('cifar100_resnet32x4_resnet8x4')
+    shipped = Config.fromfile(f'configs/baselines/{row}_resnet32x4_resnet8x4_cifar100.py').model.to_dict()
+    ours = methods[row].cfg.model.to_dict()
+    for model in (shipped, ours):
+        model['teacher'] = {key: Path(item).resolve() for key, item in model['teacher'].items()}
+    assert ours == shipped
+
+
+def test_the_series_of_teachers_differs_in_the_teacher_only(planned):
+    comparison, methods = planned('cifar100_teachers_full')
+    names = [row.removeprefix('kd, ') for row in methods if row.startswith('kd, ')]
+    assert len(names) >= 4
+    for kind in ('kd', 'dpk'):
+        cfgs = []
+        for name in names:
+            cfg = methods[f'{kind}, {name}'].cfg
+            teacher = cfg.model.pop('teacher')
+            assert teacher.config == f'configs/dpk/cifar100/{name}_cifar100.py'
+            assert teacher.checkpoint == f'work_dirs/{name}_cifar100/epoch_240.pth'
+            cfgs.append(cfg.to_dict())
+        assert all(cfg == cfgs[0] for cfg in cfgs)
