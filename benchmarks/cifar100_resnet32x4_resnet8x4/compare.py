@@ -1,7 +1,7 @@
 # ResNet-32x4 teaches ResNet-8x4 on CIFAR-100 for 240 epochs. The runs of --jobs share a GPU; each has two
 # more processes that load its data:
-#   python tools/train.py configs/dpk/cifar100/resnet32x4_cifar100.py
-#   python tools/train.py configs/sftn/sftn_resnet32x4_resnet8x4_cifar100.py
+#   python tools/train.py configs/dpk/cifar100/resnet32x4_cifar100.py --cfg-options randomness.seed=0
+#   python tools/train.py configs/sftn/sftn_resnet32x4_resnet8x4_cifar100.py --cfg-options randomness.seed=0
 #   python tools/compare.py benchmarks/cifar100_resnet32x4_resnet8x4/compare.py \
 #     --out benchmarks/cifar100_resnet32x4_resnet8x4 --jobs 4
 _base_ = '../_base_/cifar100.py'

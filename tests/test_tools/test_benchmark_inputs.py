@@ -1,5 +1,7 @@
 """The inputs in benchmarks/ are ready to run: seconds here, before a GPU spends days on them."""
 
+import copy
+import functools
 from pathlib import Path
 
 import pytest
@@ -15,15 +17,13 @@ PAIRS = ['resnet32x4_resnet8x4', 'resnet56_resnet20', 'wrn40-2_wrn16-2', 'vgg13_
 @pytest.fixture(scope='module')
 def planned(compare):
     """Name -> the input and its methods by name; making them checks that the comparison is fair."""
-    made = {}
+    read = functools.cache(compare._cli.load_config)  # rows share files
 
+    @functools.cache
     def make(name):
-        if name not in made:
-            load = compare._cli.load_config
-            comparison = inputs.read(load(f'benchmarks/{name}/compare.py'))
-            _, methods = plan.make_methods(comparison, load, compare.fill)
-            made[name] = comparison, {method.name: method for method in methods}
-        return made[name]
+        comparison = inputs.read(read(f'benchmarks/{name}/compare.py'))
+        _, methods = plan.make_methods(comparison, lambda path: copy.deepcopy(read(path)), compare.fill)
+        return comparison, {method.name: method for method in methods}
 
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(ROOT)  # where the commands are given
@@ -41,10 +41,17 @@ def test_an_input_is_a_fair_comparison(planned, name):
 
 
 @pytest.mark.parametrize('name', INPUTS)
-def test_the_commands_of_an_input_are_of_this_input(planned, name):
-    comparison, methods = planned(name)
+def test_the_commands_of_an_input_give_what_it_needs(planned, name):
     text = (ROOT / f'benchmarks/{name}/compare.py').read_text()
     assert f'python tools/compare.py benchmarks/{name}/compare.py ' in text
+    teachers = [m.cfg.model.teacher for m in planned(name)[1].values() if not m.is_alone]
+    for path in {Path(teacher.checkpoint) for teacher in teachers}:
+        if path.parts[0] == 'work_dirs':
+            # where tools/train.py leaves the last checkpoint of a config of this name
+            (config,) = ROOT.glob(f'configs/**/{path.parent.name}.py')
+            assert path.name == f'epoch_{Config.fromfile(config).train_cfg.max_epochs}.pth'
+            commands = text.replace('${name}', config.stem.removesuffix('_cifar100'))
+            assert f'python tools/train.py {config.relative_to(ROOT)}' in commands
 
 
 def priors(method):
@@ -74,9 +81,10 @@ def test_the_rows_of_a_pair_are_what_their_names_say(planned, pair):
         method = methods[f'dpk, {row}']
         assert priors(method) == [prior, prior]  # nothing of the prior that it replaces
         # and nothing else differs
-        for stage, own in zip(method.cfg.model.stages, cka.cfg.model.stages):
+        cfg = copy.deepcopy(method.cfg)
+        for stage, own in zip(cfg.model.stages, cka.cfg.model.stages):
             stage.prior = own.prior
-        assert method.cfg.to_dict() == cka.cfg.to_dict()
+        assert cfg.to_dict() == cka.cfg.to_dict()
 
 
 @pytest.mark.parametrize('row', ['kd', 'dkd', 'dist', 'fitnet'])
@@ -90,13 +98,13 @@ def test_a_row_has_the_weights_of_the_baseline(planned, row):
 
 
 def test_the_series_of_teachers_differs_in_the_teacher_only(planned):
-    comparison, methods = planned('cifar100_teachers_full')
+    _, methods = planned('cifar100_teachers_full')
     names = [row.removeprefix('kd, ') for row in methods if row.startswith('kd, ')]
     assert len(names) >= 4
     for kind in ('kd', 'dpk'):
         cfgs = []
         for name in names:
-            cfg = methods[f'{kind}, {name}'].cfg
+            cfg = copy.deepcopy(methods[f'{kind}, {name}'].cfg)
             teacher = cfg.model.pop('teacher')
             assert teacher.config == f'configs/dpk/cifar100/{name}_cifar100.py'
             assert teacher.checkpoint == f'work_dirs/{name}_cifar100/epoch_240.pth'
