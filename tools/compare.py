@@ -64,7 +64,7 @@ def compare(args: argparse.Namespace) -> List[str]:
     work_dir = args.work_dir or Path('work_dirs/compare') / name
     with _cli.only_one(work_dir):
         with quiet():
-            runs = run.make_runs(methods, comparison.seeds, work_dir)
+            runs = run.make_runs(methods, work_dir)
             left = [one for one in runs if one.result is None]
             run.check_starts(left, alone)
         print(

@@ -17,11 +17,13 @@ class Row:
         name (str): In the table.
         allow (list[str]): In what it may differ from the student alone.
         is_alone (bool): Whether it is the student alone.
+        seeds (list[int]): It is trained once a seed.
     """
 
     name: str
     allow: List[str]
     is_alone: bool
+    seeds: List[int]
 
 
 @dataclass
@@ -32,7 +34,7 @@ class Comparison:
         base (str): Config of the student alone.
         methods (dict): Name -> None (the student alone), a config file, or a dict: fields to merge into the
             base, or into the file that its ``config`` names; ``allow``, fields that may differ; ``options``,
-            as below; ``teacher``, another one.
+            as below; ``teacher`` and ``seeds``, others.
         seeds (list[int]): Each method is trained once a seed.
         teacher (dict, optional): Arguments of :class:`dpk_mm.FrozenTeacher`, for all.
         budget (dict, optional): ``max_epochs`` or ``max_iters``, for all.
@@ -59,7 +61,8 @@ class Comparison:
         for name, spec in self.methods.items():
             own = spec if isinstance(spec, dict) else {}
             allow = [*own.get('allow', ()), *(['teacher'] if 'teacher' in own else [])]
-            rows.append(Row(name, allow, spec in (None, self.base)))
+            seeds = own.get('seeds', self.seeds)
+            rows.append(Row(name, allow, spec in (None, self.base), list(seeds)))
         return rows
 
 
@@ -85,13 +88,12 @@ def read(cfg: Config) -> Comparison:
     for name, kind in (('base', str), ('methods', dict), ('seeds', (list, tuple))):
         if not isinstance(given.get(name), kind) or not given[name]:
             raise ValueError(f'{name} must be a {getattr(kind, "__name__", "list")}, got {given.get(name)!r}')
-    for name, kind in (('teacher', dict), ('options', dict), ('metric', str), ('reference', str)):
+    kinds = dict(teacher=dict, options=dict, metric=str, reference=str, published=dict)
+    for name, kind in kinds.items():
         _check_kind(name, given, kind)
     comparison = Comparison(**{key: value for key, value in given.items() if value is not None})
     _check_teacher('teacher', comparison.teacher)
-    seeds = list(comparison.seeds)
-    if not all(type(seed) is int for seed in seeds) or len(set(seeds)) < len(seeds):
-        raise ValueError(f'seeds must be different whole numbers, got {seeds}')
+    _check_seeds('seeds', comparison.seeds)
     if comparison.reference is not None and comparison.reference not in comparison.methods:
         raise ValueError(f'reference={comparison.reference!r}: no such method')
     for name, number in comparison.published.items():
@@ -108,6 +110,8 @@ def read(cfg: Config) -> Comparison:
             continue
         for own, kind in (('config', str), ('options', dict), ('teacher', dict)):
             _check_kind(own, spec, kind, f'method {name!r}: ')
+        if 'seeds' in spec:
+            _check_seeds(f'method {name!r}: seeds', spec['seeds'])
         _check_teacher(f'method {name!r}: teacher', spec.get('teacher'))
         allow = spec.get('allow', [])
         if not isinstance(allow, (list, tuple)) or any(str(one).split('.')[0] not in FIELDS for one in allow):
@@ -119,6 +123,13 @@ def _check_kind(name: str, given: Dict[str, Any], kind: type, where: str = '') -
     """Refuse a field that is neither missing, None nor of its kind."""
     if given.get(name) is not None and not isinstance(given[name], kind):
         raise ValueError(f'{where}{name} must be a {kind.__name__}, got {given[name]!r}')
+
+
+def _check_seeds(name: str, seeds: Any) -> None:
+    """Refuse what is no list of different seeds."""
+    is_list = isinstance(seeds, (list, tuple)) and all(type(seed) is int for seed in seeds)
+    if not (seeds and is_list and len(set(seeds)) == len(seeds)):
+        raise ValueError(f'{name} must be different whole numbers, got {seeds!r}')
 
 
 def _check_teacher(name: str, teacher: Optional[dict]) -> None:

@@ -15,7 +15,8 @@ from dpk_mm.benchmark.fairness import check_recipe, student_cfg
 from dpk_mm.benchmark.inputs import Comparison, Row
 from dpk_mm.utils import is_distiller
 
-_OWN = ('config', 'allow', 'options', 'teacher')  # of a method's dict; its other fields are a config's
+# of a method's dict; its other fields are a config's
+_OWN = ('config', 'allow', 'options', 'teacher', 'seeds')
 
 
 @dataclass

@@ -99,12 +99,11 @@ def run_folder(work_dir: Path, method: str, seed: int) -> Path:
     return work_dir / 'runs' / f'{word}-{seed}'
 
 
-def make_runs(methods: List[Method], seeds: List[int], work_dir: Path) -> List[Run]:
+def make_runs(methods: List[Method], work_dir: Path) -> List[Run]:
     """List all runs, seed by seed, and keep or check their settings.
 
     Args:
         methods (list[Method]): The methods.
-        seeds (list[int]): The seeds.
         work_dir (Path): Of the comparison.
 
     Returns:
@@ -114,7 +113,10 @@ def make_runs(methods: List[Method], seeds: List[int], work_dir: Path) -> List[R
         ValueError: A run that began has other settings now, or two methods would share a folder.
     """
     runs = [
-        Run(method, seed, run_folder(work_dir, method.name, seed)) for seed in seeds for method in methods
+        Run(method, seed, run_folder(work_dir, method.name, seed))
+        for seed in dict.fromkeys(seed for method in methods for seed in method.seeds)
+        for method in methods
+        if seed in method.seeds
     ]
     if len({run.folder for run in runs}) < len(runs):
         raise ValueError('two methods have names that give the same folder; change one')

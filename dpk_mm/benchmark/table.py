@@ -175,7 +175,8 @@ def make_table(results: Results, comparison: Comparison, metric: str) -> str:
     Returns:
         str: The table and its notes.
     """
-    found, seeds, published = values(results, metric), comparison.seeds, comparison.published
+    found, published = values(results, metric), comparison.published
+    seeds = list(dict.fromkeys(seed for row in comparison.rows for seed in row.seeds))
     alone = next((row.name for row in comparison.rows if row.is_alone), None)
     others = [name for name in dict.fromkeys((alone, comparison.reference)) if name is not None]
     head = ['method', *(f'seed {seed}' for seed in seeds), 'mean ± sd']
@@ -232,8 +233,8 @@ def _notes(results: Results, comparison: Comparison, metric: str) -> List[str]:
         f'Time: median{clock} of forward, backward and update, without loading data ({kinds}; threads of a '
         f'run: {threads}{beside}).',
     ]
-    if any(set(results.get(name, {})) < set(comparison.seeds) for name in comparison.methods):
-        notes.append(f'{_MISSING} marks what is missing; means are over the other seeds.')
+    if len({frozenset(results.get(row.name, {})) for row in comparison.rows}) > 1:
+        notes.append(f'{_MISSING} marks a run that was not done; means are over those that were.')
     memory = {
         'CUDA': 'the most that CUDA held for tensors',
         'RSS': "the training process's peak resident memory, its libraries included",

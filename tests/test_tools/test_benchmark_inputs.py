@@ -67,6 +67,10 @@ def test_the_rows_of_a_pair_are_what_their_names_say(planned, pair):
     assert comparison.base == f'configs/dpk/cifar100/{student}_cifar100.py'
 
     cka, sftn = methods['dpk, cka'], methods['dpk, cka, sftn']
+    assert [name for name, method in methods.items() if len(method.seeds) == 5] == [
+        'dpk, ratio 0',
+        'dpk, cka',
+    ]
     assert cka.cfg.model == Config.fromfile(f'configs/dpk/{pair}_cifar100.py').model
     assert sftn.allow == ['teacher']
     assert sftn.cfg.model.teacher.checkpoint == f'work_dirs/sftn_{pair}_cifar100/epoch_240.pth'

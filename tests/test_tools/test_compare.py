@@ -333,6 +333,9 @@ def test_other_first_weights_are_refused(compare, place, monkeypatch):
         (dict(methods=dict(kd='nowhere.py'), reference=None), 'nowhere.py'),
         (dict(methods=dict(kd=dict(model=dict(stages=[]))), reference=None), "method 'kd': no teacher"),
         (dict(budget=dict(epochs=3)), 'budget must be dict(max_epochs=N) or dict(max_iters=N)'),
+        (dict(methods=dict(kd=dict(seeds=[0, 0])), reference=None), "method 'kd': seeds must be different"),
+        (dict(published=3), 'published must be a dict'),
+        (dict(published=dict(x=3)), "published['x'] must be the figure of a method"),
         (dict(reference='x'), "reference='x': no such method"),
         (dict(reference=['kd']), 'reference must be a str'),
         (dict(teacher='a.py'), "teacher must be a dict, got 'a.py'"),
@@ -559,12 +562,35 @@ def test_published_figures_stand_beside_ours():
     assert cells['kd'] == ['70.50', '+1.00'] and cells['late'] == ['72.00', '–']
     assert 'kd was allowed to differ in: teacher.' in lines
     assert 'All training steps together: 4 min.' in lines
-    assert '– marks what is missing' in lines  # late was not run
+    assert '– marks a run that was not done' in lines  # late was not run
     assert '250 ms (× 1.00)' in lines and "median of the processor's time" in lines
     for own in results.values():
         own[0].update(memory_kind='CUDA')
     lines = table.make_table(results, comparison, 'accuracy/top1')
     assert '500 ms (× 1.00)' in lines and 'processor' not in lines
+
+
+def test_a_method_may_have_seeds_of_its_own(tmp_path, monkeypatch):
+    from dpk_mm.benchmark import run, table
+    from dpk_mm.benchmark.inputs import Comparison
+    from dpk_mm.benchmark.plan import Method
+
+    comparison = Comparison('base.py', dict(alone=None, kd=dict(seeds=[0, 7])), seeds=[0, 1])
+    monkeypatch.setattr(run.Run, 'keep_settings', lambda self: None)
+    methods = [Method(**vars(row), cfg=None, test_cfg=None) for row in comparison.rows]
+    assert [*map(str, run.make_runs(methods, tmp_path))] == [
+        'alone, seed 0',
+        'kd, seed 0',
+        'alone, seed 1',
+        'kd, seed 7',
+    ]
+    results = results_of(alone=[60.0, 62.0], kd=[71.0])
+    results['kd'][7] = dict(results['kd'][0], metrics={'accuracy/top1': 73.0})
+    head, _, alone, kd, *notes = table.make_table(results, comparison, 'accuracy/top1').splitlines()
+    assert head.startswith('| method | seed 0 | seed 1 | seed 7 | mean')
+    assert alone.startswith('| alone | 60.00 | 62.00 | – | 61.00 ± 1.41 |')
+    assert kd.startswith('| kd | 71.00 | – | 73.00 | 72.00 ± 1.41 | +11.00 |')  # paired on seed 0
+    assert any('a run that was not done' in note for note in notes)
 
 
 def test_ratios_of_finished_runs_are_gathered(tmp_path):
