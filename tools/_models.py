@@ -19,7 +19,7 @@ from dpk_mm.models import FrozenTeacher
 from dpk_mm.utils import check_tap
 from dpk_mm.utils.config import hub_weights
 
-_NAMED = re.compile(r'^(?P<config>.+?\.(?:py|ya?ml|json))(?::(?P<checkpoint>.+))?$')
+_NAMED = re.compile(r'^(?:(?P<label>[^=/:]+)=)?(?P<config>.+?\.(?:py|ya?ml|json))(?::(?P<checkpoint>.+))?$')
 
 
 @dataclass
@@ -47,7 +47,7 @@ class Named:
 
 
 def parse_named(text: str, trust: bool = False) -> Named:
-    """Read ``CONFIG[:CHECKPOINT]``; exits where there is no such thing.
+    """Read ``[LABEL=]CONFIG[:CHECKPOINT]``; exits where there is no such thing.
 
     Args:
         text (str): CONFIG is a file or ``pkg::path``; CHECKPOINT a path, a URL or ``'hub'``.
@@ -55,8 +55,10 @@ def parse_named(text: str, trust: bool = False) -> Named:
     """
     found = _NAMED.match(text)
     if found is None:
-        _cli.die(f'{text}: expected CONFIG.py or CONFIG.py:CHECKPOINT')
-    name, checkpoint = found['config'], found['checkpoint']
+        _cli.die(f'{text}: expected CONFIG.py or CONFIG.py:CHECKPOINT, after LABEL= or not')
+    label, name, checkpoint = found['label'], found['config'], found['checkpoint']
+    if label and Path(f'{label}={name}').exists():
+        label, name = None, f'{label}={name}'  # of a folder that is so called
     config = _cli.load_config(name)
     if checkpoint == 'hub':
         try:
@@ -64,7 +66,7 @@ def parse_named(text: str, trust: bool = False) -> Named:
         except (ValueError, ImportError) as error:
             _cli.die(str(error))
     _cli.check_checkpoint(checkpoint, text)
-    return Named(text, config, checkpoint, Path(name).stem, trust)
+    return Named(text, config, checkpoint, label or Path(name).stem, trust)
 
 
 def slug(text: str) -> str:

@@ -5,6 +5,7 @@ such as {{ study('cifar100_short').gain('kd', 'alone') }}, so a text cannot say 
 """
 
 import argparse
+import csv
 import statistics
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +13,8 @@ from typing import Dict, List, Optional, Sequence
 
 import _cli
 import jinja2
+import plot_teachers
+from _stats import rank_correlation
 from mmengine.config import Config
 
 from dpk_mm.benchmark import inputs, table
@@ -92,6 +95,31 @@ class Study:
     def each(self, name: str, other: str, metric: Optional[str] = None, form: str = '+.1f') -> str:
         """What a method has more than another, seed by seed."""
         return ', '.join(format(gain, form) for gain in self._gains(name, other, metric))
+
+    def slope(self, method: str) -> str:
+        """Points of a method's students for a point of their teachers; see tools/plot_teachers.py."""
+        return f'{plot_teachers.slope(self.series[method]):+.2f}'
+
+    def agreement(self, method: str, column: Optional[str] = None) -> str:
+        """Rank correlation of a method's students with their teachers.
+
+        Args:
+            method (str): The method.
+            column (str, optional): A column of ``ranking.csv``, by tools/rank_teachers.py, that says how good
+                the teachers are; by default their own metric.
+        """
+        points = self.series[method]
+        if column is None:
+            return f'{plot_teachers.agreement(points):+.2f}'
+        with (self.folder / 'ranking.csv').open(encoding='utf-8') as file:
+            ranking = {line['teacher']: float(line[column]) for line in csv.DictReader(file)}
+        ranked = [ranking[point.teacher] for point in points]
+        return f'{rank_correlation(ranked, [point.mean for point in points]):+.2f}'
+
+    @cached_property
+    def series(self) -> Dict[str, List[plot_teachers.Point]]:
+        """Method -> its teachers and their students."""
+        return plot_teachers.read_series(self.folder)
 
     def _gains(self, name: str, other: str, metric: Optional[str]) -> List[float]:
         found = self.values(metric)

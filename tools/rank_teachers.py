@@ -29,7 +29,7 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument('student', metavar='STUDENT', help='CONFIG:CHECKPOINT, or CONFIG, untrained')
-    teachers = 'CONFIG:CHECKPOINT (a path, a URL, or hub); without checkpoint the weights are random'
+    teachers = '[LABEL=]CONFIG:CHECKPOINT (a path, a URL, or hub); without checkpoint the weights are random'
     parser.add_argument('teachers', nargs='+', metavar='TEACHER', help=teachers)
     parser.add_argument('--out', type=Path, default=Path('work_dirs/rank_teachers'), help='folder to write')
     stages = 'layers to compare, and to teach at in the probe (default: the last two maps of one name)'

@@ -128,6 +128,11 @@ def compare(_tools_on_path):
 
 
 @pytest.fixture(scope='session')
+def plot_teachers(_tools_on_path):
+    return _load('plot_teachers')
+
+
+@pytest.fixture(scope='session')
 def make_results(_tools_on_path):
     return _load('make_results')
 

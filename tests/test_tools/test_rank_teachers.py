@@ -396,3 +396,12 @@ def test_mistakes_are_one_line(rank_teachers, run, tmp_path, capsys):
     with pytest.raises(SystemExit):
         rank_teachers.main([student, good, '--embed-dims', '7'])
     assert '--embed-dims must be a multiple of 4' in capsys.readouterr().err
+
+
+def test_a_label_may_be_given(rank_teachers, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for path in (tmp_path / 'net.py', tmp_path / 'lr=1/net.py'):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("model = dict(type='ImageClassifier')")
+    texts = ['Net 1=net.py', 'b=lr=1/net.py', 'lr=1/net.py']
+    assert [one.label for one in sys.modules['_models'].parse_all(texts)] == ['Net 1', 'b', 'net']

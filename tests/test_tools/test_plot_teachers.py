@@ -1,0 +1,67 @@
+"""What students reach over what their teachers reach."""
+
+import cv2
+import numpy as np
+import pytest
+
+RESULTS = """method,seed,accuracy/top1
+alone,0,20.0
+"kd, small",0,31.0
+"kd, small",1,33.0
+"kd, large",0,42.0
+"kd, middle",0,35.0
+"dpk, small",0,50.0
+"dpk, middle",0,40.0
+"dpk, large",0,30.0
+"""
+TEACHERS = """method,seed,accuracy/top1,params
+small,0,60.0,10
+large,0,70.0,30
+middle,0,65.0,20
+"""
+RANKING = """rank,teacher,gain
+1,small,3.0
+2,large,2.0
+3,middle,1.0
+"""
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for name, text in dict(results=RESULTS, teachers=TEACHERS, ranking=RANKING).items():
+        (tmp_path / f'{name}.csv').write_text(text)
+    return tmp_path
+
+
+def test_slope_and_agreement_are_of_the_means(plot_teachers, folder):
+    series = plot_teachers.read_series(folder)
+    assert [point.teacher for point in series['kd']] == ['small', 'middle', 'large']  # the worst first
+    assert [point.mean for point in series['kd']] == [32.0, 35.0, 42.0]
+    assert plot_teachers.slope(series['kd']) == pytest.approx(1.0)  # 10 points for 10, the middle aside
+    assert plot_teachers.slope(series['dpk']) == pytest.approx(-2.0)
+    assert plot_teachers.agreement(series['kd']) == pytest.approx(1.0)
+    assert plot_teachers.agreement(series['dpk']) == pytest.approx(-1.0)
+
+
+def test_the_picture_and_the_figures_are_given(plot_teachers, folder, capsys):
+    plot_teachers.main([str(folder)])
+    picture = cv2.imread(str(folder / 'teachers.png'))
+    assert picture.shape[0] > 300 and len(np.unique(picture.reshape(-1, 3), axis=0)) > 20
+    assert 'kd: +1.00 for a point of the teacher, rank +1.00' in capsys.readouterr().out
+
+
+def test_a_ranking_is_held_against_the_students(make_results, folder):
+    runs = make_results.Study(folder)
+    assert runs.slope('dpk') == '-2.00' and runs.agreement('kd') == '+1.00'
+    assert runs.agreement('kd', 'gain') == '-0.50'  # 3, 1, 2 for 32, 35, 42
+
+
+@pytest.mark.parametrize(
+    'text, word', [(RESULTS.replace(', ', ' '), 'no method is called'), (None, 'results.csv')]
+)
+def test_a_folder_without_such_runs_is_one_line(plot_teachers, folder, text, word):
+    path = folder / 'results.csv'
+    path.unlink() if text is None else path.write_text(text)
+    with pytest.raises(SystemExit) as info:
+        plot_teachers.main([str(folder)])
+    assert word in str(info.value.code) and '\n' not in str(info.value.code)

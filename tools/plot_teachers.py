@@ -1,0 +1,121 @@
+"""Draw what students reach over what their teachers reach, and say how far the two go together.
+
+FOLDER has results.csv of tools/compare.py, with methods called "METHOD, TEACHER", and teachers.csv, the same
+of the teachers themselves: a line for each, called TEACHER. Writes teachers.png there.
+"""
+
+import argparse
+import statistics
+from pathlib import Path
+from typing import Dict, List, NamedTuple, Optional, Sequence
+
+import _cli
+import numpy as np
+from _stats import rank_correlation
+
+from dpk_mm.benchmark import table
+
+_COLOURS = ('#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00')  # told apart by the colour-blind
+_MARKS = 'osD^v'
+
+
+class Point(NamedTuple):
+    """A teacher, and the students that one method gave it."""
+
+    teacher: str
+    own: float
+    students: List[float]  # one a seed
+
+    @property
+    def mean(self) -> float:
+        """Of the students."""
+        return statistics.fmean(self.students)
+
+
+def read_series(folder: Path, metric: Optional[str] = None) -> Dict[str, List[Point]]:
+    """Read what the teachers' students reach.
+
+    Args:
+        folder (Path): Has ``results.csv`` and ``teachers.csv``.
+        metric (str, optional): In both files; found as tools/compare.py does.
+
+    Returns:
+        dict: Method -> its points, the worst teacher first.
+
+    Raises:
+        ValueError: No method of ``results.csv`` names a teacher of ``teachers.csv``.
+    """
+    results = table.read_csv((folder / 'results.csv').read_text(encoding='utf-8'))
+    metric = table.find_metric(results, metric)
+    found = table.values(table.read_csv((folder / 'teachers.csv').read_text(encoding='utf-8')), metric)
+    teachers = {name: statistics.fmean(seeds.values()) for name, seeds in found.items()}
+    series: Dict[str, List[Point]] = {}
+    for name, seeds in table.values(results, metric).items():
+        method, _, teacher = name.partition(', ')
+        if teacher in teachers:
+            series.setdefault(method, []).append(Point(teacher, teachers[teacher], list(seeds.values())))
+    if not series:
+        raise ValueError(f'{folder}: no method is called "METHOD, TEACHER" with one of {", ".join(teachers)}')
+    return {method: sorted(points, key=lambda point: point.own) for method, points in series.items()}
+
+
+def slope(points: Sequence[Point]) -> float:
+    """Points of the student for a point of the teacher: a least-squares line through the means."""
+    return float(np.polyfit([point.own for point in points], [point.mean for point in points], 1)[0])
+
+
+def agreement(points: Sequence[Point]) -> float:
+    """Spearman's rank correlation of the teachers with the means of their students."""
+    return rank_correlation([point.own for point in points], [point.mean for point in points])
+
+
+def plot(series: Dict[str, List[Point]], path: Path) -> None:
+    """Draw a line for each method, with every seed.
+
+    Args:
+        series (dict): From :func:`read_series`.
+        path (Path): PNG to write.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 4.2), dpi=130, layout='constrained')
+    axes = figure.subplots()
+    for (method, points), colour, mark in zip(series.items(), _COLOURS * len(series), _MARKS * len(series)):
+        x = [point.own for point in points]
+        axes.plot(x, [point.mean for point in points], color=colour, marker=mark, label=method)
+        for point in points:
+            axes.plot([point.own] * len(point.students), point.students, '.', color=colour, alpha=0.5)
+    names = {point.own: point.teacher for points in series.values() for point in points}
+    for own, name in names.items():
+        axes.axvline(own, color='#999999', linewidth=0.6, linestyle=':', zorder=0)
+        axes.annotate(
+            name, (own, 1), xycoords=('data', 'axes fraction'), xytext=(0, 3), textcoords='offset points',
+            rotation=35, fontsize=8,
+        )  # fmt: skip
+    axes.set(xlabel='the teacher itself', ylabel='its student')
+    axes.grid(alpha=0.25)
+    axes.spines[['top', 'right']].set_visible(False)
+    axes.legend(frameon=False, fontsize=9)
+    figure.savefig(path)
+
+
+def main(argv: Optional[Sequence[str]] = None) -> None:
+    """Draw and tell."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('folder', type=Path, metavar='FOLDER', help='of results.csv and teachers.csv')
+    parser.add_argument('--metric', help='the metric to compare (default: as tools/compare.py)')
+    args = parser.parse_args(argv)
+    try:
+        series = read_series(args.folder, args.metric)
+    except (FileNotFoundError, ValueError, KeyError) as error:
+        _cli.die(f'{type(error).__name__}: {error}')
+    plot(series, args.folder / 'teachers.png')
+    for method, points in series.items():
+        print(f'{method}: {slope(points):+.2f} for a point of the teacher, rank {agreement(points):+.2f}')
+    print(f'wrote {args.folder / "teachers.png"}')
+
+
+if __name__ == '__main__':
+    main()
