@@ -2,6 +2,8 @@
 
 import copy
 import time
+from collections.abc import Callable
+from functools import partial
 from numbers import Number
 from pathlib import Path
 from typing import Any, Dict
@@ -16,6 +18,7 @@ from mmengine.optim import OptimWrapper
 from mmengine.runner import Runner
 from torch import Tensor
 
+from dpk_mm.benchmark.cost import take_turns
 from dpk_mm.demo.training import quiet
 from dpk_mm.models import FrozenTeacher
 from dpk_mm.registry import MODELS
@@ -101,21 +104,14 @@ def measure_cost(study: Study, teacher: FrozenTeacher, stages: Stages, rounds: i
     student = MODELS.build(load_model_cfg(study.student.model)).to(get_device()).train()
     wrapper = OptimWrapper(torch.optim.SGD(student.parameters(), lr=0.0))
     taps = [other for _, other in stages]
-    steps, passes = [], []
-    for _ in range(rounds + 1):  # the first warms up
-        step = copy.deepcopy(study.train_batch)
+
+    def step() -> Callable[[], Any]:
+        return partial(student.train_step, copy.deepcopy(study.train_batch), optim_wrapper=wrapper)
+
+    def look() -> Callable[[], Any]:
         images = study.sample.preprocessor(copy.deepcopy(study.train_batch), True)
-        begin = _clock()
-        student.train_step(step, optim_wrapper=wrapper)
-        between = _clock()
-        teacher(images['inputs'], taps, images.get('data_samples'))
-        passes.append(_clock() - between)
-        steps.append(between - begin)
+        return partial(teacher, images['inputs'], taps, images.get('data_samples'))
+
+    seconds = take_turns(dict(step=step, look=look), rounds)
     # whatever else the machine does can only add time
-    return min(passes[1:]) / min(steps[1:])
-
-
-def _clock() -> float:
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-    return time.perf_counter()
+    return min(seconds['look']) / min(seconds['step'])

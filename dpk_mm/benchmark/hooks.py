@@ -16,6 +16,7 @@ from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import IterBasedTrainLoop, Runner
 
+from dpk_mm.benchmark.cost import clock
 from dpk_mm.benchmark.digest import digest_batch
 from dpk_mm.benchmark.fairness import digest_student
 
@@ -91,9 +92,7 @@ class CostHook(Hook):
 
     @staticmethod
     def _now() -> tuple:
-        if torch.cuda.is_available():
-            torch.cuda.synchronize()
-        return time.perf_counter(), time.process_time()
+        return clock(), time.process_time()
 
     def after_train(self, runner: Runner) -> None:
         """Take the peak before the test begins."""
