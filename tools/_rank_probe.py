@@ -11,6 +11,7 @@ from _rank_measure import copy_without, evaluate, make_runner
 from _rank_study import Stages, Study
 from mmengine.config import Config, ConfigDict
 
+from dpk_mm.benchmark.fairness import student_optimizer
 from dpk_mm.demo.training import ProgressHook, quiet
 from dpk_mm.models import FrozenTeacher
 from dpk_mm.utils import load_model_cfg
@@ -67,10 +68,10 @@ def probe_cfg(study: Study, distiller: Optional[dict], seed: int) -> Config:
     cfg.log_processor = dict(by_epoch=False)
     cfg.randomness = dict(cfg.get('randomness') or {}, seed=seed)
     cfg.load_from = str(start_file(study, seed))
+    # the student may have been taken from a distiller's config
+    cfg.optim_wrapper = student_optimizer(cfg.optim_wrapper)
     wrapper = cfg.optim_wrapper
     constructor = wrapper.get('constructor')
-    if wrapper.pop('distiller', None):  # the student was taken from a distiller's config
-        constructor = wrapper.pop('student_constructor', None)
     if distiller is None:
         cfg.model = load_model_cfg(study.student.model)
         wrapper.constructor = constructor or 'DefaultOptimWrapperConstructor'

@@ -49,6 +49,22 @@ def student_cfg(cfg: Config) -> ConfigDict:
     return load_model_cfg(ConfigDict(whole, model=student), 'student')
 
 
+def student_optimizer(optim_wrapper: Optional[dict]) -> Dict[str, Any]:
+    """Get the optimizer of the student alone.
+
+    Args:
+        optim_wrapper (dict, optional): Of a config; the modules of distillation may have their own in it.
+
+    Returns:
+        dict: A copy without what is theirs; ``constructor`` may be None.
+    """
+    wrapper = dict(optim_wrapper or {})
+    if str(wrapper.get('constructor', '')).endswith('DistillOptimWrapperConstructor'):
+        wrapper['constructor'] = wrapper.pop('student_constructor', None)
+        wrapper.pop('distiller', None)
+    return wrapper
+
+
 def recipe(cfg: Config) -> Dict[str, Any]:
     """Get what must be the same for all methods.
 
@@ -60,10 +76,7 @@ def recipe(cfg: Config) -> Dict[str, Any]:
         optimizer or a schedule of their own, and the ``student``; plain values.
     """
     fields = {name: cfg.get(name) for name in RECIPE}
-    wrapper = dict(cfg.get('optim_wrapper') or {})
-    if str(wrapper.get('constructor', '')).endswith('DistillOptimWrapperConstructor'):
-        wrapper['constructor'] = wrapper.pop('student_constructor', None)
-        wrapper.pop('distiller', None)
+    wrapper = student_optimizer(cfg.get('optim_wrapper'))
     # both are what mmengine takes where nothing is said
     for name, default in (('type', 'OptimWrapper'), ('constructor', 'DefaultOptimWrapperConstructor')):
         if wrapper.get(name) == default:
