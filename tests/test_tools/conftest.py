@@ -128,6 +128,11 @@ def compare(_tools_on_path):
 
 
 @pytest.fixture(scope='session')
+def benchmark(_tools_on_path):
+    return _load('benchmark')
+
+
+@pytest.fixture(scope='session')
 def plot_teachers(_tools_on_path):
     return _load('plot_teachers')
 
