@@ -27,12 +27,13 @@ class Study:
     """The runs of a folder: what was compared, and what was found.
 
     Args:
-        folder (Path): Has ``results.csv``, and ``compare.py`` where tools/compare.py wrote it.
+        folder (Path): Has ``compare.py`` where tools/compare.py made it.
+        name (str): Its file with a line a run.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, name: str = 'results.csv') -> None:
         self.folder = folder
-        self.results = table.read_csv((folder / 'results.csv').read_text(encoding='utf-8'))
+        self.results = table.read_csv((folder / name).read_text(encoding='utf-8'))
 
     @cached_property
     def comparison(self) -> inputs.Comparison:
@@ -144,7 +145,7 @@ def render(folder: Path) -> str:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(folder), undefined=jinja2.StrictUndefined, keep_trailing_newline=True
     )
-    environment.globals['study'] = lambda name: Study(folder / name)
+    environment.globals['study'] = lambda name, file='results.csv': Study(folder / name, file)
     return environment.get_template('RESULTS.md.jinja').render()
 
 

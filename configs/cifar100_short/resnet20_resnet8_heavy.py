@@ -1,5 +1,5 @@
-# The best row found for this short schedule: necks without prior knowledge, and losses of features 333 times
-# the authors'. docs/RESULTS.md has the figures.
+# The best of DPK's rows in this short schedule: necks without prior knowledge, and losses of features 333
+# times the authors'. docs/RESULTS.md has the figures; plain FitNet is better still.
 _base_ = ['../dpk/_base_/models/resnet8_cifar.py', './_base_/distil.py']
 
 model = dict(
