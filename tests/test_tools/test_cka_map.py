@@ -138,7 +138,7 @@ def test_mistakes_are_one_line(cka_map, run, tmp_path, capsys):
     torch.save(dict(state_dict=dict(a=torch.ones(1)), more=run), run / 'more.pth')
     (run / 'bare.py').write_text("model = dict(type='ImageClassifier')")
     for flags, message in (
-        (['a.pth', b], 'a.pth: expected CONFIG.py or CONFIG.py:CHECKPOINT'),
+        (['a.pth', b], 'a.pth: expected CONFIG.py or CONFIG.py:CHECKPOINT, after LABEL= or not'),
         (['missing.py', b], 'config missing.py: .*'),
         ([f'{run}/a.py:missing.pth', b], '.*no such checkpoint: missing.pth'),
         ([f'{run}/a.py:{run}/b1.pth', b], f'{run}/a.py:{run}/b1.pth: .* weights do not fit: .*'),
