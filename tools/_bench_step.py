@@ -49,7 +49,8 @@ class Bench:
     """
 
     def __init__(self, cfg: Config, args: argparse.Namespace) -> None:
-        is_channels_last = any(_cli.type_name(hook) == ChannelsLastHook.__name__ for hook in _hooks(cfg))
+        hooks = cfg.get('custom_hooks') or []
+        is_channels_last = any(_cli.type_name(hook) == ChannelsLastHook.__name__ for hook in hooks)
         cfg = _prepare(cfg, args)
         alone = copy.deepcopy(student_optimizer(cfg.optim_wrapper))
         if alone.get('constructor') is None:
@@ -183,11 +184,6 @@ class Bench:
             name: (sum(p.numel() for p in model.parameters()), storage_bytes(model.state_dict().values()))
             for name, model in models.items()
         }
-
-
-def _hooks(cfg: Config) -> List[dict]:
-    """The config's own hooks."""
-    return cfg.get('custom_hooks') or []
 
 
 def _prepare(cfg: Config, args: argparse.Namespace) -> Config:

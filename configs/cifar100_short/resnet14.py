@@ -1,7 +1,2 @@
-# A teacher: deeper, and trained for longer. What it learned is kept in resnet14.pth.
-_base_ = ['../dpk/_base_/models/resnet14_cifar.py', './_base_/short.py']
-param_scheduler = [
-    dict(type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=200),
-    dict(type='CosineAnnealingLR', begin=0, end=10, eta_min=0, convert_to_iter_based=True),
-]
-train_cfg = dict(max_epochs=10)
+# A teacher: deeper, and trained for longer.
+_base_ = ['../dpk/_base_/models/resnet14_cifar.py', './_base_/teacher.py']

@@ -176,6 +176,7 @@ def make_table(results: Results, comparison: Comparison, metric: str) -> str:
         str: The table and its notes.
     """
     found, published = values(results, metric), comparison.published
+    costs = ((_clock(results), 1e-3, '{:.3g} ms'), ('memory', 2**20, '{:.0f} MiB'))
     seeds = list(dict.fromkeys(seed for row in comparison.rows for seed in row.seeds))
     alone = next((row.name for row in comparison.rows if row.is_alone), None)
     others = [name for name in dict.fromkeys((alone, comparison.reference)) if name is not None]
@@ -195,7 +196,7 @@ def make_table(results: Results, comparison: Comparison, metric: str) -> str:
             cells.append(_MISSING if theirs is None else f'{theirs:.2f}')
             known = own and theirs is not None
             cells.append(f'{statistics.fmean(own.values()) - theirs:+.2f}' if known else _MISSING)
-        for key, unit, form in ((_clock(results), 1e-3, '{:.3g} ms'), ('memory', 2**20, '{:.0f} MiB')):
+        for key, unit, form in costs:
             cells.append(_cost(results, name, alone, key, unit, form))
         rows.append([name, *cells])
     notes = [f'- {note}' for note in _notes(results, comparison, metric)]

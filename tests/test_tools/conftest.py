@@ -82,64 +82,28 @@ def _tools_on_path():
     sys.path.remove(str(ROOT / 'tools'))
 
 
-@pytest.fixture(scope='session')
-def train():
-    return _load('train')
+def _tool(name):
+    """A fixture that is a script of tools/ as a module."""
+
+    @pytest.fixture(scope='session', name=name)
+    def tool(_tools_on_path):
+        return _load(name)
+
+    return tool
 
 
-@pytest.fixture(scope='session')
-def test():
-    return _load('test')
-
-
-@pytest.fixture(scope='session')
-def convert_data():
-    return _load('convert_data')
-
-
-@pytest.fixture(scope='session')
-def plot_ratio():
-    return _load('plot_ratio')
-
-
-@pytest.fixture(scope='session')
-def export_student():
-    return _load('export_student')
-
-
-@pytest.fixture(scope='session')
-def show_layers():
-    return _load('show_layers')
-
-
-@pytest.fixture(scope='session')
-def cka_map(_tools_on_path):
-    return _load('cka_map')
-
-
-@pytest.fixture(scope='session')
-def rank_teachers(_tools_on_path):
-    return _load('rank_teachers')
-
-
-@pytest.fixture(scope='session')
-def compare(_tools_on_path):
-    return _load('compare')
-
-
-@pytest.fixture(scope='session')
-def benchmark(_tools_on_path):
-    return _load('benchmark')
-
-
-@pytest.fixture(scope='session')
-def plot_teachers(_tools_on_path):
-    return _load('plot_teachers')
-
-
-@pytest.fixture(scope='session')
-def make_results(_tools_on_path):
-    return _load('make_results')
+train = _tool('train')
+test = _tool('test')
+convert_data = _tool('convert_data')
+plot_ratio = _tool('plot_ratio')
+export_student = _tool('export_student')
+show_layers = _tool('show_layers')
+cka_map = _tool('cka_map')
+rank_teachers = _tool('rank_teachers')
+compare = _tool('compare')
+benchmark = _tool('benchmark')
+plot_teachers = _tool('plot_teachers')
+make_results = _tool('make_results')
 
 
 @pytest.fixture
