@@ -9,6 +9,13 @@ _heavy = {'model.stages.0.loss.loss_weight': 100.0, 'model.stages.1.loss.loss_we
 _kd = 'configs/cifar100_short/resnet20_resnet8_kd.py'
 _mse = dict(type='dpk_mm.FeatureMSELoss', loss_weight=100.0)
 _dpk = dict(config='configs/cifar100_short/resnet20_resnet8_dpk.py', options=_heavy)
+
+
+def _with_prior(type: str, **settings) -> dict:
+    prior = dict(type=type, _delete_=True, **settings)
+    return dict(_dpk, options={**_heavy, **{f'model.stages.{i}.prior': prior for i in range(2)}})
+
+
 methods = {
     'alone': None,
     'kd': _kd,
@@ -19,6 +26,15 @@ methods = {
             logits=dict(
                 at='head.fc',
                 loss=dict(type='dpk_mm.DKDLoss', alpha=1.0, beta=8.0, temperature=4.0, warmup_epochs=0),
+            ),
+        ),
+    ),
+    'dist': dict(
+        model=dict(
+            input_shape=(32, 32),
+            logits=dict(
+                at='head.fc',
+                loss=dict(type='dpk_mm.DISTLoss', beta=1.0, gamma=1.0, temperature=4.0, loss_weight=2.0),
             ),
         ),
     ),
@@ -47,10 +63,17 @@ methods = {
         ),
     ),
     'dpk, ratio 0': dict(config='configs/cifar100_short/resnet20_resnet8_ratio0.py', options=_heavy),
-    'dpk, fixed ratio': dict(config='configs/cifar100_short/resnet20_resnet8_fixed.py', options=_heavy),
+    'dpk, fixed ratio 0.15': _with_prior('dpk_mm.FixedPrior', ratio=0.15),
+    'dpk, fixed ratio 0.5': dict(config='configs/cifar100_short/resnet20_resnet8_fixed.py', options=_heavy),
+    'dpk, fixed ratio 0.85': _with_prior('dpk_mm.FixedPrior', ratio=0.85),
+    # with the bounds of the authors' code
+    'dpk, random ratio': _with_prior('dpk_mm.UniformPrior', floor=0.0, cap=0.95),
     'dpk, cka': _dpk,
     'kd, SFTN teacher': dict(config=_kd, teacher=_friendly),
     'dpk, cka, SFTN teacher': dict(_dpk, teacher=_friendly),
 }
+# Does the prior help? These two rows say it, and have more seeds.
+for _name in ('dpk, ratio 0', 'dpk, cka'):
+    methods[_name] = dict(methods[_name], seeds=[0, 1, 2, 3, 4])
 reference = 'kd'
-seeds = [0, 1]
+seeds = [0, 1, 2]
