@@ -177,9 +177,9 @@ def measure_batch(
     """
     measured = {}
     for name, (student_at, teacher_at) in model.places.items():
-        if not isinstance(student_at, str) or teachers[0][teacher_at].ndim != 4:
-            continue  # a group of layers, or logits
         stage = model.distiller[name]
+        if stage.is_idle or not isinstance(student_at, str) or teachers[0][teacher_at].ndim != 4:
+            continue  # nothing is read there; a group of layers; logits
         prior = CKAPrior(samples='positions', max_positions=getattr(stage.prior, 'max_positions', 4096))
         maps = ((student[student_at], teacher[teacher_at]) for student, teacher in zip(students, teachers))
         pairs = [(resize_like(x, y), y) for x, y in maps]

@@ -24,6 +24,7 @@ from .priors import (
     ExponentialPrior,
     FixedPrior,
     LinearPrior,
+    MeasuredPrior,
     SigmoidCKAPrior,
     UniformPrior,
 )
@@ -56,6 +57,7 @@ __all__ = [
     'LinearPrior',
     'LogitsKLLoss',
     'MGDLoss',
+    'MeasuredPrior',
     'PKDLoss',
     'RandomMask',
     'SPLoss',

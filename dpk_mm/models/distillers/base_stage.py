@@ -16,16 +16,21 @@ class BaseStage(nn.Module, ABC):
 
     A subclass sets up its own parts, then calls :meth:`add_loss`, and gives :meth:`compare`.
 
-    A stage whose loss has ``loss_weight`` 0 only watches: it logs its loss (0), trains nothing and gives no
-    gradient. A loss that has an attribute ``stage`` is told the stage's name.
+    A stage whose loss has ``loss_weight`` 0 only watches: it logs a loss of 0 and, with a prior, its ratio,
+    and trains nothing. A loss that has an attribute ``stage`` is told the stage's name.
 
     Args:
         name (str): Its name in logs and checkpoints.
+
+    Attributes:
+        prior (Callable, optional): How much prior knowledge the stage gets, where a neck takes it.
+        watches (bool): Whether it only watches.
     """
 
     def __init__(self, name: str) -> None:
         super().__init__()
         self.name = name
+        self.prior: Any = None
 
     def add_loss(self, loss: dict, **found: Any) -> None:
         """Build the loss, the last part of the stage; ``found`` as in :func:`build_part`."""
@@ -36,16 +41,43 @@ class BaseStage(nn.Module, ABC):
         if self.watches:
             self.requires_grad_(False)
 
+    def align(self, student: Any, teacher: Any) -> tuple[Any, Any]:
+        """What the layers gave, made fit to be compared."""
+        return student, teacher
+
     def forward(
-        self, student: Any, teacher: Any, data_samples: Optional[Sequence] = None
+        self,
+        student: Any,
+        teacher: Any,
+        data_samples: Optional[Sequence] = None,
+        ratio: Optional[float] = None,
     ) -> dict[str, Tensor]:
-        """As :meth:`compare`, without gradient where the stage only watches."""
-        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.watches):
-            return self.compare(student, teacher, data_samples)
+        """What the stage logs.
+
+        Args:
+            student (Any): What the student's layers gave, through :meth:`align`.
+            teacher (Any): What the teacher's gave, through :meth:`align`.
+            data_samples (Sequence, optional): B samples.
+            ratio (float, optional): What the stage's prior says, where it has one.
+
+        Returns:
+            dict[str, Tensor]: ``loss_dpk_<name>`` and, where there is one, ``ratio_<name>``, both scalars.
+        """
+        # the ratio is left on the CPU: it is only logged
+        values = {} if ratio is None else {f'ratio_{self.name}': torch.tensor(ratio)}
+        loss = torch.zeros(()) if self.watches else self.compare(student, teacher, data_samples, ratio)
+        return {f'loss_dpk_{self.name}': loss, **values}
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether it needs no maps, as it only watches and has nothing to see."""
+        return self.watches and self.prior is None
 
     @abstractmethod
-    def compare(self, student: Any, teacher: Any, data_samples: Optional[Sequence]) -> dict[str, Tensor]:
-        """``loss_dpk_<name>``, and values to log, from what the layers of student and teacher gave."""
+    def compare(
+        self, student: Any, teacher: Any, data_samples: Optional[Sequence], ratio: Optional[float]
+    ) -> Tensor:
+        """The loss, a scalar; arguments as in :meth:`forward`."""
 
 
 def build_part(cfg: dict, field: str, **found: Any) -> Any:

@@ -61,7 +61,7 @@ class DistillStage(BaseStage):
                 logging.WARNING,
             )
         channels = dict(student_channels=student_shape[1], teacher_channels=teacher_shape[1])
-        self.neck = self.prior = None
+        self.neck = None
         if neck is not None:
             if len(student_shape) != 4:
                 raise ValueError(f'a neck needs maps (B, C, H, W), but {shapes}.')
@@ -81,31 +81,34 @@ class DistillStage(BaseStage):
         if takes not in (None, 'maps' if len(student_shape) == 4 else 'logits'):
             raise ValueError(f'{type(self.loss).__name__} compares {takes}, but {shapes}.')
 
+    def align(self, student_feat: Tensor, teacher_feat: Tensor) -> tuple[Tensor, Tensor]:
+        """The student's map resized to the teacher's: (B, C_s, H', W') -> (B, C_s, H, W)."""
+        return resize_like(student_feat, teacher_feat), teacher_feat
+
     def compare(
-        self, student_feat: Tensor, teacher_feat: Tensor, data_samples: Optional[Sequence]
-    ) -> dict[str, Tensor]:
+        self,
+        student_feat: Tensor,
+        teacher_feat: Tensor,
+        data_samples: Optional[Sequence],
+        ratio: Optional[float],
+    ) -> Tensor:
         """The stage's loss.
 
         Args:
-            student_feat (Tensor): (B, C_s, H', W') or (B, K).
+            student_feat (Tensor): (B, C_s, H, W) or (B, K).
             teacher_feat (Tensor): (B, C_t, H, W) or (B, K).
             data_samples (Sequence, optional): B samples.
+            ratio (float, optional): Share of teacher tokens, where there is a neck.
 
         Returns:
-            dict[str, Tensor]: ``loss_dpk_<name>`` and, with a prior, ``ratio_<name>``.
+            Tensor: Scalar.
         """
-        values = {}
-        student_feat = resize_like(student_feat, teacher_feat)
         if self.neck is None:
             predicted = self.adapter(student_feat)
         else:
-            ratio = self.prior(student_feat, teacher_feat)
-            # left on the CPU: it is only logged
-            values[f'ratio_{self.name}'] = torch.tensor(float(ratio))
             generator = step_generator(self.name, student_feat.device)
             predicted = self.neck(student_feat, teacher_feat, ratio, generator)
-        loss = self.loss(predicted, teacher_feat, data_samples)
-        return {f'loss_dpk_{self.name}': loss, **values}
+        return self.loss(predicted, teacher_feat, data_samples)
 
 
 def _takes_any_channels(loss: dict) -> bool:

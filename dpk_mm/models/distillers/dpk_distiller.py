@@ -10,6 +10,7 @@ import torch
 from mmengine.logging import print_log
 from torch import Tensor, nn
 
+from dpk_mm.models.priors import ask_priors
 from dpk_mm.registry import MODELS
 from dpk_mm.utils import TapError, blank_shape, find_taps, preserve_random_state, probe
 
@@ -77,8 +78,6 @@ class DPKDistiller(BaseDistiller):
             raise ValueError('stages is empty and there are no logits: nothing would be distilled.')
         for field, stage in places.items():
             self._check_stage(stage, field)
-        self.student_taps = [tap for stage in places.values() for tap in _layers(stage['student_at'])]
-        self.teacher_taps = [tap for stage in places.values() for tap in _layers(stage['teacher_at'])]
         self.places = {s['name']: (s['student_at'], s['teacher_at']) for s in places.values()}
         student_shapes = self._probe(places, 'student_at')
         teacher_shapes = self._probe(places, 'teacher_at')
@@ -89,6 +88,9 @@ class DPKDistiller(BaseDistiller):
                     _at(teacher_shapes, stage['teacher_at']),
                 )
                 self._add_stage(stage, field, *shapes)
+        needed = [self.places[name] for name, stage in self.distiller.items() if not stage.is_idle]
+        self.student_taps = [tap for student_at, _ in needed for tap in _layers(student_at)]
+        self.teacher_taps = [tap for _, teacher_at in needed for tap in _layers(teacher_at)]
         if init_student and not self._inheritable():
             raise ValueError(
                 'init_student=True, but no teacher weight outside the backbone has the name and shape of '
@@ -156,10 +158,18 @@ class DPKDistiller(BaseDistiller):
         data_samples: Optional[Sequence],
     ) -> dict[str, Tensor]:
         """``loss_dpk_<stage>`` and ``ratio_<stage>`` of all stages; see :class:`BaseDistiller`."""
+        feats = {}
+        for name, stage in self.distiller.items():
+            if not stage.is_idle:
+                student_at, teacher_at = self.places[name]
+                feats[name] = stage.align(_at(student_feats, student_at), _at(teacher_feats, teacher_at))
+        mixing = [name for name in feats if self.distiller[name].prior is not None]
+        # of all stages at once, so that a step waits for the device once
+        asked = ask_priors([self.distiller[name].prior for name in mixing], [feats[name] for name in mixing])
+        ratios = dict(zip(mixing, asked))
         values: dict[str, Tensor] = {}
-        for name, (student_at, teacher_at) in self.places.items():
-            feats = _at(student_feats, student_at), _at(teacher_feats, teacher_at)
-            values.update(self.distiller[name](*feats, data_samples))
+        for name, stage in self.distiller.items():
+            values.update(stage(*feats.get(name, (None, None)), data_samples, ratios.get(name)))
         return values
 
     def init_weights(self) -> None:

@@ -56,15 +56,17 @@ class GroupStage(BaseStage):
         student_feats: Sequence[Tensor],
         teacher_feats: Sequence[Tensor],
         data_samples: Optional[Sequence],
-    ) -> dict[str, Tensor]:
+        ratio: Optional[float] = None,
+    ) -> Tensor:
         """The stage's loss.
 
         Args:
             student_feats (Sequence[Tensor]): (B, C_s, H, W) of each of the student's layers.
             teacher_feats (Sequence[Tensor]): (B, C_t, H', W') of each of the teacher's.
             data_samples (Sequence, optional): B samples.
+            ratio (float, optional): Of no use here.
 
         Returns:
-            dict[str, Tensor]: ``loss_dpk_<name>``.
+            Tensor: Scalar.
         """
-        return {f'loss_dpk_{self.name}': self.loss(student_feats, teacher_feats, data_samples)}
+        return self.loss(student_feats, teacher_feats, data_samples)

@@ -1,11 +1,13 @@
 """Focal and global distillation, the loss on every level of a distilled detector."""
 
 from collections.abc import Sequence
-from typing import Optional
+from typing import Any, Optional
 
 import torch
+import torch.nn.functional as F
 from mmcv.cnn import ContextBlock
 from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
 
 from dpk_mm.registry import MODELS
 
@@ -125,26 +127,26 @@ class FGDLoss(nn.Module):
             smallest box there, 0 outside boxes. Background: equal outside boxes, summing to 1 an image.
         """
         height, width = feat.shape[2:]
+        boxes = [_boxes_on_map(sample, height, width) for sample in data_samples]
+        # as many for every image, one at least: the others lie beside the map
+        boxes = F.pad(pad_sequence(boxes, batch_first=True, padding_value=-2), (0, 0, 0, 1), value=-2)
+        left, right, top, bottom = boxes[..., None].unbind(2)
+        left, right, top, bottom = left.floor(), right.ceil(), top.floor(), bottom.ceil()
         rows = torch.arange(height, device=feat.device)
         columns = torch.arange(width, device=feat.device)
-        foreground = feat.new_zeros(len(data_samples), 1, height, width)
-        for mask, sample in zip(foreground[:, 0], data_samples):
-            boxes = sample.gt_instances.bboxes
-            boxes = getattr(boxes, 'tensor', boxes).float()
-            if len(boxes) == 0:
-                continue
-            image_height, image_width = (
-                sample.batch_input_shape if 'batch_input_shape' in sample else sample.img_shape
-            )[:2]
-            scale = boxes.new_tensor([width / image_width, height / image_height] * 2)
-            boxes = boxes * scale
-            left, top = boxes[:, :2].floor().T[:, :, None]
-            right, bottom = boxes[:, 2:].ceil().T[:, :, None]
-            area = (right - left + 1) * (bottom - top + 1)
-            # (n, H) and (n, W), both ends included
-            in_rows = (rows >= top) & (rows <= bottom)
-            in_columns = (columns >= left) & (columns <= right)
-            inside = in_rows[:, :, None] & in_columns[:, None, :]
-            mask.copy_((inside / area[:, :, None]).amax(dim=0))
+        # (B, n, H) and (B, n, W), both ends included
+        in_rows = (rows >= top) & (rows <= bottom)
+        in_columns = (columns >= left) & (columns <= right)
+        weights = in_rows / ((right - left + 1) * (bottom - top + 1))
+        foreground = (weights[..., None] * in_columns[:, :, None]).amax(dim=1)[:, None]
         background = (foreground == 0).float()
         return foreground, background / background.sum(dim=(2, 3), keepdim=True).clamp(min=1)
+
+
+def _boxes_on_map(sample: Any, height: int, width: int) -> Tensor:
+    """An image's boxes, (n, 4) float32 as x1, x2, y1, y2 in positions of a map of this size."""
+    boxes = sample.gt_instances.bboxes
+    boxes = getattr(boxes, 'tensor', boxes).float()
+    shape = sample.batch_input_shape if 'batch_input_shape' in sample else sample.img_shape
+    # plain numbers: a tensor of them would have to wait for the device
+    return torch.cat([boxes[:, 0::2] * (width / shape[1]), boxes[:, 1::2] * (height / shape[0])], dim=1)

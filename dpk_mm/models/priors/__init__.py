@@ -6,6 +6,7 @@ from .cosine_prior import CosinePrior
 from .exponential_prior import ExponentialPrior
 from .fixed_prior import FixedPrior
 from .linear_prior import LinearPrior
+from .measured_prior import MeasuredPrior, ask_priors
 from .sigmoid_cka_prior import SigmoidCKAPrior
 from .uniform_prior import UniformPrior
 
@@ -16,6 +17,8 @@ __all__ = [
     'ExponentialPrior',
     'FixedPrior',
     'LinearPrior',
+    'MeasuredPrior',
     'SigmoidCKAPrior',
     'UniformPrior',
+    'ask_priors',
 ]

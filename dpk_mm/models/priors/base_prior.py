@@ -48,7 +48,10 @@ class BasePrior(metaclass=ABCMeta):
         Returns:
             float: In [floor, cap].
         """
-        ratio = self.ratio(student_feat, teacher_feat)
+        return self.bound(self.ratio(student_feat, teacher_feat))
+
+    def bound(self, ratio: float) -> float:
+        """A ratio within [floor, cap]; the fallback, and a warning, where it is undefined."""
         if not math.isfinite(ratio):
             self._warn_once()
             ratio = self.fallback

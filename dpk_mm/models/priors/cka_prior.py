@@ -1,17 +1,19 @@
 """The dynamic prior of DPK."""
 
+import math
+from collections.abc import Sequence
+
 import torch
-from mmengine.dist import all_reduce
 from torch import Tensor
 
 from dpk_mm.registry import MODELS
-from dpk_mm.utils import cka_from_hsics, hsics, positions_as_samples
+from dpk_mm.utils import hsics, positions_as_samples
 
-from .base_prior import BasePrior
+from .measured_prior import MeasuredPrior
 
 
 @MODELS.register_module()
-class CKAPrior(BasePrior):
+class CKAPrior(MeasuredPrior):
     """1 - CKA between the student's and the teacher's map: a wide gap gets much prior knowledge.
 
     Linear CKA, unbiased minibatch estimator, raw features, no gradient, no average over steps
@@ -51,24 +53,22 @@ class CKAPrior(BasePrior):
         self.max_positions = max_positions
         self.sync = sync
 
-    def ratio(self, student_feat: Tensor, teacher_feat: Tensor) -> float:
-        """The ratio that CKA calls for; arguments as in :meth:`BasePrior.__call__`."""
-        return self.from_cka(self.cka(student_feat, teacher_feat))
-
-    def from_cka(self, cka: float) -> float:
-        """The ratio that a CKA calls for."""
-        return 1 - cka
-
-    def cka(self, student_feat: Tensor, teacher_feat: Tensor) -> float:
-        """CKA of the batch, over all ranks where they are synchronised; NaN where it is undefined."""
+    def measure(self, student_feat: Tensor, teacher_feat: Tensor) -> Tensor:
+        """The three HSICs of the batch, (3,) float64; zeros where it has too few samples."""
         if self.samples == 'positions' or (self.samples == 'auto' and len(student_feat) < 4):
             student_feat = positions_as_samples(student_feat, self.max_positions)
             teacher_feat = positions_as_samples(teacher_feat, self.max_positions)
         if len(student_feat) < 4:
             # This rank has nothing to say, but must join the others' sum.
-            values = torch.zeros(3, dtype=torch.float64, device=student_feat.device)
-        else:
-            values = hsics(student_feat, teacher_feat)
-        if self.sync:
-            all_reduce(values)
-        return cka_from_hsics(values).item()
+            return torch.zeros(3, dtype=torch.float64, device=student_feat.device)
+        return hsics(student_feat, teacher_feat)
+
+    def decide(self, values: Sequence[float]) -> float:
+        """The ratio that HSICs call for; NaN where their CKA is undefined."""
+        xy, xx, yy = values
+        # of a constant map the HSIC is 0, and that of noise may be estimated below
+        return self.from_cka(xy / math.sqrt(xx * yy) if xx * yy > 0 else math.nan)
+
+    def from_cka(self, cka: float) -> float:
+        """The ratio that a CKA calls for."""
+        return 1 - cka

@@ -1,16 +1,18 @@
 """Ablation: cosine instead of CKA."""
 
+from collections.abc import Sequence
+
+import torch
 import torch.nn.functional as F
-from mmengine.dist import all_reduce
 from torch import Tensor
 
 from dpk_mm.registry import MODELS
 
-from .base_prior import BasePrior
+from .measured_prior import MeasuredPrior
 
 
 @MODELS.register_module()
-class CosinePrior(BasePrior):
+class CosinePrior(MeasuredPrior):
     """1 - the mean cosine similarity over positions and ranks [A].
 
     Args:
@@ -21,8 +23,8 @@ class CosinePrior(BasePrior):
     def __init__(self, floor: float = 0.0, cap: float = 0.95) -> None:
         super().__init__(floor, cap)
 
-    def ratio(self, student_feat: Tensor, teacher_feat: Tensor) -> float:
-        """1 - mean cosine, of maps with the same channels.
+    def measure(self, student_feat: Tensor, teacher_feat: Tensor) -> Tensor:
+        """The mean cosine of maps with the same channels, and 1 to count the ranks: (2,) float64.
 
         Raises:
             ValueError: Different channel counts: CKA compares such maps, cosine cannot.
@@ -32,6 +34,10 @@ class CosinePrior(BasePrior):
                 f'{self.stage}: CosinePrior needs maps of one shape, got {tuple(student_feat.shape)} '
                 f'and {tuple(teacher_feat.shape)}; CKAPrior compares any channels.'
             )
-        cosine = F.cosine_similarity(student_feat.float(), teacher_feat.float(), dim=1).mean()
-        all_reduce(cosine, op='mean')
-        return 1 - cosine.item()
+        cosine = F.cosine_similarity(student_feat.float(), teacher_feat.float(), dim=1).mean().double()
+        return torch.stack([cosine, torch.ones_like(cosine)])
+
+    def decide(self, values: Sequence[float]) -> float:
+        """1 - mean cosine over ranks."""
+        total, ranks = values
+        return 1 - total / ranks

@@ -1,17 +1,19 @@
 """Ablation: chance instead of the gap."""
 
+from collections.abc import Sequence
+
 import torch
-from mmengine.dist import broadcast
+from mmengine.dist import get_rank
 from torch import Tensor
 
 from dpk_mm.registry import MODELS
 from dpk_mm.utils import step_generator
 
-from .base_prior import BasePrior
+from .measured_prior import MeasuredPrior
 
 
 @MODELS.register_module()
-class UniformPrior(BasePrior):
+class UniformPrior(MeasuredPrior):
     """A new uniform draw from [floor, cap] at every step and stage, alike on all ranks [A].
 
     Args:
@@ -22,10 +24,11 @@ class UniformPrior(BasePrior):
     def __init__(self, floor: float = 0.0, cap: float = 0.95) -> None:
         super().__init__(floor, cap)
 
-    def ratio(self, student_feat: Tensor, teacher_feat: Tensor) -> float:
-        """The draw, whatever the maps."""
-        draw = torch.rand((), generator=step_generator(f'{self.stage}.prior'))
-        # the ranks' seeds may differ, their ratio must not
-        draw = draw.to(student_feat.device)
-        broadcast(draw)
-        return self.floor + (self.cap - self.floor) * draw.item()
+    def measure(self, student_feat: Tensor, teacher_feat: Tensor) -> Tensor:
+        """The first rank's draw, (1,) float64, whatever the maps: the ranks' seeds may differ."""
+        draw = torch.rand(1, generator=step_generator(f'{self.stage}.prior'))
+        return draw.double() * (get_rank() == 0)
+
+    def decide(self, values: Sequence[float]) -> float:
+        """The draw, stretched to the bounds."""
+        return self.floor + (self.cap - self.floor) * values[0]

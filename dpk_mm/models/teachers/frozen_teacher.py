@@ -147,6 +147,8 @@ class FrozenTeacher(nn.Module):
         Returns:
             dict[str, Tensor]: tap -> (B, C, H', W'), without gradient.
         """
+        if not taps:
+            return {}
         like = inputs if like is None else like
         dtype = self.dtype or like.dtype
         current = next(self.model.parameters())

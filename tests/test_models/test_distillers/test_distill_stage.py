@@ -13,7 +13,7 @@ MSE = dict(type='dpk_mm.FeatureMSELoss')
 def test_smaller_student_map_is_resized():
     stage = DistillStage('s', (1, 3, 4, 4), (1, 3, 8, 8), MSE)
     student, teacher = torch.randn(2, 3, 4, 4, requires_grad=True), torch.randn(2, 3, 8, 8)
-    loss = stage(student, teacher)['loss_dpk_s']
+    loss = stage(*stage.align(student, teacher))['loss_dpk_s']
     resized = F.interpolate(student, size=(8, 8), mode='bilinear', align_corners=False)
     torch.testing.assert_close(loss, F.mse_loss(resized, teacher))
     loss.backward()
@@ -21,19 +21,18 @@ def test_smaller_student_map_is_resized():
 
 
 @pytest.mark.parametrize('size', [(2, 2), (5, 7), (16, 16)])
-def test_neck_and_prior_see_the_resized_map(size):
+def test_a_neck_takes_the_resized_map(size):
     stage = DistillStage('s', (1, 3, *size), (1, 6, 8, 8), MSE, neck=tiny_cls.NECK)
-    seen = []
-    stage.prior.ratio = lambda student, teacher: seen.append(student.shape) or 0.5
-    values = stage(torch.randn(6, 3, *size), torch.randn(6, 6, 8, 8))
-    assert seen == [(6, 3, 8, 8)]
-    assert torch.isfinite(values['loss_dpk_s'])
+    maps = stage.align(torch.randn(6, 3, *size), torch.randn(6, 6, 8, 8))
+    assert maps[0].shape == (6, 3, 8, 8)
+    values = stage(*maps, ratio=0.5)
+    assert torch.isfinite(values['loss_dpk_s']) and values['ratio_s'] == 0.5
 
 
 def test_resizing_follows_the_teacher_at_other_sizes():
     """The shapes of the dry run only say that the strides differ."""
     stage = DistillStage('s', (1, 3, 4, 4), (1, 3, 8, 8), MSE)
-    values = stage(torch.randn(2, 3, 5, 6), torch.randn(2, 3, 10, 11))
+    values = stage(*stage.align(torch.randn(2, 3, 5, 6), torch.randn(2, 3, 10, 11)))
     assert torch.isfinite(values['loss_dpk_s'])
 
 
@@ -45,7 +44,7 @@ def test_resizing_is_said_once(size, warns, monkeypatch):
     )
     stage = DistillStage('p4', (1, 3, *size), (1, 5, 8, 8), MSE)
     for _ in range(3):
-        stage(torch.randn(2, 3, *size), torch.randn(2, 5, 8, 8))
+        stage(*stage.align(torch.randn(2, 3, *size), torch.randn(2, 5, 8, 8)))
     assert len(said) == warns
     assert not said or 'p4' in said[0] and '(1, 3, 4, 4)' in said[0] and '(1, 5, 8, 8)' in said[0]
 
@@ -56,7 +55,7 @@ def test_sizes_that_differ_only_later_are_resized_too(neck):
     stage = DistillStage('s', (1, 3, 8, 8), (1, 6, 8, 8), MSE, neck=neck)
     seen = []
     stage.loss.register_forward_pre_hook(lambda module, args: seen.append((args[0].shape, args[1].shape)))
-    stage(torch.randn(6, 3, 1, 1), torch.randn(6, 6, 4, 5))
+    stage(*stage.align(torch.randn(6, 3, 1, 1), torch.randn(6, 6, 4, 5)), ratio=0.5)
     assert seen == [((6, 6, 4, 5), (6, 6, 4, 5))]
 
 

@@ -8,9 +8,12 @@ import pytest
 import tiny
 import torch
 from torch import nn
+from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 
 from dpk_mm.models import DistillStage, FrozenTeacher
+from dpk_mm.models.priors import measured_prior
 from dpk_mm.registry import MODELS
+from dpk_mm.utils import record
 
 
 @pytest.fixture(scope='module')
@@ -147,8 +150,42 @@ def test_zero_weight_stage_only_watches():
     model = tiny.build(tiny.distiller(stages=tiny.stages(loss_weight=0.0)))
     values = losses(model)
     assert values['loss_dpk_neck_2'] == 0 and not values['loss_dpk_neck_2'].requires_grad
-    assert 'ratio_neck_2' in values
+    # what it says of the student is what it says when it teaches
+    assert values['ratio_neck_2'] == losses(tiny.build(tiny.distiller()))['ratio_neck_2']
     assert not any(p.requires_grad for p in model.distiller.parameters())
+
+
+def test_what_only_watches_costs_no_neck_no_loss_and_without_priors_no_teacher():
+    ran = []
+    for stages in (tiny.stages(loss_weight=0.0), tiny.stages(loss_weight=0.0)[:1]):
+        model = tiny.build(tiny.distiller(stages=stages))
+        watched = {**dict(model.distiller.named_modules()), 'teacher': model.teacher.model.backbone}
+        for name, module in watched.items():
+            module.register_forward_hook(lambda *args, name=name: ran.append(name))
+        losses(model)
+    # the stages themselves run, twice the first of them, and the teacher once: for the ratio
+    assert sorted(ran) == ['neck_0', 'neck_0', 'neck_2', 'teacher']
+
+
+def test_a_step_waits_for_the_device_once(monkeypatch):
+    """Fake tensors have no values, so anything that wants to see one is an error."""
+    model = tiny.build(tiny.distiller(stages=tiny.stages((0, 1, 2, 3)))).train()
+    data = tiny.batch(model)
+    with record(model.student, model.student_taps) as student:
+        model.student(**data, mode='loss')
+    teacher = model.teacher(data['inputs'], model.teacher_taps, data['data_samples'])
+    waits = []
+
+    def to_host(values, is_shared):
+        waits.append([tuple(value.shape) for value in values])
+        return [[0.1, 1.0, 1.0]] * len(values)
+
+    monkeypatch.setattr(measured_prior, '_to_host', to_host)
+    with FakeTensorMode(allow_non_fake_inputs=True) as mode:
+        fake = [{tap: mode.from_tensor(feat) for tap, feat in feats.items()} for feats in (student, teacher)]
+        values = model.distill(*fake, data['data_samples'])
+    assert waits == [[(3,)] * 3]
+    assert isinstance(values['loss_dpk_neck_3'], FakeTensor)
 
 
 def test_hooks_find_the_students_attributes(model):

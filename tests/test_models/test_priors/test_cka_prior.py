@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from dpk_mm.models import CKAPrior, SigmoidCKAPrior
-from dpk_mm.models.priors import cka_prior
+from dpk_mm.models.priors import measured_prior
 from dpk_mm.registry import MODELS
 from dpk_mm.utils import cka_from_hsics, hsics, linear_cka, positions_as_samples
 
@@ -94,7 +94,7 @@ def fake_ranks(monkeypatch, others):
         calls.append(values.clone())
         values += others
 
-    monkeypatch.setattr(cka_prior, 'all_reduce', all_reduce)
+    monkeypatch.setattr(measured_prior, 'all_reduce', all_reduce)
     return calls
 
 

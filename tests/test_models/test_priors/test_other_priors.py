@@ -11,7 +11,7 @@ from dpk_mm.models import (
     LinearPrior,
     UniformPrior,
 )
-from dpk_mm.models.priors import cosine_prior, uniform_prior
+from dpk_mm.models.priors import measured_prior, uniform_prior
 from dpk_mm.registry import MODELS
 from dpk_mm.utils import step_generator
 
@@ -121,8 +121,11 @@ def test_uniform_is_a_function_of_seed_step_and_stage(hub):
 
 def test_uniform_is_alike_on_all_ranks(monkeypatch):
     # with randomness.diff_rank_seed even the seeds differ: the first rank's draw is everybody's
-    monkeypatch.setattr(uniform_prior, 'broadcast', lambda draw: draw.fill_(0.25))
-    assert uniform(floor=0.2, cap=0.6) == pytest.approx(0.3)
+    first = uniform(floor=0.2, cap=0.6)
+    draw = (first - 0.2) / 0.4
+    monkeypatch.setattr(uniform_prior, 'get_rank', lambda: 1)
+    monkeypatch.setattr(measured_prior, 'all_reduce', lambda values: values.add_(draw))
+    assert uniform(floor=0.2, cap=0.6) == pytest.approx(first)
 
 
 def test_uniform_fills_its_range(hub):
@@ -160,12 +163,10 @@ def test_cosine_by_hand():
 
 
 def test_cosine_is_the_mean_over_ranks(monkeypatch):
-    def all_reduce(value, op='sum'):
-        assert op == 'mean'
-        value.fill_(0.25)
-
-    monkeypatch.setattr(cosine_prior, 'all_reduce', all_reduce)
-    assert CosinePrior(cap=1)(FEATS[0], FEATS[0]) == 0.75
+    """1 here, 0.5 and 0 on two others."""
+    others = torch.tensor([0.5, 2.0], dtype=torch.float64)
+    monkeypatch.setattr(measured_prior, 'all_reduce', lambda values: values.add_(others))
+    assert CosinePrior(cap=1)(FEATS[0], FEATS[0]) == pytest.approx(0.5)
 
 
 def test_cosine_of_half_precision_does_not_overflow():

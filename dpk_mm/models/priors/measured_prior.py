@@ -1,0 +1,83 @@
+"""What priors share that look at the maps."""
+
+from abc import abstractmethod
+from collections.abc import Sequence
+
+import torch
+from mmengine.dist import all_reduce
+from torch import Tensor
+
+from .base_prior import BasePrior
+
+
+class MeasuredPrior(BasePrior):
+    """A prior that measures on the device and decides on the host.
+
+    A few numbers are measured, summed over ranks, brought to the host, and become a ratio there. The
+    distiller does the middle part for all of its stages at once, see :func:`ask_priors`, so that a step waits
+    for the device once.
+
+    Attributes:
+        sync (bool): Whether the numbers are summed over ranks, which gives all ranks one ratio.
+    """
+
+    sync = True
+
+    @abstractmethod
+    def measure(self, student_feat: Tensor, teacher_feat: Tensor) -> Tensor:
+        """Measure one batch, without waiting for the device.
+
+        Args:
+            student_feat (Tensor): (B, C_s, H, W).
+            teacher_feat (Tensor): (B, C_t, H, W).
+
+        Returns:
+            Tensor: (k,) float64, numbers whose sums over ranks mean something; on any device.
+        """
+
+    @abstractmethod
+    def decide(self, values: Sequence[float]) -> float:
+        """The ratio before the bounds, NaN where undefined, that k (summed) numbers call for."""
+
+    def ratio(self, student_feat: Tensor, teacher_feat: Tensor) -> float:
+        """Measure, sum over ranks, decide; arguments as in :meth:`measure`."""
+        values = self.measure(student_feat, teacher_feat).to(student_feat.device)
+        if self.sync:
+            all_reduce(values)
+        return self.decide(values.tolist())
+
+
+@torch.no_grad()
+def ask_priors(priors: Sequence, feats: Sequence[tuple[Tensor, Tensor]]) -> list[float]:
+    """The ratios of several stages: what calling each prior gives, by one sum over ranks and one transfer.
+
+    Args:
+        priors (Sequence[Callable]): Priors, of this package or not, in the same order on all ranks.
+        feats (Sequence[tuple]): For each, its maps: (B, C_s, H, W) of the student, (B, C_t, H, W) of the
+            teacher; all on one device.
+
+    Returns:
+        list[float]: The ratios.
+    """
+    asked = [(prior, maps) for prior, maps in zip(priors, feats) if isinstance(prior, MeasuredPrior)]
+    measured = [prior.measure(*maps).to(maps[0].device) for prior, maps in asked]
+    numbers = iter(_to_host(measured, [prior.sync for prior, _ in asked]))
+    return [
+        prior.bound(prior.decide(next(numbers))) if isinstance(prior, MeasuredPrior) else float(prior(*maps))
+        for prior, maps in zip(priors, feats)
+    ]
+
+
+def _to_host(values: Sequence[Tensor], is_shared: Sequence[bool]) -> list[list[float]]:
+    """Tensors (k,) as lists, those that are shared summed over ranks."""
+    if not values:
+        return []
+    # shared ones first, as one piece
+    order = sorted(range(len(values)), key=lambda i: not is_shared[i])
+    flat = torch.cat([values[i] for i in order])
+    num_shared = sum(len(value) for value, shared in zip(values, is_shared) if shared)
+    if num_shared:
+        all_reduce(flat[:num_shared])
+    numbers = iter(flat.tolist())
+    lists = {i: [next(numbers) for _ in range(len(values[i]))] for i in order}
+    return [lists[i] for i in range(len(values))]

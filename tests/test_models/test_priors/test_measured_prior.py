@@ -1,0 +1,74 @@
+"""Several priors asked at once: the same ratios, one sum over ranks, one transfer to the host."""
+
+import pytest
+import torch
+
+from dpk_mm.models import CKAPrior, CosinePrior, FixedPrior, SigmoidCKAPrior, UniformPrior
+from dpk_mm.models.priors import ask_priors, measured_prior
+
+
+def maps(seed, batch=5, channels=4):
+    generator = torch.Generator().manual_seed(seed)
+    teacher = torch.randn(batch, channels, 5, 6, generator=generator)
+    return teacher + torch.randn(teacher.shape, generator=generator), teacher
+
+
+def own(student_feat, teacher_feat):
+    """A prior of a user's own: any callable."""
+    return 0.4
+
+
+PRIORS = [
+    FixedPrior(0.3),
+    CKAPrior(sync=False),
+    CosinePrior(),
+    own,
+    SigmoidCKAPrior(),
+    UniformPrior(),
+    CKAPrior('positions', floor=0.0),
+]
+
+
+@pytest.fixture
+def sums(monkeypatch):
+    """What is summed over ranks: the others send as much again."""
+    calls = []
+
+    def all_reduce(values):
+        calls.append(values.clone())
+        values.mul_(2)
+
+    monkeypatch.setattr(measured_prior, 'all_reduce', all_reduce)
+    return calls
+
+
+def test_they_say_together_what_each_says_alone(sums):
+    feats = [maps(seed) for seed in range(len(PRIORS))]
+    alone = [prior(*pair) for prior, pair in zip(PRIORS, feats)]
+    assert len(set(alone)) == len(PRIORS)
+    sums.clear()
+    together = ask_priors(PRIORS, feats)
+    assert together == alone
+    assert all(type(ratio) is float for ratio in together)
+    # a cosine and a count, the HSICs of two stages, a draw; those of the stage without sync are its own
+    assert [len(values) for values in sums] == [2 + 3 + 1 + 3]
+
+
+def test_nothing_is_summed_that_need_not_be(sums):
+    assert ask_priors([], []) == []
+    assert ask_priors([FixedPrior(0.3), own], [maps(0), maps(1)]) == [0.3, 0.4]
+    assert ask_priors([CKAPrior(sync=False)], [maps(0)]) == [CKAPrior(sync=False)(*maps(0))]
+    assert not sums
+
+
+def test_bounds_and_fallback_hold(sums):
+    student, teacher = maps(0)
+    blank = torch.ones_like(teacher)
+    priors = [CKAPrior(fallback=0.7), CKAPrior(floor=0.2), CosinePrior(floor=0.1)]
+    assert ask_priors(priors, [(blank, teacher), (teacher, teacher), (teacher, teacher)]) == [0.7, 0.2, 0.1]
+
+
+def test_no_gradient_is_kept():
+    student, teacher = maps(0)
+    ask_priors([CKAPrior()], [(student.requires_grad_(), teacher)])
+    assert torch.is_grad_enabled()
