@@ -19,6 +19,7 @@ from dpk_mm.utils import (
 )
 from dpk_mm.utils.config import describe, hub_weights
 
+from .compile import compile_around
 from .padding import crop_feature, pad_to_divisor
 from .renormalize import Renormalize
 
@@ -42,6 +43,8 @@ class FrozenTeacher(nn.Module):
         dtype (str, optional): Dtype of its own, e.g. ``'bfloat16'``. Defaults to the student's.
         pad_size_divisor (int, optional): What height and width of its images must be multiples of, in
             pixels. Defaults to what its data preprocessor pads to; RTMDet, say, needs 32 and does not say so.
+        compile (bool or dict): Compile it by ``torch.compile``, with these options if a dict, as mmengine's
+            runner does with the student; the first steps take longer.
 
     Raises:
         FileNotFoundError: No such config or checkpoint, or it cannot be fetched.
@@ -57,6 +60,7 @@ class FrozenTeacher(nn.Module):
         trust_checkpoint: bool = False,
         dtype: Optional[str] = None,
         pad_size_divisor: Optional[int] = None,
+        compile: Union[bool, dict] = False,
     ) -> None:
         super().__init__()
         self.dtype = getattr(torch, str(dtype).removeprefix('torch.'), dtype)
@@ -64,7 +68,11 @@ class FrozenTeacher(nn.Module):
             raise ValueError(f"teacher.dtype must be a floating type such as 'float16', got {dtype!r}.")
         if pad_size_divisor is not None and (not isinstance(pad_size_divisor, int) or pad_size_divisor < 1):
             raise ValueError(f'teacher.pad_size_divisor must be a positive int, got {pad_size_divisor!r}.')
+        if not isinstance(compile, (bool, dict)):
+            raise ValueError(f'teacher.compile must be a bool or options of torch.compile, got {compile!r}.')
         self.pad_size_divisor = pad_size_divisor
+        self.compile_options = {} if compile is True else compile
+        self._compiled_for: Optional[set[str]] = None
         self.source = f'teacher {describe(config)}, checkpoint {checkpoint!r}'
         self.renormalize: Optional[Renormalize] = None
         if checkpoint is None and not allow_incomplete:
@@ -103,6 +111,15 @@ class FrozenTeacher(nn.Module):
                 'allow_incomplete=True accepts it, leaving those weights random.'
             )
         print_log(message, logger='current', level=logging.WARNING)
+
+    def _compile(self, taps: Sequence[str]) -> None:
+        """Compile where that is wanted, around the taps of the first step."""
+        if self._compiled_for is None:
+            self._compiled_for = set(taps)
+            compile_around(self.model, taps, **self.compile_options)
+        elif not self._compiled_for.issuperset(taps):
+            shown = ', '.join(sorted(self._compiled_for))
+            raise ValueError(f'{self.source} was compiled to show {shown}, not {", ".join(taps)}.')
 
     def accept(self, data_preprocessor: nn.Module) -> None:
         """Expect batches made by ``data_preprocessor``, the student's."""
@@ -158,6 +175,8 @@ class FrozenTeacher(nn.Module):
                 self.renormalize.to(like.device)  # its constants keep their precision
         if self.renormalize is not None:
             inputs = self.renormalize(inputs, data_samples)
+        if self.compile_options is not False:
+            self._compile(taps)
         size = tuple(inputs.shape[-2:])
         value = float(getattr(self.model.data_preprocessor, 'pad_value', 0))
         inputs, data_samples = pad_to_divisor(inputs, data_samples, self.divisor, value)

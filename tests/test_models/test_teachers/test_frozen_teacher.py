@@ -54,6 +54,35 @@ def test_dtype_of_its_own(config, checkpoint):
         FrozenTeacher(config, checkpoint, dtype='half-ish')
 
 
+@pytest.mark.parametrize('taps', [['neck[1]', 'backbone.layer2'], ['neck.fpn_convs.0', 'backbone.layer3.0']])
+def test_compiled_around_its_taps(config, checkpoint, taps):
+    """Layers that are read give what they gave; those beside them are compiled, the head never runs."""
+    graphs = []
+
+    def backend(graph, inputs):
+        graphs.append(graph)
+        return graph.forward
+
+    plain, teacher = (
+        FrozenTeacher(config, checkpoint, **more) for more in ({}, dict(compile=dict(backend=backend)))
+    )
+    for seed in range(2):
+        inputs = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(seed))
+        expected, features = plain(inputs, taps), teacher(inputs, taps)
+        assert list(features) == list(expected)
+        assert all(torch.equal(features[tap], expected[tap]) for tap in taps)
+    # compiled once: the neck and all stages of the backbone; or all but the part of each that is read inside
+    assert len(graphs) == (5 if taps[0] == 'neck[1]' else 9)
+    with pytest.raises(ValueError, match=r'compiled to show .*, not backbone.layer4'):
+        teacher(inputs, ['backbone.layer4'])
+
+
+@pytest.mark.parametrize('compile', ['yes', 1])
+def test_compile_is_a_bool_or_options(config, checkpoint, compile):
+    with pytest.raises(ValueError, match=f'teacher.compile must be a bool or options.*{compile!r}'):
+        FrozenTeacher(config, checkpoint, compile=compile)
+
+
 def test_draws_no_random_numbers(config, checkpoint):
     state = torch.get_rng_state()
     FrozenTeacher(config, checkpoint)

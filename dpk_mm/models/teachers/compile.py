@@ -1,0 +1,31 @@
+"""Compile a teacher, and still read its layers."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+
+def compile_around(model: nn.Module, taps: Sequence[str], **options: Any) -> None:
+    """Compile the largest parts of a model that no tap lies inside of, in place.
+
+    Taps are hooks that come and go with every step; inside of compiled code they would not be heard. So what
+    is compiled is never more than a layer that is read itself, or one beside it.
+
+    Args:
+        model (nn.Module): The model.
+        taps (Sequence[str]): Names of layers, see :func:`dpk_mm.utils.check_tap`.
+        options (Any): Of ``torch.compile``.
+    """
+    _compile_below(model, '', [tap.partition('[')[0] for tap in taps], options)
+
+
+def _compile_below(module: nn.Module, prefix: str, taps: Sequence[str], options: dict) -> None:
+    for name, child in module.named_children():
+        path = f'{prefix}{name}.'
+        if isinstance(child, (nn.ModuleList, nn.ModuleDict)) or any(tap.startswith(path) for tap in taps):
+            _compile_below(child, path, taps, options)
+        elif any(True for _ in child.children()):  # one layer alone has nothing to be fused with
+            # not child.compile(), which would take the hooks of the child itself in
+            child.forward = torch.compile(child.forward, **options)
