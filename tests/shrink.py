@@ -39,8 +39,8 @@ def distiller(cfg: Config) -> dict:
     model.teacher = dict(config=config, allow_incomplete=True)
     for stage in model.stages:
         if 'neck' in stage:
-            for part in (stage.neck.encoder, stage.neck.decoder):
-                part.update(embed_dims=16, num_layers=1, num_heads=2)
+            small = dict(embed_dims=16, num_layers=1, num_heads=2)
+            stage.neck.update(encoder=small, decoder=small)
     return model
 
 

@@ -184,7 +184,8 @@ SIZES = {
 
 
 def test_every_pair_has_its_sizes():
-    assert {f'dpk/{name}.py' for name in SIZES} == {n for n in CIFAR + IN1K if 'pretrained' not in n}
+    others = {name for name in CIFAR + IN1K if 'pretrained' in name or 'lean' in name}
+    assert {f'dpk/{name}.py' for name in SIZES} == {*CIFAR, *IN1K} - others
     assert {n for n in IN1K if 'pretrained' in n} == {
         f'dpk/{name}.py'.replace('_in1k', '_pretrained-student_in1k') for name in SIZES if 'in1k' in name
     }
@@ -220,6 +221,19 @@ def test_classifier_config_holds_the_authors_numbers(name):
         assert (gamma, logits.loss_weight, losses) == (0.8, 0.8, [0.2, 0.2])
         assert (prior.floor, prior.fallback, cfg.train_cfg.max_epochs) == (0.1, 0.8, 100)
         assert cfg.model.teacher.checkpoint == 'hub'
+
+
+LEAN = ['resnet34_resnet18_lean_in1k', 'retinanet_r101_r50_lean_coco']
+
+
+@pytest.mark.parametrize('name', LEAN)
+def test_lean_config_has_other_sizes_of_the_necks_only(name):
+    lean, whole = (Config.fromfile(ROOT / f'dpk/{n}.py') for n in (name, name.replace('_lean', '')))
+    for ours, theirs in zip(lean.model.stages, whole.model.stages):
+        if 'neck' in theirs:
+            assert ours.neck.pop('preset') == 'lean'
+            assert theirs.neck.pop('encoder') and theirs.neck.pop('decoder')
+    assert lean.to_dict() == whole.to_dict()
 
 
 def test_necks_have_the_authors_number_of_parameters():

@@ -10,6 +10,17 @@ from dpk_mm.registry import MODELS
 
 from .vit import Transformer, sincos_positions
 
+_SIZES = ('embed_dims', 'num_layers', 'num_heads')
+
+
+def _lean(teacher_channels: int) -> dict:
+    num_heads = min(max(teacher_channels // 64, 1), 8)
+    return dict(embed_dims=32 * num_heads, num_layers=2, num_heads=num_heads)
+
+
+# name -> sizes for so many channels
+_PRESETS = {'lean': _lean}
+
 
 @MODELS.register_module()
 class FeatureMixingNeck(nn.Module):
@@ -26,12 +37,15 @@ class FeatureMixingNeck(nn.Module):
         student_channels (int): C_s.
         teacher_channels (int): C_t.
         patch_size (int): Side p of a token in positions.
-        encoder (dict): ``embed_dims``, ``num_layers`` and ``num_heads`` of both encoders.
-        decoder (dict): The same of the decoder.
+        encoder (dict, optional): ``embed_dims``, ``num_layers`` and ``num_heads`` of both encoders.
+        decoder (dict, optional): The same of the decoder.
         mask (dict): Which positions the teacher fills.
+        preset (str, optional): Sizes for what encoder and decoder leave out. ``'lean'``: two layers, half as
+            wide as the teacher's map has channels, 32 to 256, heads of width 32; our choice [O], made for
+            cost.
 
     Raises:
-        ValueError: A number that does not fit.
+        ValueError: A number that does not fit, sizes left out without a preset, or no such preset.
 
     Examples:
         >>> neck = FeatureMixingNeck(
@@ -48,9 +62,10 @@ class FeatureMixingNeck(nn.Module):
         teacher_channels: int,
         patch_size: int = 1,
         *,
-        encoder: dict,
-        decoder: dict,
+        encoder: Optional[dict] = None,
+        decoder: Optional[dict] = None,
         mask: Union[dict, str] = 'dpk_mm.RandomMask',
+        preset: Optional[str] = None,
     ) -> None:
         super().__init__()
         for name, value in dict(
@@ -65,6 +80,13 @@ class FeatureMixingNeck(nn.Module):
         self.patch_size = patch_size
         self.mask = MODELS.build(dict(type=mask) if isinstance(mask, str) else mask)
 
+        if preset not in (None, *_PRESETS):
+            raise ValueError(f'preset must be one of {", ".join(_PRESETS)}, got {preset!r}.')
+        sizes = _PRESETS[preset](teacher_channels) if preset else {}
+        encoder, decoder = {**sizes, **(encoder or {})}, {**sizes, **(decoder or {})}
+        for name, given in dict(encoder=encoder, decoder=decoder).items():
+            if missing := [size for size in _SIZES if size not in given]:
+                raise ValueError(f'{name} needs {", ".join(missing)}, or the neck a preset.')
         self.student_encoder = Transformer(**encoder)
         self.teacher_encoder = Transformer(**encoder)
         self.decoder = Transformer(**decoder)

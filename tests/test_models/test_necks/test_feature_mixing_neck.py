@@ -347,11 +347,28 @@ def test_cpu_autocast_trains():
         (dict(encoder=dict(embed_dims=15, num_layers=1, num_heads=3)), 'must be even'),
         (dict(decoder=dict(embed_dims=16, num_layers=1, num_heads=3)), 'got 16 and 3'),
         (dict(decoder=dict(embed_dims=16, num_layers=0, num_heads=4)), 'num_layers must be'),
+        (dict(decoder=None), 'decoder needs embed_dims, num_layers, num_heads, or the neck a preset'),
+        (dict(encoder=dict(embed_dims=16)), 'encoder needs num_layers, num_heads, or'),
+        (dict(preset='thin'), "preset must be one of lean, got 'thin'"),
     ],
 )
 def test_wrong_sizes_are_errors(kwargs, message):
     with pytest.raises(ValueError, match=message):
         neck_of(**kwargs)
+
+
+@pytest.mark.parametrize('channels, dims', [(16, 32), (64, 32), (256, 128), (512, 256), (2048, 256)])
+def test_lean_preset_is_half_as_wide_as_the_teachers_map(channels, dims):
+    neck = FeatureMixingNeck(8, channels, preset='lean')
+    assert len(neck.student_encoder) == len(neck.teacher_encoder) == len(neck.decoder) == 3  # with the norm
+    assert neck.student_stem.out_channels == neck.decoder_dims == dims
+    assert {block.attn.num_heads for block in list(neck.decoder)[:2]} == {dims // 32}
+
+
+def test_what_is_said_goes_before_the_preset():
+    neck = FeatureMixingNeck(8, 256, preset='lean', decoder=dict(num_layers=1, embed_dims=64))
+    assert (len(neck.decoder), neck.decoder_dims) == (2, 64)
+    assert (len(neck.student_encoder), neck.student_stem.out_channels) == (3, 128)
 
 
 @pytest.mark.parametrize(

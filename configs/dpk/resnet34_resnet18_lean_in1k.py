@@ -1,0 +1,6 @@
+# resnet34_resnet18_in1k.py with necks of an eighth of the cost, see docs/RESULTS.md.
+_base_ = './resnet34_resnet18_in1k.py'
+
+model = dict(
+    stages=[dict(stage, neck=dict(type=stage.neck.type, preset='lean')) for stage in _base_.model.stages]
+)

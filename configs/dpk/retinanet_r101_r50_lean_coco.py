@@ -1,0 +1,11 @@
+# retinanet_r101_r50_coco.py with necks of a thirtieth of the cost, see docs/RESULTS.md.
+_base_ = './retinanet_r101_r50_coco.py'
+
+model = dict(
+    stages=[
+        dict(stage, neck=dict(type=stage.neck.type, patch_size=stage.neck.patch_size, preset='lean'))
+        if 'neck' in stage
+        else stage
+        for stage in _base_.model.stages
+    ]
+)
