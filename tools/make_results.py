@@ -1,7 +1,7 @@
-"""Write docs/RESULTS.md from benchmarks/: its texts, with the figures taken from the files of the runs.
+"""Write the pages of figures, docs/RESULTS.md and others, from benchmarks/: texts, and figures of the runs.
 
-benchmarks/RESULTS.md.jinja says what stands in it and in which order. Its sections ask for figures by name,
-such as {{ study('cifar100_short').gain('kd', 'alone') }}, so a text cannot say another figure than the run.
+Each benchmarks/PAGE.md.jinja becomes docs/PAGE.md. The texts ask for figures by name, such as
+{{ study('cifar100_short').gain('kd', 'alone') }}, so they cannot say another figure than the run.
 """
 
 import argparse
@@ -112,8 +112,7 @@ class Study:
         points = self.series[method]
         if column is None:
             return f'{plot_teachers.agreement(points):+.2f}'
-        with (self.folder / 'ranking.csv').open(encoding='utf-8') as file:
-            ranking = {line['teacher']: float(line[column]) for line in csv.DictReader(file)}
+        ranking = {line['teacher']: float(line[column]) for line in read_lines(self.folder / 'ranking.csv')}
         ranked = [ranking[point.teacher] for point in points]
         return f'{rank_correlation(ranked, [point.mean for point in points]):+.2f}'
 
@@ -129,14 +128,14 @@ class Study:
         raise KeyError(f'{self.folder.name}: no seed of both {name!r} and {other!r} among {", ".join(found)}')
 
 
-def render(folder: Path) -> str:
-    """Make the page.
+def render(folder: Path) -> Dict[str, str]:
+    """Make the pages.
 
     Args:
         folder (Path): ``benchmarks/``.
 
     Returns:
-        str: Markdown.
+        dict: Name of the page -> Markdown.
 
     Raises:
         KeyError: A text asks for a method that was not run.
@@ -146,20 +145,30 @@ def render(folder: Path) -> str:
         loader=jinja2.FileSystemLoader(folder), undefined=jinja2.StrictUndefined, keep_trailing_newline=True
     )
     environment.globals['study'] = lambda name, file='results.csv': Study(folder / name, file)
-    return environment.get_template('RESULTS.md.jinja').render()
+    environment.globals['lines'] = lambda name: read_lines(folder / name)
+    templates = sorted(path.name for path in folder.glob('*.md.jinja'))
+    return {name.removesuffix('.jinja'): environment.get_template(name).render() for name in templates}
+
+
+def read_lines(path: Path) -> List[Dict[str, str]]:
+    """The lines of a CSV file, by its columns."""
+    with path.open(encoding='utf-8') as file:
+        return list(csv.DictReader(file))
 
 
 def main(argv: Optional[Sequence[str]] = None) -> None:
-    """Write the page."""
+    """Write the pages."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument('--out', type=Path, default=ROOT / 'docs/RESULTS.md', help='page to write')
+    parser.add_argument('--out', type=Path, default=ROOT / 'docs', help='folder to write them to')
     args = parser.parse_args(argv)
     try:
-        page = render(ROOT / 'benchmarks')
+        pages = render(ROOT / 'benchmarks')
     except (jinja2.TemplateError, KeyError, FileNotFoundError, ValueError) as error:
         _cli.die(f'{type(error).__name__}: {error}')
-    args.out.write_text(page, encoding='utf-8')
-    print(f'wrote {args.out}')
+    args.out.mkdir(parents=True, exist_ok=True)
+    for name, text in pages.items():
+        (args.out / name).write_text(text, encoding='utf-8')
+        print(f'wrote {args.out / name}')
 
 
 if __name__ == '__main__':

@@ -94,11 +94,14 @@ def positions_as_samples(feat: Tensor, max_samples: int = 4096) -> Tensor:
     Returns:
         Tensor: (min(B * H * W, max_samples), C).
     """
-    rows = feat.permute(0, 2, 3, 1).flatten(0, 2)
-    if rows.shape[0] > max_samples:
-        index = torch.arange(max_samples, device=feat.device) * rows.shape[0] // max_samples
-        rows = rows[index]
-    return rows
+    total = feat.shape[0] * feat.shape[2] * feat.shape[3]
+    if total <= max_samples:
+        return feat.permute(0, 2, 3, 1).flatten(0, 2)
+    index = torch.arange(max_samples, device=feat.device) * total // max_samples
+    positions = feat.flatten(2)
+    image, position = index // positions.shape[2], index % positions.shape[2]
+    # not all rows first, of which a large map has a hundred thousand
+    return positions[image, :, position]
 
 
 def _centered(x: Tensor) -> Tensor:

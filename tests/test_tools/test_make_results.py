@@ -1,4 +1,4 @@
-"""docs/RESULTS.md says what the runs found, and nothing else."""
+"""docs/RESULTS.md and docs/scaling.md say what was found, and nothing else."""
 
 import jinja2
 import pytest
@@ -26,9 +26,19 @@ def write(folder, text):
     (folder / 'RESULTS.md.jinja').write_text("{% set runs = study('a') -%}\n" + text)
 
 
-def test_the_page_is_what_the_runs_give(make_results, root):
-    page = (root / 'docs/RESULTS.md').read_text(encoding='utf-8')
-    assert page == make_results.render(root / 'benchmarks'), 'run python tools/make_results.py'
+def render(make_results, folder):
+    """The one page of :func:`write`."""
+    pages = make_results.render(folder)
+    assert list(pages) == ['RESULTS.md']
+    return pages['RESULTS.md']
+
+
+def test_the_pages_are_what_the_runs_give(make_results, root):
+    pages = make_results.render(root / 'benchmarks')
+    assert sorted(pages) == ['RESULTS.md', 'scaling.md']
+    for name, page in pages.items():
+        written = (root / 'docs' / name).read_text(encoding='utf-8')
+        assert written == page, f'{name}: run python tools/make_results.py'
 
 
 def test_the_tables_beside_the_runs_are_of_these_runs(root):
@@ -48,7 +58,7 @@ def test_figures_are_computed_from_the_runs(make_results, folder):
         "{{ runs.mean('small') }}|{{ runs.gain('large', 'small') }}|{{ runs.points('large', 'small') }}|"
         "{{ runs.each('large', 'small') }}",
     )
-    assert make_results.render(folder) == '41.00 ± 1.41|+5.00 ± 0.71|5.0|+5.5, +4.5'
+    assert render(make_results, folder) == '41.00 ± 1.41|+5.00 ± 0.71|5.0|+5.5, +4.5'
 
 
 def test_tables_have_a_row_for_each_method(make_results, folder):
@@ -56,7 +66,7 @@ def test_tables_have_a_row_for_each_method(make_results, folder):
         folder,
         "{{ runs.means({'top-1': 'accuracy/top1'}, params=True) }}\n\n{{ runs.seeds('accuracy/top1') }}",
     )
-    lines = make_results.render(folder).splitlines()
+    lines = render(make_results, folder).splitlines()
     assert lines[0] == '| model | top-1 | params |' and lines[5] == '|  | seed 0 | seed 1 |'
     assert lines[3] == '| large | 46.0 ± 0.7 | 2.0 k |' and lines[8] == '| large | 45.5 | 46.5 |'
 
@@ -76,7 +86,12 @@ def test_a_text_cannot_ask_for_what_was_not_run(make_results, folder, monkeypatc
         make_results.render(folder)
 
 
-def test_the_page_is_written(make_results, tmp_path, root, capsys):
-    make_results.main(['--out', str(tmp_path / 'page.md')])
-    assert (tmp_path / 'page.md').read_text(encoding='utf-8').startswith('# Results\n')
-    assert 'page.md' in capsys.readouterr().out
+def test_lines_of_a_file_are_found_by_their_columns(make_results, folder):
+    write(folder, "{% for line in lines('a/results.csv') %}{{ line.method }} {{ line.params }};{% endfor %}")
+    assert render(make_results, folder) == 'small 1000;small 1000;large 2000;large 2000;'
+
+
+def test_the_pages_are_written(make_results, tmp_path, root, capsys):
+    make_results.main(['--out', str(tmp_path / 'pages')])
+    assert (tmp_path / 'pages/RESULTS.md').read_text(encoding='utf-8').startswith('# Results\n')
+    assert 'RESULTS.md' in capsys.readouterr().out
