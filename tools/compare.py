@@ -97,8 +97,8 @@ def check_files(model: dict) -> None:
 
 
 def write(comparison: Any, results: Dict[str, dict], runs: Sequence[Any], out: Path) -> None:
-    """Write results.csv, ratios.csv, table.md and plot.png, and show the table."""
-    from dpk_mm.benchmark import plot, table
+    """Write results.csv, ratios.csv, table.md, plot.png and cost.png, and show the table."""
+    from dpk_mm.benchmark import plot, plot_cost, table
 
     out.mkdir(parents=True, exist_ok=True)
     # first of all, as it holds whatever metric is wanted
@@ -106,10 +106,13 @@ def write(comparison: Any, results: Dict[str, dict], runs: Sequence[Any], out: P
     metric = table.find_metric(results, comparison.metric)
     text = table.make_table(results, comparison, metric)
     (out / 'table.md').write_text(text + '\n', encoding='utf-8')
-    baselines = [row.name for row in comparison.rows if row.is_alone] + [comparison.reference]
-    plot.plot(table.values(results, metric), metric, out / 'plot.png', baselines)
+    alone = next((row.name for row in comparison.rows if row.is_alone and results[row.name]), None)
+    found = table.values(results, metric)
+    plot.plot(found, metric, out / 'plot.png', [alone, comparison.reference])
+    unit = 'time of a step, in seconds' if alone is None else f'time of a step, over that of {alone}'
+    plot_cost.plot_cost(found, table.step_costs(results, alone), metric, unit, out / 'cost.png')
     print(f'\n{text}\n')
-    names = ['results.csv', 'table.md', 'plot.png']
+    names = ['results.csv', 'table.md', 'plot.png', 'cost.png']
     if ratios := table.make_ratio_csv(runs):
         (out / 'ratios.csv').write_text(ratios, encoding='utf-8')
         names.append('ratios.csv')

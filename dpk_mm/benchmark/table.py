@@ -203,6 +203,26 @@ def make_table(results: Results, comparison: Comparison, metric: str) -> str:
     return '\n'.join([markdown(head, rows), '', *notes])
 
 
+def step_costs(results: Results, alone: Optional[str] = None) -> Dict[str, float]:
+    """Get what a step of each method costs.
+
+    Args:
+        results (dict): Of all runs.
+        alone (str, optional): The student alone, in whose steps the costs are told; seconds without.
+
+    Returns:
+        dict: Method -> median of its runs.
+    """
+    clock = _clock(results)
+    costs = {
+        name: statistics.median(result[clock] for result in own.values())
+        for name, own in results.items()
+        if own
+    }
+    unit = costs.get(alone, 1.0)
+    return {name: cost / unit for name, cost in costs.items()}
+
+
 def _clock(results: Results) -> str:
     """What times are compared: without a GPU the processor's, which suffers little from what runs beside."""
     on_gpu = any(result['memory_kind'] == 'CUDA' for own in results.values() for result in own.values())

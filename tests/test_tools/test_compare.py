@@ -138,8 +138,9 @@ def test_the_table_has_the_figures_of_the_runs(whole):
     assert cells['alone'][6].endswith('(× 1.00)') and cells['kd'][7].endswith(')')
     assert all(row['steps'] == '30' for row in rows.values())  # 60 images, 6 a batch, 3 epochs
     assert 'up to 2 runs side by side' in '\n'.join(table)
-    picture = cv2.imread(str(folder / 'plot.png'))
-    assert picture.shape[0] > 200 and len(np.unique(picture.reshape(-1, 3), axis=0)) > 20
+    for name in ('plot.png', 'cost.png'):
+        picture = cv2.imread(str(folder / name))
+        assert picture.shape[0] > 200 and len(np.unique(picture.reshape(-1, 3), axis=0)) > 20
 
 
 def test_finished_runs_are_skipped(whole, compare, place):
@@ -547,6 +548,26 @@ def test_results_are_read_as_they_were_written():
     results = results_of(alone=[1 / 3, 0.25], kd=[2 / 3])
     results['kd'][0]['metrics'] = {'accuracy/top5': 1.0}
     assert table.read_csv(table.make_csv(results)) == results
+
+
+def test_costs_are_told_in_steps_of_the_student_alone():
+    from dpk_mm.benchmark import table
+
+    def run(seconds, cpu_seconds, memory_kind='RSS'):
+        return dict(seconds=seconds, cpu_seconds=cpu_seconds, memory_kind=memory_kind)
+
+    results = dict(alone={0: run(9, 2), 1: run(9, 4), 2: run(9, 90)}, kd={0: run(8, 6)}, broken={})
+    assert table.step_costs(results, 'alone') == dict(alone=1, kd=1.5)
+    assert table.step_costs(results) == dict(alone=4, kd=6)
+    on_gpu = dict(alone={0: run(2, 9, 'CUDA')}, kd={0: run(5, 9, 'CUDA')})
+    assert table.step_costs(on_gpu, 'alone') == dict(alone=1, kd=2.5)
+
+
+def test_the_line_of_costs_has_what_none_beats_for_less():
+    from dpk_mm.benchmark.plot_cost import frontier
+
+    points = [(1, 20), (2, 35), (2, 30), (3, 35), (4, 33), (5, 40), (6, 39)]
+    assert frontier(points) == [(1, 20), (2, 35), (5, 40)]
 
 
 def test_published_figures_stand_beside_ours():

@@ -1,0 +1,71 @@
+"""What methods gain, over what they cost, as a picture."""
+
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Dict, List, Tuple
+
+import numpy as np
+
+_DOT, _BEST = '#0072b2', '#d55e00'  # told apart by the colour-blind
+
+
+def plot_cost(
+    found: Dict[str, Dict[int, float]], costs: Dict[str, float], metric: str, unit: str, path: Path
+) -> None:
+    """Draw a point for each method, and a line through those that none beats at a lower cost.
+
+    Args:
+        found (dict): Method -> seed -> value; the point is the mean, the bar the standard deviation.
+        costs (dict): Method -> cost of a step; methods without one, or without values, are left out.
+        metric (str): What the values are.
+        unit (str): What the costs are.
+        path (Path): PNG to write.
+    """
+    from matplotlib.figure import Figure
+
+    names = [name for name, seeds in found.items() if seeds and name in costs]
+    own = {name: list(found[name].values()) for name in names}
+    points = {name: (costs[name], statistics.fmean(own[name])) for name in names}
+    figure = Figure(figsize=(8, max(3.5, 1 + 0.3 * len(names))), dpi=130, layout='constrained')
+    axes = figure.subplots()
+    best = frontier(list(points.values()))
+    axes.step(*zip(*best), where='post', color=_BEST, linewidth=1, label='none is better for less')
+    for name, (cost, mean) in points.items():
+        error = statistics.stdev(own[name]) if len(own[name]) > 1 else None
+        axes.errorbar(cost, mean, yerr=error, fmt='o', color=_DOT, capsize=3, markersize=5)
+    axes.set(xlabel=unit, ylabel=f'{metric} in percent, on the test data')
+    axes.margins(x=0.06, y=0.08)
+    axes.grid(alpha=0.25)
+    axes.spines[['top', 'right']].set_visible(False)
+    figure.legend(*axes.get_legend_handles_labels(), loc='outside upper right', frameon=False, fontsize=8)
+    _label(axes, points)
+    figure.savefig(path)
+
+
+def frontier(points: Sequence[Tuple[float, float]]) -> List[Tuple[float, float]]:
+    """Find the points that no other beats at the same cost or less.
+
+    Args:
+        points (Sequence[tuple]): Cost and value of each.
+
+    Returns:
+        list[tuple]: By cost, both growing.
+    """
+    best: List[Tuple[float, float]] = []
+    for cost, value in sorted(points, key=lambda point: (point[0], -point[1])):
+        if not best or value > best[-1][1]:
+            best.append((cost, value))
+    return best
+
+
+def _label(axes: Any, points: Dict[str, Tuple[float, float]]) -> None:
+    """Write the names beside the axes, from top to bottom as the points lie, each with a line to its own."""
+    names = sorted(points, key=lambda name: points[name][1])
+    heights = np.linspace(0.02, 0.98, len(names)) if len(names) > 1 else [0.5]
+    for name, height in zip(names, heights):
+        line = dict(arrowstyle='-', color='#888888', linewidth=0.5, shrinkA=0, shrinkB=3, relpos=(0, 0.5))
+        axes.annotate(
+            name, points[name], (1.04, height), textcoords='axes fraction',
+            va='center', fontsize=8, arrowprops=line, annotation_clip=False,
+        )  # fmt: skip
