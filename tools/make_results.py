@@ -6,6 +6,7 @@ Each benchmarks/PAGE.md.jinja becomes docs/PAGE.md. The texts ask for figures by
 
 import argparse
 import csv
+import math
 import statistics
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +17,7 @@ import jinja2
 import plot_teachers
 from _stats import rank_correlation
 from mmengine.config import Config
+from scipy import stats
 
 from dpk_mm.benchmark import inputs, table
 from dpk_mm.demo.report import count, markdown, spread
@@ -96,6 +98,15 @@ class Study:
     def each(self, name: str, other: str, metric: Optional[str] = None, form: str = '+.1f') -> str:
         """What a method has more than another, seed by seed."""
         return ', '.join(format(gain, form) for gain in self._gains(name, other, metric))
+
+    def verdict(self, name: str, other: str, metric: Optional[str] = None) -> str:
+        """Whether a method beats another, by a t-test of the gains paired by seed, 5 %, two-sided."""
+        found = self._gains(name, other, metric)
+        p = stats.ttest_1samp(found, 0).pvalue if len(found) > 1 else math.nan
+        words = 'cannot be told'
+        if p < 0.05:
+            words = '**held**' if statistics.fmean(found) > 0 else '**did not hold**'
+        return f'{words}: {spread(found, "+.2f")}, n = {len(found)}, p = {p:.2g}'
 
     def slope(self, method: str) -> str:
         """Points of a method's students for a point of their teachers; see tools/plot_teachers.py."""

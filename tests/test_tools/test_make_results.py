@@ -61,6 +61,22 @@ def test_figures_are_computed_from_the_runs(make_results, folder):
     assert render(make_results, folder) == '41.00 ± 1.41|+5.00 ± 0.71|5.0|+5.5, +4.5'
 
 
+@pytest.mark.parametrize(
+    'gains, said',
+    [
+        ([5.0, 5.5, 5.2], '**held**: +5.23 ± 0.25, n = 3, p = 0.00077'),
+        ([-5.0, -5.5, -5.2], '**did not hold**: -5.23 ± 0.25, n = 3, p = 0.00077'),
+        ([5.0, -1.0, 5.2], 'cannot be told: +3.07 ± 3.52, n = 3, p = 0.27'),
+        ([5.0], 'cannot be told: +5.00, n = 1, p = nan'),
+    ],
+)
+def test_a_verdict_is_a_test_of_paired_gains(make_results, folder, gains, said):
+    lines = [f'small,{i},40,1\nlarge,{i},{40 + gain},1\n' for i, gain in enumerate(gains)]
+    (folder / 'a/results.csv').write_text('method,seed,accuracy/top1,params\n' + ''.join(lines))
+    write(folder, "{{ runs.verdict('large', 'small') }}")
+    assert render(make_results, folder) == said
+
+
 def test_tables_have_a_row_for_each_method(make_results, folder):
     write(
         folder,
