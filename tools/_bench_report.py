@@ -118,11 +118,12 @@ class Result:
         """The report."""
         settings = self.settings
         height, width = settings['input_shape']
+        clock = ", of the processor's time" if settings['device'] == 'CPU' else ''
         head = (
             f'`{settings["config"]}`: {settings["batch_size"]} made-up images of {height} x {width}, '
             f'{settings["device"]}, {settings["threads"]} thread(s), '
             f'{"mixed" if settings["amp"] else "full"} precision, torch {settings["torch"]}; medians of '
-            f'{settings["rounds"]} rounds in turns; all weights are random, no checkpoint was read.'
+            f'{settings["rounds"]} rounds in turns{clock}; all weights are random, no checkpoint was read.'
         )
         low, high = min(self.ratios), max(self.ratios)
         ratio = (

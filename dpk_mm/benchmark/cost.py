@@ -28,6 +28,7 @@ def take_turns(
     rounds: int,
     warm_up: int = 1,
     after_round: Optional[Callable[[int], None]] = None,
+    timer: Optional[Callable[[], float]] = None,
 ) -> Dict[str, List[float]]:
     """Time tasks in turns, so that a change in the machine's speed meets all of them.
 
@@ -36,10 +37,12 @@ def take_turns(
         rounds (int): How often each is timed.
         warm_up (int): Rounds before those, whose times are not kept.
         after_round (Callable, optional): Called with the rounds done, those of the warm-up included.
+        timer (Callable, optional): Gives seconds. Defaults to :func:`clock`.
 
     Returns:
         dict[str, list[float]]: Name -> seconds, one value a round.
     """
+    timer = timer or clock
     seconds: Dict[str, List[float]] = {name: [] for name in tasks}
     had_collector = gc.isenabled()
     for i in range(warm_up + rounds):
@@ -49,9 +52,9 @@ def take_turns(
         try:
             for name, prepare in tasks.items():
                 work = prepare()
-                begin = clock()
+                begin = timer()
                 work()
-                end = clock()
+                end = timer()
                 if i >= warm_up:
                     seconds[name].append(end - begin)
         finally:
