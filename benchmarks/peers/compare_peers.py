@@ -3,8 +3,8 @@
 From the checkout, in the environment that requirements.txt says how to make::
 
     export PYTHONPATH=. OMP_WAIT_POLICY=PASSIVE
-    peers_env/bin/python -W ignore benchmarks/peers/compare_peers.py --threads 2
-    peers_env/bin/python -W ignore benchmarks/peers/compare_peers.py --device cuda --rounds 30
+    work_dirs/peers_env/bin/python -W ignore benchmarks/peers/compare_peers.py --threads 2
+    work_dirs/peers_env/bin/python -W ignore benchmarks/peers/compare_peers.py --device cuda --rounds 30
 
 CWD, PKD and MGD are there twice, from mmrazor and from dpk_mm, and only the code differs: the same student
 and teacher, the same random weights, the same levels of the FPN, weights of the losses, optimizer, images
@@ -17,8 +17,8 @@ over_student
     That, over the step of the student alone.
 peak_bytes
     The highest memory of a process that trains this row and no other. On a CPU it is resident memory, of
-    which ``before_bytes`` were there before a model was, alike for all rows; on a GPU it is what torch
-    allocated there.
+    which ``before_bytes`` were there before a model was, alike for all rows, and differences of some tens
+    of MiB are chance; on a GPU it is what torch allocated there.
 checkpoint_bytes
     The tensors that are saved, without the optimizer's. mmrazor saves the teacher too, dpk_mm does not.
 distill_loss
