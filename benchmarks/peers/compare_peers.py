@@ -17,9 +17,9 @@ over_student
     That, over the step of the student alone.
 peak_bytes
     The highest memory of a process that trains this row and no other. On a CPU it is resident memory, of
-    which ``before_bytes`` were there before a model was, alike for all rows. Each row is measured once, and
-    one row at 800 x 1344, batch 1, varied by 100 MiB in three runs: repeat before reading smaller differences.
-    On a GPU it is what torch allocated there.
+    which ``before_bytes`` were there before a model was, alike for all rows. Each row is measured once,
+    and one at 800 x 1344, batch 1, varied by 100 MiB in three runs: repeat before reading smaller
+    differences. On a GPU it is what torch allocated there.
 checkpoint_bytes
     The tensors that are saved, without the optimizer's. mmrazor saves the teacher too, dpk_mm does not.
 distill_loss
