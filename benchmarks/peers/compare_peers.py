@@ -11,8 +11,9 @@ and teacher, the same random weights, the same levels of the FPN, weights of the
 and boxes. FGD and DPK are dpk_mm's alone. Neither data nor checkpoints are needed. results.csv says of each:
 
 step_s
-    Median seconds of a training step: preprocessing, forward, loss, backward, update. The rows take turns,
-    so a change in the machine's speed meets all of them; results.json has every round.
+    Median seconds of a training step: preprocessing, forward, loss, backward, update; without a GPU of the
+    processor's time. The rows take turns, so a change in the machine's speed meets all of them; results.json
+    has every round.
 over_student
     That, over the step of the student alone.
 peak_bytes
@@ -38,6 +39,7 @@ import multiprocessing
 import resource
 import statistics
 import sys
+import time
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -53,7 +55,7 @@ from mmengine.registry import init_default_scope
 from mmengine.runner import set_random_seed
 from torch import nn
 
-from dpk_mm.benchmark.cost import storage_bytes, take_turns
+from dpk_mm.benchmark.cost import clock, storage_bytes, take_turns
 from dpk_mm.benchmark.run import write_json
 from dpk_mm.demo.training import quiet
 from dpk_mm.registry import MODELS
@@ -125,6 +127,7 @@ ROWS: Dict[str, Callable[[], nn.Module]] = {
     'MGD dpk_mm': partial(ours, 'baselines/mgd_retinanet_r101_r50_coco.py'),
     'FGD dpk_mm': partial(ours, 'baselines/fgd_retinanet_r101_r50_coco.py'),
     'DPK dpk_mm': partial(ours, DPK),
+    'DPK lean dpk_mm': partial(ours, 'dpk/retinanet_r101_r50_lean_coco.py'),
 }
 STUDENT = next(iter(ROWS))
 
@@ -197,7 +200,9 @@ def compare(args: argparse.Namespace) -> List[Dict[str, Any]]:
     with multiprocessing.get_context('spawn').Pool(1, maxtasksperchild=1) as pool:
         results = pool.map(partial(measure, args=args), args.rows, chunksize=1)
     rows = {name: Row(name, args) for name in args.rows}
-    seconds = take_turns({name: row.step for name, row in rows.items()}, args.rounds, args.warm_up)
+    timer = clock if torch.device(args.device).type == 'cuda' else time.process_time
+    steps = {name: row.step for name, row in rows.items()}
+    seconds = take_turns(steps, args.rounds, args.warm_up, timer=timer)
     medians = {name: statistics.median(values) for name, values in seconds.items()}
     return [
         dict(

@@ -99,7 +99,7 @@ def test_groups_dpk_and_logits_in_one_config():
     assert {key for key in values if key.startswith('ratio_')} == {
         'ratio_backbone_layer3', 'ratio_backbone_layer2'
     }  # fmt: skip
-    assert runs == ['student', 'teacher']
+    assert runs == ['teacher', 'student']
     model.parse_losses(values)[0].backward()
     assert [n for n, p in model.named_parameters() if p.grad is None or not p.grad.isfinite().all()] == []
     plain = tiny.build(tiny_cls.classifier())
