@@ -8,6 +8,7 @@ from mmengine.registry import DATASETS as MMENGINE_DATASETS
 from mmengine.registry import HOOKS as MMENGINE_HOOKS
 from mmengine.registry import MODELS as MMENGINE_MODELS
 from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS as MMENGINE_OPTIM_WRAPPER_CONSTRUCTORS
+from mmengine.registry import STRATEGIES as MMENGINE_STRATEGIES
 from mmengine.registry import Registry
 
 MODELS = Registry('model', parent=MMENGINE_MODELS, scope='dpk_mm', locations=['dpk_mm.models'])
@@ -19,5 +20,6 @@ OPTIM_WRAPPER_CONSTRUCTORS = Registry(
     scope='dpk_mm',
     locations=['dpk_mm.engine'],
 )
+STRATEGIES = Registry('strategy', parent=MMENGINE_STRATEGIES, scope='dpk_mm', locations=['dpk_mm.engine'])
 
-__all__ = ['DATASETS', 'HOOKS', 'MODELS', 'OPTIM_WRAPPER_CONSTRUCTORS']
+__all__ = ['DATASETS', 'HOOKS', 'MODELS', 'OPTIM_WRAPPER_CONSTRUCTORS', 'STRATEGIES']

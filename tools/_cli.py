@@ -222,6 +222,8 @@ def build_optimizers(runner: Runner) -> None:
 
 def build_runner(cfg: Config) -> Runner:
     """Build the runner, upstream's or ``runner_type``'s; a mistake in the config is one line."""
+    if cfg.get('strategy') is not None:
+        cfg.setdefault('runner_type', 'FlexibleRunner')  # Runner passes over it in silence
     try:
         return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
     except (ValueError, FileNotFoundError, ImportError) as error:

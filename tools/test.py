@@ -46,6 +46,8 @@ def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
     _cli.merge_common(cfg, args)
     cfg.load_from = args.checkpoint
     cfg.resume = False
+    if cfg.pop('strategy', None) is not None:  # of the training
+        cfg.pop('runner_type', None)
     cfg.model = student_of(cfg.model)
     if args.amp:
         cfg.test_cfg.fp16 = True

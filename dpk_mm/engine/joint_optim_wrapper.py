@@ -48,6 +48,11 @@ class JointOptimWrapper(OptimWrapperDict):
         with self.first.optim_context(model):
             yield
 
+    @property
+    def _accumulative_counts(self) -> int:
+        """By this, mmengine's strategies know that gradients are accumulated."""
+        return self.first._accumulative_counts
+
     def initialize_count_status(self, model: nn.Module, cur_iter: int, max_iters: int) -> None:
         """Tell the one counter where the training is."""
         self.first.initialize_count_status(model, cur_iter, max_iters)

@@ -196,6 +196,34 @@ def test_a_feature_overwritten_in_place_is_never_given_out_silently():
         assert torch.equal(feats['0'], model[0](x))
 
 
+class Break(nn.Identity):
+    """Ends what is compiled as one piece, as ``Tensor.item()`` does."""
+
+    def forward(self, x):
+        torch._dynamo.graph_break()
+        return super().forward(x)
+
+
+@pytest.mark.parametrize('stop_early', [True, False])
+def test_compiled_code_is_recorded(stop_early):
+    """With an in-place layer: compiled code counts changes of a tensor in its own way."""
+    model = nn.Sequential(nn.Conv2d(2, 2, 1), nn.ReLU(inplace=True), Break(), nn.Conv2d(2, 3, 1))
+
+    def run(x):
+        with record(model, ['1', '3'], stop_early) as feats:
+            model(x)
+        return feats
+
+    x, compiled = torch.randn(2, 2, 3, 3), torch.compile(run, backend='aot_eager')
+    for ours, theirs in zip(compiled(x).values(), run(x).values()):
+        gradients = [
+            torch.autograd.grad(feat.square().sum(), model[0].weight, retain_graph=True)
+            for feat in (ours, theirs)
+        ]
+        torch.testing.assert_close((ours, gradients[0]), (theirs, gradients[1]))
+    assert len(compiled(x)) == 2 and num_hooks(model) == 0
+
+
 def test_groups_of_layers(model):
     below = ('backbone.layer1', 'backbone.layer2')
     assert find_taps(model, 'backbone.*') == find_taps(model, list(below)) == below

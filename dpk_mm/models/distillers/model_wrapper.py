@@ -97,6 +97,22 @@ class ModelWrapper(BaseModel):
                     module.init_weights()
         self._is_init = True
 
+    def name_as_main(self, state_dict: dict, prefix: str = '') -> None:
+        """Give the main model's weights, in place, the names they have without a wrapper.
+
+        Args:
+            state_dict (dict): By modules' names.
+            prefix (str): Before those names.
+        """
+        main = f'{self.main}.'
+        for key in [k for k in state_dict if k.startswith(prefix)]:
+            # all are put back in turn, so that the main model's stay in front
+            state_dict[prefix + key[len(prefix) :].removeprefix(main)] = state_dict.pop(key)
+        # 'student' itself becomes '', and 'student.neck' becomes 'neck'
+        start, versions = prefix + main, getattr(state_dict, '_metadata', {})
+        for name in [n for n in versions if f'{n}.'.startswith(start)]:
+            versions[(prefix + name[len(start) :]).rstrip('.')] = versions.pop(name)
+
     def _load_from_state_dict(self, state_dict: dict, prefix: str, *args: Any) -> None:
         """Take a checkpoint of the main model: its names are the main model's own."""
         start, taken = f'{self.main}.', (f'{self.main}.', f'{self.own}.')
@@ -113,15 +129,9 @@ class ModelWrapper(BaseModel):
 
 
 def _name_as_main(module: ModelWrapper, state_dict: dict, prefix: str, local_metadata: dict) -> None:
-    """Hook of ``state_dict()``: the main model's weights under the names they have without a wrapper."""
-    main = f'{module.main}.'
-    for key in [k for k in state_dict if k.startswith(prefix)]:
-        # all are put back in turn, so that the main model's stay in front
-        state_dict[prefix + key[len(prefix) :].removeprefix(main)] = state_dict.pop(key)
-    # 'student' itself becomes '', and 'student.neck' becomes 'neck'
-    start, versions = prefix + main, state_dict._metadata
-    for name in [n for n in versions if f'{n}.'.startswith(start)]:
-        versions[(prefix + name[len(start) :]).rstrip('.')] = versions.pop(name)
+    """Hook of ``state_dict()``; FSDP looks for what it has sharded only later, and by modules' names."""
+    if not prefix.endswith('_fsdp_wrapped_module.'):
+        module.name_as_main(state_dict, prefix)
 
 
 def _excuse_plain_model(module: ModelWrapper, incompatible_keys: Any) -> None:

@@ -119,8 +119,8 @@ class FeatureMixingNeck(nn.Module):
             teacher_feat (Tensor): (B, C_t, H, W).
             ratio (float): Share of the tokens that the teacher fills, in [0, 1]: exactly
                 :meth:`num_teacher_tokens` of each image.
-            generator (torch.Generator, optional): For the mask, on the device of the maps. Defaults to
-                torch's global one.
+            generator (torch.Generator, optional): For the mask, on the device of the maps; left as it is.
+                Defaults to torch's global one.
 
         Returns:
             Tensor: (B, C_t, H, W), the predicted teacher map.
@@ -131,6 +131,9 @@ class FeatureMixingNeck(nn.Module):
         self._check(student_feat, teacher_feat, ratio)
         height, width = student_feat.shape[2:]
         teacher_feat = self._pad(teacher_feat.detach())
+        if generator is not None:
+            # a copy: activation checkpointing runs this again, and must meet the same mask
+            generator = torch.Generator(generator.device).set_state(generator.get_state())
         scores = self.mask(teacher_feat, self.patch_size, generator)
         order = scores.argsort(dim=1, descending=True, stable=True)
         count = self.num_teacher_tokens(order.shape[1], ratio)

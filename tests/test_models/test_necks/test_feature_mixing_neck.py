@@ -119,11 +119,9 @@ def test_wanted_count_survives_float_arithmetic(count):
 
 def test_every_sample_and_step_has_its_own_permutation():
     neck = neck_of()
-    generator = torch.Generator().manual_seed(0)
+    generators = [torch.Generator().manual_seed(step) for step in range(2)]
     student, teacher = maps(batch=6)
-    first = orders_of(neck, student, teacher, 0.5, generator)
-    second = orders_of(neck, student, teacher, 0.5, generator)
-    every = torch.cat([first, second])
+    every = torch.cat([orders_of(neck, student, teacher, 0.5, generator) for generator in generators])
     for order in every:
         assert order.sort().values.tolist() == list(range(30))
     assert len({tuple(order.tolist()) for order in every}) == 12
@@ -291,6 +289,13 @@ def test_the_same_generator_gives_the_same_output():
     outputs = [neck(student, teacher, 0.5, torch.Generator().manual_seed(seed)) for seed in (3, 3, 4)]
     assert torch.equal(outputs[0], outputs[1])
     assert not torch.equal(outputs[0], outputs[2])
+
+
+def test_the_generator_is_left_as_it_is():
+    """Activation checkpointing calls the neck twice with one generator."""
+    neck, (student, teacher), generator = neck_of(), maps(), torch.Generator()
+    outputs = [neck(student, teacher, 0.5, generator) for _ in range(2)]
+    assert torch.equal(*outputs)
 
 
 def test_the_global_generator_is_used_only_if_none_is_given():

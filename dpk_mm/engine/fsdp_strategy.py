@@ -1,0 +1,110 @@
+"""Weights, gradients and optimizer states in shards, one a process."""
+
+from functools import partial
+from typing import Any, Optional, Union
+
+import torch
+from mmengine._strategy import FSDPStrategy as MMEngineFSDPStrategy
+from mmengine.device import get_device
+from mmengine.dist import all_gather
+from mmengine.optim import BaseOptimWrapper, OptimWrapper, OptimWrapperDict
+from torch import nn
+from torch.distributed.fsdp import FullyShardedDataParallel
+
+from dpk_mm.models.distillers.model_wrapper import ModelWrapper
+from dpk_mm.registry import STRATEGIES
+
+_WRAPPED = '_fsdp_wrapped_module.'
+
+
+@STRATEGIES.register_module()
+class FSDPStrategy(MMEngineFSDPStrategy):
+    """mmengine's FSDPStrategy, which trains as one process would and saves a student's checkpoints.
+
+    Student and modules of distillation are sharded; the teacher is no submodule, so every process has a
+    whole one. What differs from upstream's: checkpoints have the names that the model's have without FSDP,
+    gradients are clipped by their norm over all shards, where upstream's takes each shard's own, and
+    it runs on the CPU, too. Takes the arguments of upstream's; in a config::
+
+        runner_type = 'FlexibleRunner'
+        strategy = dict(type='dpk_mm.FSDPStrategy', model_wrapper=dict(auto_wrap_policy=...))
+
+    Args:
+        state_dict_cfg (str or dict): Upstream's default, ``'local'``, saves shards, which only as many
+            processes can read again.
+    """
+
+    def __init__(self, *, state_dict_cfg: Union[str, dict] = 'full', **kwargs: Any) -> None:
+        super().__init__(state_dict_cfg=state_dict_cfg, **kwargs)
+
+    def _wrap_model(self, model: nn.Module) -> nn.Module:
+        """Wrap the model; upstream takes the process's number for that of a GPU."""
+        self.model_wrapper = dict(type='MMFullyShardedDataParallel', **(self.model_wrapper or {}))
+        if get_device() == 'cpu':
+            self.model_wrapper.setdefault('device_id', 'cpu')
+            # From the CPU to the CPU torch copies nothing: it reads weights that it has freed, and saves one
+            # buffer as the first and the second moments of Adam.
+            self.state_dict_config.offload_to_cpu = False
+            self.optim_state_dict_config.offload_to_cpu = False
+        return super()._wrap_model(model)
+
+    def build_optim_wrapper(self, *args: Any, **kwargs: Any) -> BaseOptimWrapper:
+        """Build the optimizers, which clip by the norm over all shards."""
+        optim_wrapper = super().build_optim_wrapper(*args, **kwargs)
+        for wrapper in _each(optim_wrapper).values():
+            if getattr(wrapper, 'clip_func', None) is torch.nn.utils.clip_grad_norm_:
+                wrapper._clip_grad = partial(_clip_grad, wrapper)
+        return optim_wrapper
+
+    def _build_param_scheduler(self, scheduler: Any, optim_wrapper: Any, default_args: dict) -> list:
+        """As upstream's, which takes away what the schedule of the next optimizer needs."""
+        return super()._build_param_scheduler(scheduler, optim_wrapper, dict(default_args))
+
+    def model_state_dict(self) -> dict:
+        """The weights, where they are saved whole under the names they have without FSDP."""
+        state_dict = super().model_state_dict()
+        if self._is_full_state_dict() and isinstance(self.model.module, ModelWrapper):
+            versions = getattr(state_dict, '_metadata', None)
+            if versions is not None:
+                versions.pop('', None)
+                for name in list(versions):
+                    versions[f'{name}.'.replace(_WRAPPED, '').rstrip('.')] = versions.pop(name)
+            self.model.module.name_as_main(state_dict)
+        return state_dict
+
+    def optim_state_dict(self) -> dict:
+        """The state of the optimizer, or of each of several."""
+        states = {
+            name: FullyShardedDataParallel.optim_state_dict(self.model, wrapper)
+            for name, wrapper in _each(self.optim_wrapper).items()
+        }
+        return states.get(None, states)
+
+    def load_optim_state_dict(self, state_dict: dict) -> None:
+        """Load the state of the optimizer, or of each of several; torch's order of arguments has changed."""
+        states = {
+            name: FullyShardedDataParallel.optim_state_dict_to_load(
+                model=self.model,
+                optim=wrapper.optimizer,
+                optim_state_dict=state_dict if name is None else state_dict[name],
+            )
+            for name, wrapper in _each(self.optim_wrapper).items()
+        }
+        self.optim_wrapper.load_state_dict(states.get(None, states))
+
+
+def _each(optim_wrapper: BaseOptimWrapper) -> dict[Optional[str], OptimWrapper]:
+    """The wrappers of all optimizers."""
+    several = isinstance(optim_wrapper, OptimWrapperDict)
+    return dict(optim_wrapper.items()) if several else {None: optim_wrapper}
+
+
+def _clip_grad(wrapper: OptimWrapper) -> None:
+    """Stands in for :meth:`OptimWrapper._clip_grad`; also where a process has no shard of what is clipped."""
+    max_norm, norm_type = wrapper.clip_grad_kwargs['max_norm'], wrapper.clip_grad_kwargs.get('norm_type', 2.0)
+    grads = [p.grad for group in wrapper.param_groups for p in group['params'] if p.grad is not None]
+    norms = [grad.norm(norm_type) for grad in grads] or [torch.zeros((), device=get_device())]
+    norm = torch.stack(all_gather(torch.stack(norms).norm(norm_type))).norm(norm_type)
+    for grad in grads:
+        grad.mul_((max_norm / (norm + 1e-6)).clamp(max=1))
+    wrapper.message_hub.update_scalar(f'train/{wrapper.grad_name}', float(norm))
