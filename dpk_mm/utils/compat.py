@@ -1,18 +1,13 @@
-"""What dpk_mm asks of the stack below it: versions, checkpoints that open, gradients that arrive."""
+"""What dpk_mm asks of the stack below it: supported versions, and checkpoints that open."""
 
 import pickle
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
 from importlib import metadata
-from typing import Any, Callable
+from typing import Callable
 
 import numpy as np
 import torch
 from mmengine.logging import HistoryBuffer
-from mmengine.runner import activation_checkpointing
 from mmengine.utils import digit_version
-from torch import nn
-from torch.utils.checkpoint import checkpoint
 
 # [lowest supported, first unsupported); setup.py declares the same ranges.
 SUPPORTED = {
@@ -62,38 +57,6 @@ def allow_upstream_checkpoints() -> None:
         allowed.append((functions._reconstruct, f'{module}._reconstruct'))
     allowed += {type(np.dtype(code)) for code in '?bBhHiIlLqQefd'}
     torch.serialization.add_safe_globals(allowed)
-
-
-def mend_activation_checkpointing() -> None:
-    """Let ``activation_checkpointing`` of mmengine's runner change nothing but memory and time.
-
-    mmengine leaves the choice of the form to torch, which still takes the reentrant one. That loses, without
-    a word, the gradients of a module whose inputs ask for none (a backbone) or come as a tuple (a neck), and
-    those that go through a layer read inside of a checkpointed module. The other form, which torch
-    recommends, does not. Neither keeps batch norm from counting a batch twice.
-    """
-    activation_checkpointing.checkpoint = _checkpoint
-
-
-def _checkpoint(forward: Callable, *args: Any) -> Any:
-    """Run a module, and again in the backward pass instead of keeping what it computed."""
-    again = _statistics_kept(forward.__self__)
-    return checkpoint(forward, *args, use_reentrant=False, context_fn=lambda: (nullcontext(), again))
-
-
-@contextmanager
-def _statistics_kept(module: nn.Module) -> Iterator[None]:
-    """Leave the running statistics of batch norm, and its count of batches, as they are."""
-    norms = [part for part in module.modules() if getattr(part, 'num_batches_tracked', None) is not None]
-    before = [(norm.momentum, norm.num_batches_tracked.clone()) for norm in norms]
-    try:
-        for norm in norms:
-            norm.momentum = 0.0
-        yield
-    finally:
-        for norm, (momentum, count) in zip(norms, before):
-            norm.momentum = momentum
-            norm.num_batches_tracked.copy_(count)
 
 
 def _history_statistic(owner: type, name: str) -> Callable:

@@ -8,6 +8,7 @@ from mmengine.model import BaseModel, BaseModule
 from torch import Tensor, nn
 
 from dpk_mm.utils import preserve_random_state
+from dpk_mm.utils.recompute import mend_activation_checkpointing
 
 
 class ModelWrapper(BaseModel):
@@ -34,6 +35,7 @@ class ModelWrapper(BaseModel):
         Raises:
             ValueError: The main model has a part whose name is taken.
         """
+        mend_activation_checkpointing()
         for name, _ in model.named_children():
             if name in (self.main, self.own):
                 raise ValueError(f'{self.main}: a model with a part called {name!r} cannot be wrapped.')

@@ -1,0 +1,47 @@
+"""Activation checkpointing whose gradients are those without it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from typing import Any, Callable
+
+import torch
+from mmengine.runner import activation_checkpointing
+from mmengine.utils import digit_version
+from torch import nn
+from torch.utils.checkpoint import checkpoint
+
+
+def mend_activation_checkpointing() -> None:
+    """Let ``activation_checkpointing`` of mmengine's runner change nothing but memory and time.
+
+    mmengine leaves the choice of the form to torch, which still takes the reentrant one. That loses, without
+    a word, the gradients of a module whose inputs ask for none (a backbone) or come as a tuple (a neck), and
+    those that go through a layer read inside of a checkpointed module. The other form, which torch
+    recommends, does not. Neither keeps batch norm from counting a batch twice.
+
+    This replaces a function of mmengine's in this process: when a model is wrapped, not by an import alone.
+    """
+    activation_checkpointing.checkpoint = _checkpoint
+
+
+def _checkpoint(forward: Callable, *args: Any) -> Any:
+    """Run a module, and again in the backward pass instead of keeping what it computed."""
+    options = {}
+    if digit_version(torch.__version__) >= digit_version('2.1.0'):  # before, batch norm counts twice
+        options['context_fn'] = lambda: (nullcontext(), _statistics_kept(forward.__self__))
+    return checkpoint(forward, *args, use_reentrant=False, **options)
+
+
+@contextmanager
+def _statistics_kept(module: nn.Module) -> Iterator[None]:
+    """Leave the running statistics of batch norm, and its count of batches, as they are."""
+    norms = [part for part in module.modules() if getattr(part, 'num_batches_tracked', None) is not None]
+    before = [(norm.momentum, norm.num_batches_tracked.clone()) for norm in norms]
+    try:
+        for norm in norms:
+            norm.momentum = 0.0
+        yield
+    finally:
+        for norm, (momentum, count) in zip(norms, before):
+            norm.momentum = momentum
+            norm.num_batches_tracked.copy_(count)
