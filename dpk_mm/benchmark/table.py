@@ -176,7 +176,7 @@ def make_table(results: Results, comparison: Comparison, metric: str) -> str:
         str: The table and its notes.
     """
     found, published = values(results, metric), comparison.published
-    costs = ((_clock(results), 1e-3, '{:.3g} ms'), ('memory', 2**20, '{:.0f} MiB'))
+    costs = ((_clock(results), 1e-3, 'ms'), ('memory', 2**20, 'MiB'))
     seeds = list(dict.fromkeys(seed for row in comparison.rows for seed in row.seeds))
     alone = next((row.name for row in comparison.rows if row.is_alone), None)
     others = [name for name in dict.fromkeys((alone, comparison.reference)) if name is not None]
@@ -196,8 +196,8 @@ def make_table(results: Results, comparison: Comparison, metric: str) -> str:
             cells.append(_MISSING if theirs is None else f'{theirs:.2f}')
             known = own and theirs is not None
             cells.append(f'{statistics.fmean(own.values()) - theirs:+.2f}' if known else _MISSING)
-        for key, unit, form in costs:
-            cells.append(_cost(results, name, alone, key, unit, form))
+        for cost in costs:
+            cells.append(_cost(results, name, alone, *cost))
         rows.append([name, *cells])
     notes = [f'- {note}' for note in _notes(results, comparison, metric)]
     return '\n'.join([markdown(head, rows), '', *notes])
@@ -229,13 +229,14 @@ def _clock(results: Results) -> str:
     return 'seconds' if on_gpu else 'cpu_seconds'
 
 
-def _cost(results: Results, name: str, alone: Optional[str], key: str, unit: float, form: str) -> str:
+def _cost(results: Results, name: str, alone: Optional[str], key: str, size: float, unit: str) -> str:
     """A median over seeds, and its ratio to that of the student alone."""
     own, theirs = ([result[key] for result in results.get(who, {}).values()] for who in (name, alone))
     if not own:
         return _MISSING
     mine = statistics.median(own)
-    text = form.format(mine / unit)
+    number = mine / size
+    text = f'{number:{".3g" if number < 100 else ",.0f"}} {unit}'
     return text if not theirs else f'{text} (× {mine / statistics.median(theirs):.2f})'
 
 
@@ -263,9 +264,12 @@ def _notes(results: Results, comparison: Comparison, metric: str) -> List[str]:
     notes.append(
         f'Memory: {", or ".join(memory[kind] for kind in sorted({r["memory_kind"] for r in every}))}.'
     )
+    allowed: Dict[str, List[str]] = {}
     for row in comparison.rows:
-        if row.allow:
-            notes.append(f'{row.name} was allowed to differ in: {", ".join(row.allow)}.')
+        allowed.setdefault(', '.join(row.allow), []).append(row.name)
+    for fields, names in allowed.items():
+        if fields:
+            notes.append(f'Allowed to differ in {fields}: {"; ".join(names)}.')
     minutes = sum(result['seconds'] * result['steps'] for result in every) / 60
     notes.append(f'All training steps together: {minutes:.0f} min.')
     return notes
