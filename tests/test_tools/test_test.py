@@ -31,6 +31,13 @@ def test_only_the_student_of_a_distiller_is_tested(merge):
     assert merge(plain).model.type == 'Student'
 
 
+def test_a_sharded_student_is_tested_whole(merge):
+    engine = "runner_type = 'FlexibleRunner'\nstrategy = dict(type='dpk_mm.FSDPStrategy')\n"
+    cfg = merge(DISTILLER.format(scope='mmdet') + engine)
+    assert 'strategy' not in cfg and 'runner_type' not in cfg
+    assert merge("model = dict(type='Student')\nrunner_type = 'Own'").runner_type == 'Own'
+
+
 def test_student_named_by_a_path(merge, config):
     student = config('model = dict(type="Other")', 'student.py')
     text = f'model = dict(type="KDDistiller", student={student!r}, teacher=dict())'
