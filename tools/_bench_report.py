@@ -1,5 +1,6 @@
 """What benchmark.py tells: how the times go together, tables and JSON."""
 
+import re
 import statistics
 from dataclasses import dataclass, field
 from typing import Any, Dict, List, Optional, Tuple
@@ -9,6 +10,8 @@ from _bench_step import OWN_OPTIMIZER, STUDENT, TEACHER, WHOLE, WHOLE_OPTIMIZER
 from dpk_mm.benchmark.parts import place
 from dpk_mm.demo.report import count, markdown
 
+# operators, and kernels of GPUs, that count_flops() counts
+_PRODUCTS = re.compile(r'conv|gemm|mm$|mm_|attention|flash|xmma|cutlass')
 NAMES = {STUDENT: "student's training step alone", TEACHER: "teacher's forward pass", WHOLE: 'whole step'}
 
 
@@ -24,6 +27,7 @@ class Result:
         memory (dict): Of student, teacher and whole step -> peak in bytes; None where it is not measured.
         sizes (dict): Model -> number of parameters, bytes of its checkpoint.
         teacher_tokens (dict): Stage -> share of teacher tokens.
+        operators (dict): Of torch -> seconds in a whole step, longest first; where that was asked for.
     """
 
     settings: Dict[str, Any]
@@ -33,6 +37,7 @@ class Result:
     memory: Dict[str, Optional[int]] = field(default_factory=dict)
     sizes: Dict[str, Tuple[int, int]] = field(default_factory=dict)
     teacher_tokens: Dict[str, float] = field(default_factory=dict)
+    operators: Dict[str, float] = field(default_factory=dict)
 
     def median(self, task: str) -> float:
         """Seconds of a task."""
@@ -111,6 +116,7 @@ class Result:
                 for name, (number, size) in self.sizes.items()
             },
             teacher_tokens=self.teacher_tokens,
+            operator_seconds=self.operators,
             seconds=self.seconds,
         )
 
@@ -138,7 +144,9 @@ class Result:
         )
         if tokens:
             notes += f' Share of teacher tokens: {tokens}.'
-        texts = (head, self._steps(), ratio, self._parts(), notes, self._sizes())
+        texts = [head, self._steps(), ratio, self._parts(), notes, self._sizes()]
+        if self.operators:
+            texts.append(self._operators())
         return '\n\n'.join(texts) + '\n'
 
     def _steps(self) -> str:
@@ -182,6 +190,17 @@ class Result:
     def _share(self, seconds: float) -> str:
         """Of the whole step."""
         return f'{100 * seconds / self.median(WHOLE):.1f} %'
+
+    def _operators(self) -> str:
+        """The table of what takes a hundredth of the step or more."""
+        total = sum(self.operators.values())
+        shares = {name: seconds / total for name, seconds in self.operators.items()}
+        rows = [[f'`{name}`', f'{100 * share:.1f} %'] for name, share in shares.items() if share >= 0.01]
+        products = sum(share for name, share in shares.items() if _PRODUCTS.search(name))
+        others = 1 - sum(share for share in shares.values() if share >= 0.01)
+        rows.append([f'{len(shares) - len(rows)} others', f'{100 * others:.1f} %'])
+        rows.append(['convolutions, matrix products, attention', f'{100 * products:.1f} %'])
+        return markdown(['operator', 'of the whole step'], rows)
 
     def _sizes(self) -> str:
         """The table of models."""

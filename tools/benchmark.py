@@ -12,13 +12,13 @@ from typing import Optional, Sequence
 import _cli
 import torch
 from _bench_report import Result
-from _bench_step import Bench
+from _bench_step import WHOLE, Bench
 from _samples import positive
 from mmengine.registry import init_default_scope
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from dpk_mm.benchmark.cost import Task, clock, count_flops, take_turns
+from dpk_mm.benchmark.cost import Task, clock, count_flops, take_turns, time_operators
 from dpk_mm.benchmark.run import write_json
 from dpk_mm.demo.training import quiet
 
@@ -38,6 +38,7 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
     parser.add_argument('--threads', type=positive, default=1, help='processor threads (default: 1)')
     parser.add_argument('--device', help='cpu or cuda (default: cuda if there is one)')
     parser.add_argument('--amp', action='store_true', help='automatic mixed precision')
+    parser.add_argument('--profile', action='store_true', help='tell the whole step by operators, too')
     parser.add_argument('--out', type=Path, help='folder to write (default: work_dirs/benchmark/NAME)')
     _cli.add_cfg_options(parser, 'override settings of the config')
     args = parser.parse_args(argv)
@@ -85,6 +86,7 @@ def measure(args: argparse.Namespace, progress: Progress) -> Result:
         timer = clock if bench.device.type == 'cuda' else time.process_time
         seconds = take_turns(tasks, args.rounds, 1, lambda done: progress.update(bar, completed=done), timer)
         memory, ratios = bench.memory(), bench.ratios()
+        operators = time_operators(tasks[WHOLE](), bench.device) if args.profile else {}
     return Result(
         settings=dict(
             config=args.config,
@@ -103,6 +105,7 @@ def measure(args: argparse.Namespace, progress: Progress) -> Result:
         memory=memory,
         sizes=bench.sizes(),
         teacher_tokens=ratios,
+        operators=operators,
     )
 
 

@@ -100,6 +100,30 @@ def _cpu_attention() -> Dict[Any, Callable[..., int]]:
     return {getattr(aten, name): formula for name, formula in formulas.items() if hasattr(aten, name)}
 
 
+def time_operators(work: Callable[[], Any], device: torch.device) -> Dict[str, float]:
+    """Find out which of torch's operators a piece of work spends its time in.
+
+    Args:
+        work (Callable): Is done once.
+        device (torch.device): Where it runs, and whose time is taken.
+
+    Returns:
+        dict[str, float]: Operator -> seconds of its own, without those that it calls; longest first.
+    """
+    from torch.profiler import ProfilerActivity, profile
+
+    on_gpu = device.type == 'cuda'
+    with profile(activities=[ProfilerActivity.CUDA if on_gpu else ProfilerActivity.CPU]) as profiler:
+        work()
+    # torch before 2.4 calls it by the name of the one device it knew
+    kinds = ('self_device_time_total', 'self_cuda_time_total') if on_gpu else ('self_cpu_time_total',)
+    seconds = {
+        event.key: next(getattr(event, kind) for kind in kinds if hasattr(event, kind)) / 1e6
+        for event in profiler.key_averages()
+    }
+    return dict(sorted(seconds.items(), key=lambda item: -item[1]))
+
+
 def peak_memory_of(task: Task, own: int, device: torch.device) -> Optional[int]:
     """Measure how much GPU memory a task needs, as if nothing else were there.
 

@@ -174,6 +174,32 @@ def test_ratios(benchmark):
     assert '| sum of these | 1500.00 | 1500.00 | 21.4 % | 0.000 |' in text
 
 
+def test_operators_are_told_by_their_share(benchmark):
+    found = result(benchmark, [[1.0]] * 5, [1] * 5)
+    assert 'operator' not in found.to_markdown()
+    found.operators = {'aten::convolution': 50.0, 'aten::mm': 29.0, 'aten::gelu': 20.5, 'aten::add': 0.5}
+    lines = found.to_markdown().splitlines()
+    rows = [
+        line.strip('| ').split(' | ') for line in lines[lines.index('| operator | of the whole step |') + 2 :]
+    ]
+    assert rows == [
+        ['`aten::convolution`', '50.0 %'],
+        ['`aten::mm`', '29.0 %'],
+        ['`aten::gelu`', '20.5 %'],
+        ['1 others', '0.5 %'],
+        ['convolutions, matrix products, attention', '79.0 %'],
+    ]
+
+
+def test_a_profile_has_the_operators_of_the_whole_step(benchmark, configs, tmp_path):
+    config, out = f'{configs}/tiny_cls.py', tmp_path / 'out'
+    benchmark.main([config, '--rounds', '1', '--device', 'cpu', '--profile', '--out', str(out)])
+    found = json.loads((out / 'benchmark.json').read_text())['operator_seconds']
+    assert {'aten::mkldnn_convolution', 'aten::convolution_backward', 'aten::addmm'} <= set(found)
+    assert list(found.values()) == sorted(found.values(), reverse=True)
+    assert '| operator | of the whole step |' in (out / 'benchmark.md').read_text()
+
+
 @pytest.mark.parametrize('name', ['tiny', 'tiny_cls'])
 def test_each_trains_what_is_its_own(build, name):
     bench = build(name)
