@@ -1,4 +1,4 @@
-"""Measure how the cost of distillation grows; writes prior.csv, memory.csv and ranks.csv beside this file.
+"""Measure how the cost of distillation grows; writes prior.csv and memory.csv beside this file.
 
     python benchmarks/scaling/measure.py
 

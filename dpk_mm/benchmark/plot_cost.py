@@ -27,6 +27,8 @@ def plot_cost(
     names = [name for name, seeds in found.items() if seeds and name in costs]
     own = {name: list(found[name].values()) for name in names}
     points = {name: (costs[name], statistics.fmean(own[name])) for name in names}
+    if not points:
+        return
     figure = Figure(figsize=(8, max(3.5, 1 + 0.3 * len(names))), dpi=130, layout='constrained')
     axes = figure.subplots()
     best = frontier(list(points.values()))

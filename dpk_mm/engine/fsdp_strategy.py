@@ -52,6 +52,12 @@ class FSDPStrategy(MMEngineFSDPStrategy):
         """Build the optimizers, which clip by the norm over all shards."""
         optim_wrapper = super().build_optim_wrapper(*args, **kwargs)
         for wrapper in _each(optim_wrapper).values():
+            sharding = str(self.model_wrapper.get('sharding_strategy') or 'FULL_SHARD').rpartition('.')[2]
+            if wrapper.clip_grad_kwargs and sharding not in ('FULL_SHARD', 'SHARD_GRAD_OP'):
+                raise ValueError(
+                    f'sharding_strategy={sharding!r} and clip_grad: gradients are clipped by the norm over '
+                    "all processes' shards, so each must be another, as with 'FULL_SHARD' or 'SHARD_GRAD_OP'."
+                )
             if getattr(wrapper, 'clip_func', None) is torch.nn.utils.clip_grad_norm_:
                 wrapper._clip_grad = partial(_clip_grad, wrapper)
         return optim_wrapper

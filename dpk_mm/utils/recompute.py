@@ -1,5 +1,6 @@
 """Activation checkpointing whose gradients are those without it."""
 
+import inspect
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any, Callable
@@ -27,8 +28,11 @@ def mend_activation_checkpointing() -> None:
 def _checkpoint(forward: Callable, *args: Any) -> Any:
     """Run a module, and again in the backward pass instead of keeping what it computed."""
     options = {}
-    if digit_version(torch.__version__) >= digit_version('2.1.0'):  # before, batch norm counts twice
-        options['context_fn'] = lambda: (nullcontext(), _statistics_kept(forward.__self__))
+    module = getattr(inspect.unwrap(forward), '__self__', None)  # that of a compiled function is not known
+    if module is not None and digit_version(torch.__version__) >= digit_version(
+        '2.1.0'
+    ):  # before, batch norm counts twice
+        options['context_fn'] = lambda: (nullcontext(), _statistics_kept(module))
     return checkpoint(forward, *args, use_reentrant=False, **options)
 
 

@@ -10,8 +10,12 @@ import pytest
 import tiny
 import tiny_cls
 import torch
+from mmengine._strategy import FSDPStrategy as MMEngineFSDPStrategy
+from mmengine.optim import OptimWrapper
 from mmengine.runner import turn_on_activation_checkpointing
 from mmengine.runner.checkpoint import get_state_dict
+
+from dpk_mm.engine import FSDPStrategy
 
 REPO = Path(__file__).parents[2]
 
@@ -60,6 +64,7 @@ CHECKPOINTED = [
     (tiny, ['distiller.neck_0', 'distiller.neck_2']),
     (tiny_cls, ['backbone', 'head.fc']),
     (tiny_cls, ['backbone.layer2', 'distiller.backbone_layer3']),
+    (tiny_cls, ['backbone.layer2', 'backbone.layer2']),
 ]
 
 
@@ -139,6 +144,21 @@ import train
 for name in sys.argv[1:]:
     train.main([f'{name}.py', '--launcher', 'pytorch'])
 """
+
+
+@pytest.mark.parametrize('sharding', ['NO_SHARD', 'ShardingStrategy.HYBRID_SHARD'])
+def test_fsdp_that_keeps_copies_cannot_clip(monkeypatch, sharding):
+    """The norm over all processes would count a gradient as often as it is kept."""
+    strategy = FSDPStrategy.__new__(FSDPStrategy)
+    strategy.model_wrapper = dict(sharding_strategy=sharding)
+    wrapper = OptimWrapper(
+        torch.optim.SGD([torch.nn.Parameter(torch.ones(1))], 0.1), clip_grad=dict(max_norm=1)
+    )
+    monkeypatch.setattr(MMEngineFSDPStrategy, 'build_optim_wrapper', lambda self: wrapper)
+    with pytest.raises(ValueError, match=f'{sharding.rpartition(".")[2]}.* and clip_grad'):
+        strategy.build_optim_wrapper()
+    wrapper.clip_grad_kwargs = {}
+    assert strategy.build_optim_wrapper() is wrapper
 
 
 def test_fsdp_trains_as_ddp_and_saves_a_student(tmp_path):

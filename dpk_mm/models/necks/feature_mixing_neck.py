@@ -82,6 +82,9 @@ class FeatureMixingNeck(nn.Module):
 
         if preset not in (None, *_PRESETS):
             raise ValueError(f'preset must be one of {", ".join(_PRESETS)}, got {preset!r}.')
+        for name, given in dict(encoder=encoder, decoder=decoder).items():
+            if not isinstance(given or {}, dict):
+                raise ValueError(f'{name} must be a dict of {", ".join(_SIZES)}, got {given!r}.')
         sizes = _PRESETS[preset](teacher_channels) if preset else {}
         encoder, decoder = {**sizes, **(encoder or {})}, {**sizes, **(decoder or {})}
         for name, given in dict(encoder=encoder, decoder=decoder).items():

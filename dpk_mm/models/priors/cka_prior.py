@@ -67,7 +67,7 @@ class CKAPrior(MeasuredPrior):
         """The ratio that HSICs call for; NaN where their CKA is undefined."""
         xy, xx, yy = values
         # of a constant map the HSIC is 0, and that of noise may be estimated below
-        return self.from_cka(xy / math.sqrt(xx * yy) if xx * yy > 0 else math.nan)
+        return self.from_cka(xy / math.sqrt(xx * yy) if min(xx, yy) > 0 else math.nan)
 
     def from_cka(self, cka: float) -> float:
         """The ratio that a CKA calls for."""

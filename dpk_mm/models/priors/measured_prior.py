@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from mmengine.dist import all_reduce
@@ -32,7 +33,7 @@ class MeasuredPrior(BasePrior):
             teacher_feat (Tensor): (B, C_t, H, W).
 
         Returns:
-            Tensor: (k,) float64, numbers whose sums over ranks mean something; on any device.
+            Tensor: (k,) float64 on the maps' device, numbers whose sums over ranks mean something.
         """
 
     @abstractmethod
@@ -41,7 +42,7 @@ class MeasuredPrior(BasePrior):
 
     def ratio(self, student_feat: Tensor, teacher_feat: Tensor) -> float:
         """Measure, sum over ranks, decide; arguments as in :meth:`measure`."""
-        values = self.measure(student_feat, teacher_feat).to(student_feat.device)
+        values = self.measure(student_feat, teacher_feat)
         if self.sync:
             all_reduce(values)
         return self.decide(values.tolist())
@@ -59,13 +60,20 @@ def ask_priors(priors: Sequence, feats: Sequence[tuple[Tensor, Tensor]]) -> list
     Returns:
         list[float]: The ratios.
     """
-    asked = [(prior, maps) for prior, maps in zip(priors, feats) if isinstance(prior, MeasuredPrior)]
-    measured = [prior.measure(*maps).to(maps[0].device) for prior, maps in asked]
+    asked = [(prior, maps) for prior, maps in zip(priors, feats) if _only_measures(prior)]
+    measured = [prior.measure(*maps) for prior, maps in asked]
     numbers = iter(_to_host(measured, [prior.sync for prior, _ in asked]))
     return [
-        prior.bound(prior.decide(next(numbers))) if isinstance(prior, MeasuredPrior) else float(prior(*maps))
+        prior.bound(prior.decide(next(numbers))) if _only_measures(prior) else float(prior(*maps))
         for prior, maps in zip(priors, feats)
     ]
+
+
+def _only_measures(prior: Any) -> bool:
+    """Whether calling it is measuring and deciding, and no more; it may have another ``ratio``."""
+    if not isinstance(prior, MeasuredPrior) or 'ratio' in vars(prior):
+        return False
+    return (type(prior).ratio, type(prior).__call__) == (MeasuredPrior.ratio, MeasuredPrior.__call__)
 
 
 def _to_host(values: Sequence[Tensor], is_shared: Sequence[bool]) -> list[list[float]]:

@@ -26,8 +26,9 @@ class UniformPrior(MeasuredPrior):
 
     def measure(self, student_feat: Tensor, teacher_feat: Tensor) -> Tensor:
         """The first rank's draw, (1,) float64, whatever the maps: the ranks' seeds may differ."""
-        draw = torch.rand(1, generator=step_generator(f'{self.stage}.prior'))
-        return draw.double() * (get_rank() == 0)
+        draw = torch.rand((), generator=step_generator(f'{self.stage}.prior')).item()
+        # a plain number: a tensor of the CPU's would have to wait for the device
+        return student_feat.new_full((1,), draw * (get_rank() == 0), dtype=torch.float64)
 
     def decide(self, values: Sequence[float]) -> float:
         """The draw, stretched to the bounds."""

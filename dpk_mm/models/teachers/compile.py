@@ -7,6 +7,18 @@ import torch
 from torch import nn
 
 
+def check_compile_options(options: dict, field: str) -> None:
+    """Check options of ``torch.compile``, which compiles nothing yet.
+
+    Raises:
+        ValueError: torch does not take them; names the field.
+    """
+    try:
+        torch.compile(nn.Identity(), **options)
+    except Exception as error:  # of many kinds, some of them torch's own
+        raise ValueError(f'{field}={options!r}: torch.compile says: {error}') from error
+
+
 def compile_around(model: nn.Module, taps: Sequence[str], **options: Any) -> None:
     """Compile the largest parts of a model that no tap lies inside of, in place.
 

@@ -19,7 +19,7 @@ from dpk_mm.utils import (
 )
 from dpk_mm.utils.config import describe, hub_weights
 
-from .compile import compile_around
+from .compile import check_compile_options, compile_around
 from .padding import crop_feature, pad_to_divisor
 from .renormalize import Renormalize
 
@@ -72,6 +72,8 @@ class FrozenTeacher(nn.Module):
             raise ValueError(f'teacher.compile must be a bool or options of torch.compile, got {compile!r}.')
         self.pad_size_divisor = pad_size_divisor
         self.compile_options = {} if compile is True else compile
+        if self.compile_options is not False:
+            check_compile_options(self.compile_options, 'teacher.compile')
         self._compiled_for: Optional[set[str]] = None
         self.source = f'teacher {describe(config)}, checkpoint {checkpoint!r}'
         self.renormalize: Optional[Renormalize] = None

@@ -165,8 +165,11 @@ def test_what_only_watches_costs_no_neck_no_loss_and_without_priors_no_teacher()
     assert sorted(ran) == ['neck_0', 'neck_0', 'neck_2', 'teacher']
 
 
-def test_a_step_waits_for_the_device_once(monkeypatch):
-    """Fake tensors have no values, so anything that wants to see one is an error."""
+def test_distillation_waits_for_the_device_once(monkeypatch):
+    """Fake tensors have no values, so anything that wants to see one is an error.
+
+    What they do not show is what is copied to the device.
+    """
     model = tiny.build(tiny.distiller(stages=tiny.stages((0, 1, 2, 3)))).train()
     data = tiny.batch(model)
     with record(model.student, model.student_taps) as student:

@@ -354,6 +354,7 @@ def test_cpu_autocast_trains():
         (dict(decoder=dict(embed_dims=16, num_layers=0, num_heads=4)), 'num_layers must be'),
         (dict(decoder=None), 'decoder needs embed_dims, num_layers, num_heads, or the neck a preset'),
         (dict(encoder=dict(embed_dims=16)), 'encoder needs num_layers, num_heads, or'),
+        (dict(encoder='big'), "encoder must be a dict of embed_dims, num_layers, num_heads, got 'big'"),
         (dict(preset='thin'), "preset must be one of lean, got 'thin'"),
     ],
 )

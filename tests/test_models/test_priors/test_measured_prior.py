@@ -13,6 +13,27 @@ def maps(seed, batch=5, channels=4):
     return teacher + torch.randn(teacher.shape, generator=generator), teacher
 
 
+class Halved(CKAPrior):
+    """Another ratio than the one that its measurements call for."""
+
+    def ratio(self, student_feat, teacher_feat):
+        return super().ratio(student_feat, teacher_feat) / 2
+
+
+class Slow(CosinePrior):
+    """Another way to be called."""
+
+    def __call__(self, student_feat, teacher_feat):
+        return 0.1 + 0.5 * super().__call__(student_feat, teacher_feat)
+
+
+def replaced():
+    """A prior of which a user replaced a method."""
+    prior = CKAPrior()
+    prior.ratio = lambda student_feat, teacher_feat: 0.6
+    return prior
+
+
 def own(student_feat, teacher_feat):
     """A prior of a user's own: any callable."""
     return 0.4
@@ -26,6 +47,9 @@ PRIORS = [
     SigmoidCKAPrior(),
     UniformPrior(),
     CKAPrior('positions', floor=0.0),
+    Halved(floor=0.0),
+    Slow(),
+    replaced(),
 ]
 
 
@@ -50,8 +74,9 @@ def test_they_say_together_what_each_says_alone(sums):
     together = ask_priors(PRIORS, feats)
     assert together == alone
     assert all(type(ratio) is float for ratio in together)
-    # a cosine and a count, the HSICs of two stages, a draw; those of the stage without sync are its own
-    assert [len(values) for values in sums] == [2 + 3 + 1 + 3]
+    # a cosine and a count, the HSICs of two stages, a draw; those of the stage without sync are its own. The
+    # last two, which must be called, go by themselves.
+    assert [len(values) for values in sums] == [2 + 3 + 1 + 3, 3, 2]
 
 
 def test_nothing_is_summed_that_need_not_be(sums):
@@ -68,7 +93,14 @@ def test_bounds_and_fallback_hold(sums):
     assert ask_priors(priors, [(blank, teacher), (teacher, teacher), (teacher, teacher)]) == [0.7, 0.2, 0.1]
 
 
-def test_no_gradient_is_kept():
+def test_nothing_is_measured_with_a_gradient():
+    seen = []
+
+    class Watching(CKAPrior):
+        def measure(self, *maps):
+            seen.append(super().measure(*maps).requires_grad)
+            return super().measure(*maps)
+
     student, teacher = maps(0)
-    ask_priors([CKAPrior()], [(student.requires_grad_(), teacher)])
-    assert torch.is_grad_enabled()
+    ask_priors([Watching()], [(student.requires_grad_(), teacher)])
+    assert seen == [False] and torch.is_grad_enabled()

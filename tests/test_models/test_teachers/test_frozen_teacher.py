@@ -77,6 +77,12 @@ def test_compiled_around_its_taps(config, checkpoint, taps):
         teacher(inputs, ['backbone.layer4'])
 
 
+@pytest.mark.parametrize('compile', [dict(bakend='eager'), dict(backend='no-such'), dict(mode='no-such')])
+def test_a_mistake_in_the_options_of_compile_is_found_at_build(config, checkpoint, compile):
+    with pytest.raises(ValueError, match=r'teacher.compile=.* torch.compile says: .*(bakend|no-such)'):
+        FrozenTeacher(config, checkpoint, compile=compile)
+
+
 @pytest.mark.parametrize('compile', ['yes', 1])
 def test_compile_is_a_bool_or_options(config, checkpoint, compile):
     with pytest.raises(ValueError, match=f'teacher.compile must be a bool or options.*{compile!r}'):
