@@ -6,6 +6,7 @@ Each benchmarks/PAGE.md.jinja becomes docs/PAGE.md. The texts ask for figures by
 
 import argparse
 import csv
+import json
 import math
 import statistics
 from functools import cached_property
@@ -156,6 +157,8 @@ def render(folder: Path) -> Dict[str, str]:
         loader=jinja2.FileSystemLoader(folder), undefined=jinja2.StrictUndefined, keep_trailing_newline=True
     )
     environment.globals['study'] = lambda name, file='results.csv': Study(folder / name, file)
+    environment.globals.update(min=min, max=max)
+    environment.globals['figures'] = lambda name: json.loads((folder / name).read_text(encoding='utf-8'))
     environment.globals['lines'] = lambda name: read_lines(folder / name)
     templates = sorted(path.name for path in folder.glob('*.md.jinja'))
     return {name.removesuffix('.jinja'): environment.get_template(name).render() for name in templates}
