@@ -33,11 +33,22 @@ def planned(compare):
 @pytest.mark.parametrize('name', INPUTS)
 def test_an_input_is_a_fair_comparison(planned, name):
     comparison, methods = planned(name)
-    assert comparison.methods['alone'] is None and methods['alone'].is_alone
+    if not name.endswith('_tuning'):
+        assert comparison.methods['alone'] is None and methods['alone'].is_alone
     assert comparison.reference in (None, *methods)
     for row, method in methods.items():
         if row != 'alone':
             assert not method.is_alone and Path(method.cfg.model.teacher.config).is_file(), row
+
+
+@pytest.mark.parametrize('name', [name for name in INPUTS if name.endswith('_tuning')])
+def test_what_is_searched_for_is_judged_on_held_out_images(planned, name):
+    comparison, methods = planned(name)
+    for method in methods.values():
+        trained, judged = method.cfg.train_dataloader.dataset, method.test_cfg.test_dataloader.dataset
+        indices = range(trained.indices) if isinstance(trained.indices, int) else trained.indices
+        assert judged.split == 'train' and judged.indices and not set(indices) & set(judged.indices)
+        assert not set(method.seeds) & {0, 1, 2, 3, 4}  # those of the tables
 
 
 @pytest.mark.parametrize('name', INPUTS)
