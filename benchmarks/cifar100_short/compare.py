@@ -16,6 +16,13 @@ def _with_prior(type: str, **settings) -> dict:
     return dict(_dpk, options={**_heavy, **{f'model.stages.{i}.prior': prior for i in range(2)}})
 
 
+def _lean(row: dict) -> dict:
+    necks = [
+        dict(_delete_=True, type='dpk_mm.FeatureMixingNeck', preset='lean', patch_size=p) for p in (1, 2)
+    ]
+    return dict(row, options={**row['options'], **{f'model.stages.{i}.neck': necks[i] for i in range(2)}})
+
+
 methods = {
     'alone': None,
     'kd': _kd,
@@ -69,6 +76,8 @@ methods = {
     # with the bounds of the authors' code
     'dpk, random ratio': _with_prior('dpk_mm.UniformPrior', floor=0.0, cap=0.95),
     'dpk, cka': _dpk,
+    'dpk, ratio 0, lean necks': _lean(_with_prior('dpk_mm.FixedPrior', ratio=0.0)),
+    'dpk, cka, lean necks': _lean(_dpk),
     'kd, SFTN teacher': dict(config=_kd, teacher=_friendly),
     'dpk, cka, SFTN teacher': dict(_dpk, teacher=_friendly),
 }
