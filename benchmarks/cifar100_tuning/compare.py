@@ -32,6 +32,10 @@ def _dpk(weight, ratio=None, vit=None, **others) -> dict:
     return dict(config='configs/cifar100_short/resnet20_resnet8_dpk.py', options=options)
 
 
+def _residual(weight, ratio=None) -> dict:
+    return _dpk(weight, ratio, **{f'model.stages.{i}.neck.residual': True for i in range(2)})
+
+
 _lr = 'optim_wrapper.distiller.optimizer.lr'
 methods = {
     'kd': _kd,
@@ -44,6 +48,11 @@ methods = {
     'ratio 0, 300, lr 1e-2': _dpk(300, 0.0, **{_lr: 1e-2}),
     **{f'cka, {weight}': _dpk(weight) for weight in (100, 300, 1000)},
     'cka, 300, lean': _dpk(300, None, _lean),
+    'ratio 0, 100, residual': _residual(100, 0.0),
+    'fixed 0.5, 100, residual': _residual(100, 0.5),
+    'cka, 100, residual': _residual(100),
+    'ratio 0, 300, residual': _residual(300, 0.0),
+    'cka, 300, residual': _residual(300),
 }
 reference = 'kd'
 seeds = [100]

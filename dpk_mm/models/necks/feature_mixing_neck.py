@@ -43,6 +43,9 @@ class FeatureMixingNeck(nn.Module):
         preset (str, optional): Sizes for what encoder and decoder leave out. ``'lean'``: two layers, half as
             wide as the teacher's map has channels, 32 to 256, heads of width 32; our choice [O], made for
             cost.
+        residual (bool): Predict what the hybrid map lacks of the teacher's, at first nothing, instead of the
+            whole map: the student learns from the teacher's map directly until the neck has learned. Needs
+            as many channels on both sides. Our choice [O], made for short schedules.
 
     Raises:
         ValueError: A number that does not fit, sizes left out without a preset, or no such preset.
@@ -66,6 +69,7 @@ class FeatureMixingNeck(nn.Module):
         decoder: Optional[dict] = None,
         mask: Union[dict, str] = 'dpk_mm.RandomMask',
         preset: Optional[str] = None,
+        residual: bool = False,
     ) -> None:
         super().__init__()
         for name, value in dict(
@@ -75,6 +79,12 @@ class FeatureMixingNeck(nn.Module):
         ).items():
             if not isinstance(value, int) or value < 1:
                 raise ValueError(f'{name} must be a positive integer, got {value!r}.')
+        if residual and student_channels != teacher_channels:
+            raise ValueError(
+                f'residual needs as many channels on both sides, got {student_channels} of the student and '
+                f'{teacher_channels} of the teacher.'
+            )
+        self.residual = residual
         self.student_channels = student_channels
         self.teacher_channels = teacher_channels
         self.patch_size = patch_size
@@ -107,6 +117,8 @@ class FeatureMixingNeck(nn.Module):
                 nn.init.xavier_uniform_(module.weight.data.flatten(1))
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
+        if self.residual:
+            nn.init.zeros_(self.head.weight)
 
     def forward(
         self,
@@ -133,7 +145,7 @@ class FeatureMixingNeck(nn.Module):
         """
         self._check(student_feat, teacher_feat, ratio)
         height, width = student_feat.shape[2:]
-        teacher_feat = self._pad(teacher_feat.detach())
+        student_feat, teacher_feat = self._pad(student_feat), self._pad(teacher_feat.detach())
         if generator is not None:
             # a copy: activation checkpointing runs this again, and must meet the same mask
             generator = torch.Generator(generator.device).set_state(generator.get_state())
@@ -142,11 +154,15 @@ class FeatureMixingNeck(nn.Module):
         count = self.num_teacher_tokens(order.shape[1], ratio)
 
         teacher = self.teacher_encoder(self._embed(self.teacher_stem, teacher_feat, order[:, :count]))
-        student = self._embed(self.student_stem, self._pad(student_feat), order[:, count:])
+        student = self._embed(self.student_stem, student_feat, order[:, count:])
         student = self.student_encoder(student)
         tokens = self._stitch(self.to_decoder(torch.cat([teacher, student], dim=1)), order)
         tokens = self.head(self.decoder(tokens))
-        return self._fold(tokens, height, width)
+        predicted = self._fold(tokens, height, width)
+        if self.residual:
+            mixed = self._mix(student_feat, teacher_feat, order[:, :count])
+            predicted = predicted + mixed[:, :, :height, :width]
+        return predicted
 
     @staticmethod
     def num_teacher_tokens(num_tokens: int, ratio: float) -> int:
@@ -190,6 +206,14 @@ class FeatureMixingNeck(nn.Module):
         back = order.argsort(dim=1)[:, :, None].expand_as(tokens)
         positions = sincos_positions(tokens.shape[1], tokens.shape[2], tokens.device)
         return tokens.gather(1, back) + positions.to(tokens.dtype)
+
+    def _mix(self, student_feat: Tensor, teacher_feat: Tensor, index: Tensor) -> Tensor:
+        """The hybrid map, (B, C, H, W): the teacher's at the tokens ``index`` (B, n), else the student's."""
+        p = self.patch_size
+        rows, columns = (side // p for side in teacher_feat.shape[2:])
+        taken = index.new_zeros(len(index), rows * columns, dtype=torch.bool).scatter(1, index, True)
+        taken = taken.view(-1, 1, rows, columns).repeat_interleave(p, 2).repeat_interleave(p, 3)
+        return torch.where(taken, teacher_feat, student_feat)
 
     def _fold(self, tokens: Tensor, height: int, width: int) -> Tensor:
         """(B, N, p * p * C_t) -> (B, C_t, H, W): tokens '(h w)', channels '(p1 p2 c)'; crops."""

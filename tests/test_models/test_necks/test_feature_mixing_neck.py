@@ -355,12 +355,49 @@ def test_cpu_autocast_trains():
         (dict(decoder=None), 'decoder needs embed_dims, num_layers, num_heads, or the neck a preset'),
         (dict(encoder=dict(embed_dims=16)), 'encoder needs num_layers, num_heads, or'),
         (dict(encoder='big'), "encoder must be a dict of embed_dims, num_layers, num_heads, got 'big'"),
+        (dict(residual=True), 'residual needs as many channels on both sides, got 4 of the student and 6 of'),
         (dict(preset='thin'), "preset must be one of lean, got 'thin'"),
     ],
 )
 def test_wrong_sizes_are_errors(kwargs, message):
     with pytest.raises(ValueError, match=message):
         neck_of(**kwargs)
+
+
+@pytest.mark.parametrize('size', [(6, 6), (5, 7)])
+@pytest.mark.parametrize('ratio', [0.0, 0.4, 1.0])
+def test_a_residual_neck_begins_with_the_hybrid_map(size, ratio):
+    neck = neck_of(6, 6, 2, residual=True)
+    student, teacher = maps(2, 6, 6, *size)
+    student.requires_grad_()
+    order = orders_of(neck, student, teacher, ratio, torch.Generator().manual_seed(3))
+    out = neck(student, teacher, ratio, torch.Generator().manual_seed(3))
+    columns = -(-size[1] // 2)
+    for image in range(2):
+        taken = set(order[image, : neck.num_teacher_tokens(order.shape[1], ratio)].tolist())
+        for y in range(size[0]):
+            for x in range(size[1]):
+                side = teacher if y // 2 * columns + x // 2 in taken else student
+                assert torch.equal(out[image, :, y, x], side[image, :, y, x])
+    # the student is told directly, by its own tokens alone
+    out.sum().backward()
+    assert torch.equal(student.grad, (out.detach() == student.detach()).float())
+    assert neck.head.weight.grad.abs().sum() > 0
+
+
+def test_a_residual_neck_learns_what_the_student_lacks():
+    neck = neck_of(6, 6, residual=True)
+    student, teacher = maps(4, 6, 6)
+    optimizer = torch.optim.AdamW(neck.parameters(), lr=3e-3)
+    losses = []
+    for seed in range(60):
+        loss = (neck(student, teacher, 0.0, torch.Generator().manual_seed(seed)) - teacher).square().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[0] == pytest.approx((student - teacher).square().mean().item())
+    assert losses[-1] < 0.7 * losses[0]
 
 
 @pytest.mark.parametrize('channels, dims', [(16, 32), (64, 32), (256, 128), (512, 256), (2048, 256)])
