@@ -23,6 +23,12 @@ def _lean(row: dict) -> dict:
     return dict(row, options={**row['options'], **{f'model.stages.{i}.neck': necks[i] for i in range(2)}})
 
 
+def _residual(row: dict) -> dict:
+    return dict(
+        row, options={**row['options'], **{f'model.stages.{i}.neck.residual': True for i in range(2)}}
+    )
+
+
 methods = {
     'alone': None,
     'kd': _kd,
@@ -78,6 +84,10 @@ methods = {
     'dpk, cka': _dpk,
     'dpk, ratio 0, lean necks': _lean(_with_prior('dpk_mm.FixedPrior', ratio=0.0)),
     'dpk, cka, lean necks': _lean(_dpk),
+    # Found on held-out images after all above were known (benchmarks/cifar100_tuning).
+    'dpk, ratio 0, residual': _residual(_with_prior('dpk_mm.FixedPrior', ratio=0.0)),
+    'dpk, fixed ratio 0.5, residual': _residual(_with_prior('dpk_mm.FixedPrior', ratio=0.5)),
+    'dpk, cka, residual': _residual(_dpk),
     'kd, SFTN teacher': dict(config=_kd, teacher=_friendly),
     'dpk, cka, SFTN teacher': dict(_dpk, teacher=_friendly),
 }
