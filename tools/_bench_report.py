@@ -195,10 +195,11 @@ class Result:
         """The table of what takes a hundredth of the step or more."""
         total = sum(self.operators.values())
         shares = {name: seconds / total for name, seconds in self.operators.items()}
-        rows = [[f'`{name}`', f'{100 * share:.1f} %'] for name, share in shares.items() if share >= 0.01]
+        large = {name: share for name, share in shares.items() if share >= 0.01}
+        rows = [[f'`{name}`', f'{100 * share:.1f} %'] for name, share in large.items()]
         products = sum(share for name, share in shares.items() if _PRODUCTS.search(name))
-        others = 1 - sum(share for share in shares.values() if share >= 0.01)
-        rows.append([f'{len(shares) - len(rows)} others', f'{100 * others:.1f} %'])
+        others = f'{100 * (1 - sum(large.values())):.1f} %'
+        rows.append([f'{len(shares) - len(large)} others', others])
         rows.append(['convolutions, matrix products, attention', f'{100 * products:.1f} %'])
         return markdown(['operator', 'of the whole step'], rows)
 

@@ -106,9 +106,10 @@ def write(comparison: Any, results: Dict[str, dict], runs: Sequence[Any], out: P
     metric = table.find_metric(results, comparison.metric)
     text = table.make_table(results, comparison, metric)
     (out / 'table.md').write_text(text + '\n', encoding='utf-8')
-    alone = next((row.name for row in comparison.rows if row.is_alone and results[row.name]), None)
+    baselines = [row.name for row in comparison.rows if row.is_alone]
+    alone = next((name for name in baselines if results[name]), None)
     found = table.values(results, metric)
-    plot.plot(found, metric, out / 'plot.png', [alone, comparison.reference])
+    plot.plot(found, metric, out / 'plot.png', [*baselines, comparison.reference])
     unit = 'time of a step, in seconds' if alone is None else f'time of a step, over that of {alone}'
     plot_cost.plot_cost(found, table.step_costs(results, alone), metric, unit, out / 'cost.png')
     print(f'\n{text}\n')

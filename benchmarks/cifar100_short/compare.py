@@ -11,22 +11,23 @@ _mse = dict(type='dpk_mm.FeatureMSELoss', loss_weight=100.0)
 _dpk = dict(config='configs/cifar100_short/resnet20_resnet8_dpk.py', options=_heavy)
 
 
+def _both(row: dict, part: str, *values) -> dict:
+    """A row of DPK's, with a part of its first stage and of its second replaced."""
+    options = {f'model.stages.{i}.{part}': value for i, value in enumerate(values)}
+    return dict(row, options={**row['options'], **options})
+
+
 def _with_prior(type: str, **settings) -> dict:
-    prior = dict(type=type, _delete_=True, **settings)
-    return dict(_dpk, options={**_heavy, **{f'model.stages.{i}.prior': prior for i in range(2)}})
+    return _both(_dpk, 'prior', *[dict(type=type, _delete_=True, **settings)] * 2)
 
 
 def _lean(row: dict) -> dict:
-    necks = [
-        dict(_delete_=True, type='dpk_mm.FeatureMixingNeck', preset='lean', patch_size=p) for p in (1, 2)
-    ]
-    return dict(row, options={**row['options'], **{f'model.stages.{i}.neck': necks[i] for i in range(2)}})
+    neck = dict(_delete_=True, type='dpk_mm.FeatureMixingNeck', preset='lean')
+    return _both(row, 'neck', dict(neck, patch_size=1), dict(neck, patch_size=2))
 
 
 def _residual(row: dict) -> dict:
-    return dict(
-        row, options={**row['options'], **{f'model.stages.{i}.neck.residual': True for i in range(2)}}
-    )
+    return _both(row, 'neck.residual', True, True)
 
 
 methods = {

@@ -24,6 +24,7 @@ from rich.progress import track
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
+from dpk_mm.benchmark.cost import take_turns
 from dpk_mm.models import CKAPrior, DPKDistiller
 from dpk_mm.registry import MODELS
 from dpk_mm.utils import record
@@ -47,12 +48,7 @@ MIB = 2**20
 
 def processor_time(work: Callable[[], Any], rounds: int = 7) -> float:
     """The median of the milliseconds that the processor works, after a first round that is not counted."""
-    times = []
-    for _ in range(rounds + 1):
-        begin = time.process_time()
-        work()
-        times.append(1000 * (time.process_time() - begin))
-    return statistics.median(times[1:])
+    return 1000 * statistics.median(take_turns({'': lambda: work}, rounds, timer=time.process_time)[''])
 
 
 def measure_priors() -> List[Dict[str, Any]]:

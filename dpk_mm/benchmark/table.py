@@ -176,7 +176,7 @@ def make_table(results: Results, comparison: Comparison, metric: str) -> str:
         str: The table and its notes.
     """
     found, published = values(results, metric), comparison.published
-    costs = ((_clock(results), 1e-3, 'ms'), ('memory', 2**20, 'MiB'))
+    times, memory = _medians(results, _clock(results)), _medians(results, 'memory')
     seeds = list(dict.fromkeys(seed for row in comparison.rows for seed in row.seeds))
     alone = next((row.name for row in comparison.rows if row.is_alone), None)
     others = [name for name in dict.fromkeys((alone, comparison.reference)) if name is not None]
@@ -196,8 +196,7 @@ def make_table(results: Results, comparison: Comparison, metric: str) -> str:
             cells.append(_MISSING if theirs is None else f'{theirs:.2f}')
             known = own and theirs is not None
             cells.append(f'{statistics.fmean(own.values()) - theirs:+.2f}' if known else _MISSING)
-        for cost in costs:
-            cells.append(_cost(results, name, alone, *cost))
+        cells += [_cost(times, name, alone, 1e-3, 'ms'), _cost(memory, name, alone, 2**20, 'MiB')]
         rows.append([name, *cells])
     notes = [f'- {note}' for note in _notes(results, comparison, metric)]
     return '\n'.join([markdown(head, rows), '', *notes])
@@ -213,14 +212,18 @@ def step_costs(results: Results, alone: Optional[str] = None) -> Dict[str, float
     Returns:
         dict: Method -> median of its runs.
     """
-    clock = _clock(results)
-    costs = {
-        name: statistics.median(result[clock] for result in own.values())
+    costs = _medians(results, _clock(results))
+    unit = costs.get(alone, 1.0)
+    return {name: cost / unit for name, cost in costs.items()}
+
+
+def _medians(results: Results, key: str) -> Dict[str, float]:
+    """Method -> the median of its runs."""
+    return {
+        name: statistics.median(result[key] for result in own.values())
         for name, own in results.items()
         if own
     }
-    unit = costs.get(alone, 1.0)
-    return {name: cost / unit for name, cost in costs.items()}
 
 
 def _clock(results: Results) -> str:
@@ -229,15 +232,13 @@ def _clock(results: Results) -> str:
     return 'seconds' if on_gpu else 'cpu_seconds'
 
 
-def _cost(results: Results, name: str, alone: Optional[str], key: str, size: float, unit: str) -> str:
+def _cost(medians: Dict[str, float], name: str, alone: Optional[str], size: float, unit: str) -> str:
     """A median over seeds, and its ratio to that of the student alone."""
-    own, theirs = ([result[key] for result in results.get(who, {}).values()] for who in (name, alone))
-    if not own:
+    if name not in medians:
         return _MISSING
-    mine = statistics.median(own)
-    number = mine / size
+    number = medians[name] / size
     text = f'{number:{".3g" if number < 100 else ",.0f"}} {unit}'
-    return text if not theirs else f'{text} (× {mine / statistics.median(theirs):.2f})'
+    return f'{text} (× {medians[name] / medians[alone]:.2f})' if alone in medians else text
 
 
 def _notes(results: Results, comparison: Comparison, metric: str) -> List[str]:

@@ -22,6 +22,16 @@ def _lean(teacher_channels: int) -> dict:
 _PRESETS = {'lean': _lean}
 
 
+def _fill_sizes(name: str, given: Optional[dict], sizes: dict) -> dict:
+    """What is given of a transformer's sizes, and the preset's for what is not."""
+    if not isinstance(given or {}, dict):
+        raise ValueError(f'{name} must be a dict of {", ".join(_SIZES)}, got {given!r}.')
+    filled = {**sizes, **(given or {})}
+    if missing := [size for size in _SIZES if size not in filled]:
+        raise ValueError(f'{name} needs {", ".join(missing)}, or the neck a preset.')
+    return filled
+
+
 @MODELS.register_module()
 class FeatureMixingNeck(nn.Module):
     """Predict the teacher's whole feature map from a hybrid of the student's and the teacher's tokens.
@@ -92,14 +102,8 @@ class FeatureMixingNeck(nn.Module):
 
         if preset not in (None, *_PRESETS):
             raise ValueError(f'preset must be one of {", ".join(_PRESETS)}, got {preset!r}.')
-        for name, given in dict(encoder=encoder, decoder=decoder).items():
-            if not isinstance(given or {}, dict):
-                raise ValueError(f'{name} must be a dict of {", ".join(_SIZES)}, got {given!r}.')
         sizes = _PRESETS[preset](teacher_channels) if preset else {}
-        encoder, decoder = {**sizes, **(encoder or {})}, {**sizes, **(decoder or {})}
-        for name, given in dict(encoder=encoder, decoder=decoder).items():
-            if missing := [size for size in _SIZES if size not in given]:
-                raise ValueError(f'{name} needs {", ".join(missing)}, or the neck a preset.')
+        encoder, decoder = _fill_sizes('encoder', encoder, sizes), _fill_sizes('decoder', decoder, sizes)
         self.student_encoder = Transformer(**encoder)
         self.teacher_encoder = Transformer(**encoder)
         self.decoder = Transformer(**decoder)
