@@ -1,13 +1,14 @@
 """Weights, gradients and optimizer states in shards, one a process."""
 
 from functools import partial
-from typing import Any, Optional, Union
+from typing import Any, Callable, Optional, Union
 
 import torch
 from mmengine._strategy import FSDPStrategy as MMEngineFSDPStrategy
 from mmengine.device import get_device
 from mmengine.dist import all_gather
 from mmengine.optim import BaseOptimWrapper, OptimWrapper, OptimWrapperDict
+from mmengine.registry import FUNCTIONS
 from torch import nn
 from torch.distributed.fsdp import FullyShardedDataParallel
 
@@ -23,8 +24,9 @@ class FSDPStrategy(MMEngineFSDPStrategy):
 
     Student and modules of distillation are sharded; the teacher is no submodule, so every process has a
     whole one. What differs from upstream's: checkpoints have the names that the model's have without FSDP,
-    gradients are clipped by their norm over all shards, where upstream's takes each shard's own, and
-    it runs on the CPU, too. Takes the arguments of upstream's; in a config::
+    gradients are clipped by their norm over all shards, where upstream's takes each shard's own, heads are
+    never made a unit of their own, and it runs on the CPU, too. Takes the arguments of upstream's; in a
+    config::
 
         runner_type = 'FlexibleRunner'
         strategy = dict(type='dpk_mm.FSDPStrategy', model_wrapper=dict(auto_wrap_policy=...))
@@ -40,6 +42,9 @@ class FSDPStrategy(MMEngineFSDPStrategy):
     def _wrap_model(self, model: nn.Module) -> nn.Module:
         """Wrap the model; upstream takes the process's number for that of a GPU."""
         self.model_wrapper = dict(type='MMFullyShardedDataParallel', **(self.model_wrapper or {}))
+        policy = self.model_wrapper.get('auto_wrap_policy')
+        if policy is not None:
+            self.model_wrapper['auto_wrap_policy'] = partial(_wraps, _build_policy(policy))
         if get_device() == 'cpu':
             self.model_wrapper.setdefault('device_id', 'cpu')
             # From the CPU to the CPU torch copies nothing: it reads weights that it has freed, and saves one
@@ -51,13 +56,14 @@ class FSDPStrategy(MMEngineFSDPStrategy):
     def build_optim_wrapper(self, *args: Any, **kwargs: Any) -> BaseOptimWrapper:
         """Build the optimizers, which clip by the norm over all shards."""
         optim_wrapper = super().build_optim_wrapper(*args, **kwargs)
-        for wrapper in _each(optim_wrapper).values():
-            sharding = str(self.model_wrapper.get('sharding_strategy') or 'FULL_SHARD').rpartition('.')[2]
-            if wrapper.clip_grad_kwargs and sharding not in ('FULL_SHARD', 'SHARD_GRAD_OP'):
-                raise ValueError(
-                    f'sharding_strategy={sharding!r} and clip_grad: gradients are clipped by the norm over '
-                    "all processes' shards, so each must be another, as with 'FULL_SHARD' or 'SHARD_GRAD_OP'."
-                )
+        wrappers = _each(optim_wrapper).values()
+        sharding = str(self.model_wrapper.get('sharding_strategy') or 'FULL_SHARD').rpartition('.')[2]
+        if sharding not in ('FULL_SHARD', 'SHARD_GRAD_OP') and any(w.clip_grad_kwargs for w in wrappers):
+            raise ValueError(
+                f'sharding_strategy={sharding!r} and clip_grad: gradients are clipped by the norm over '
+                "all processes' shards, so each must be another, as with 'FULL_SHARD' or 'SHARD_GRAD_OP'."
+            )
+        for wrapper in wrappers:
             if getattr(wrapper, 'clip_func', None) is torch.nn.utils.clip_grad_norm_:
                 wrapper._clip_grad = partial(_clip_grad, wrapper)
         return optim_wrapper
@@ -97,6 +103,29 @@ class FSDPStrategy(MMEngineFSDPStrategy):
             for name, wrapper in _each(self.optim_wrapper).items()
         }
         self.optim_wrapper.load_state_dict(states.get(None, states))
+
+
+def _build_policy(policy: Union[str, dict, Callable]) -> Callable:
+    """The policy, as upstream's wrapper builds it."""
+    settings = dict(policy) if isinstance(policy, dict) else dict(type=policy)
+    function = settings.pop('type')
+    if isinstance(function, str):
+        with FUNCTIONS.switch_scope_and_registry(None):
+            function, name = FUNCTIONS.get(function), function
+        if function is None:
+            raise ValueError(f'auto_wrap_policy {name!r} is not registered, nor can it be imported.')
+    return partial(function, **settings)
+
+
+def _wraps(policy: Callable, module: nn.Module, recurse: bool, nonwrapped_numel: int) -> bool:
+    """Whether ``policy`` makes a module a unit of FSDP's; never a head.
+
+    A unit's weights are gathered when it is called, but mmdet and mmpretrain call ``head.loss(...)``, which
+    would find them in shards. What a head consists of is called.
+    """
+    if not recurse and callable(getattr(type(module), 'loss', None)):
+        return False
+    return policy(module=module, recurse=recurse, nonwrapped_numel=nonwrapped_numel)
 
 
 def _each(optim_wrapper: BaseOptimWrapper) -> dict[Optional[str], OptimWrapper]:

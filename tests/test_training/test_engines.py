@@ -113,9 +113,9 @@ def test_a_compiled_step(tmp_path):
     assert_close(*reversed(weights), rtol=1e-4, atol=1e-6)
 
 
-def sharded(cfg):
-    """The config with FSDP; small modules become shards of their own, so that they nest."""
-    policy = dict(type='torch.distributed.fsdp.wrap.size_based_auto_wrap_policy', min_num_params=2000)
+def sharded(cfg, least=2000):
+    """The config with FSDP; modules of so many weights become units of their own, so that they nest."""
+    policy = dict(type='torch.distributed.fsdp.wrap.size_based_auto_wrap_policy', min_num_params=least)
     cfg.strategy = dict(type='dpk_mm.FSDPStrategy', model_wrapper=dict(auto_wrap_policy=policy))
     return cfg
 
@@ -197,3 +197,19 @@ def test_fsdp_trains_as_ddp_and_saves_a_student(tmp_path):
     for name, states in fsdp['optimizer'].items():
         for key, state in states['state'].items():
             assert_close(again['optimizer'][name]['state'][key], state, rtol=0, atol=0)
+
+
+def test_fsdp_trains_a_detector_as_ddp(tmp_path):
+    """FGD's attention, boxes and the sampled positions of the prior, which the ranks share."""
+    data = tiny.write_coco(tmp_path / 'coco')
+    model = tiny.distiller(stages=tiny.stages(floor=0.0), init_student=True)
+    ddp, fsdp = (tiny.training_cfg(model, data, '', epochs=1, batch_size=1) for _ in range(2))
+    train_on_two_ranks(tmp_path, dict(ddp=ddp, fsdp=sharded(fsdp, least=500)))
+
+    logs = log(tmp_path / 'ddp'), log(tmp_path / 'fsdp')
+    assert len(logs[0]) == len(logs[1]) == 4
+    assert {'loss_cls', 'loss_dpk_neck_0', 'loss_dpk_neck_2', 'ratio_neck_2'} <= set(logs[0][0])
+    for theirs, ours in zip(*logs):
+        assert ours == pytest.approx(theirs, rel=1e-4)
+    ddp, fsdp = (torch.load(tmp_path / name / 'epoch_1.pth')['state_dict'] for name in ('ddp', 'fsdp'))
+    assert_close(fsdp, ddp, rtol=1e-4, atol=1e-6)

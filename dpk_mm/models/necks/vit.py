@@ -5,8 +5,28 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 
+class QKV(nn.Linear):
+    """The projection to q, k and v: learned biases for q and v, none for k.
+
+    A module, as FSDP gathers what is called.
+
+    Args:
+        embed_dims (int): Width D.
+    """
+
+    def __init__(self, embed_dims: int) -> None:
+        super().__init__(embed_dims, 3 * embed_dims, bias=False)
+        self.q_bias = nn.Parameter(torch.zeros(embed_dims))
+        self.v_bias = nn.Parameter(torch.zeros(embed_dims))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, N, D) -> (B, N, 3D)."""
+        bias = torch.cat([self.q_bias, torch.zeros_like(self.q_bias), self.v_bias])
+        return F.linear(x, self.weight, bias)
+
+
 class Attention(nn.Module):
-    """Multi-head self-attention: one qkv projection, learned biases for q and v, none for k.
+    """Multi-head self-attention.
 
     Args:
         embed_dims (int): Width D, a multiple of ``num_heads``.
@@ -16,17 +36,13 @@ class Attention(nn.Module):
     def __init__(self, embed_dims: int, num_heads: int) -> None:
         super().__init__()
         self.num_heads = num_heads
-        self.qkv = nn.Linear(embed_dims, 3 * embed_dims, bias=False)
-        self.q_bias = nn.Parameter(torch.zeros(embed_dims))
-        self.v_bias = nn.Parameter(torch.zeros(embed_dims))
+        self.qkv = QKV(embed_dims)
         self.proj = nn.Linear(embed_dims, embed_dims)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, N, D) -> (B, N, D)."""
-        bias = torch.cat([self.q_bias, torch.zeros_like(self.q_bias), self.v_bias])
-        qkv = F.linear(x, self.qkv.weight, bias)
         # (B, N, 3D) -> three of (B, heads, N, D / heads)
-        q, k, v = qkv.unflatten(-1, (3, self.num_heads, -1)).permute(2, 0, 3, 1, 4)
+        q, k, v = self.qkv(x).unflatten(-1, (3, self.num_heads, -1)).permute(2, 0, 3, 1, 4)
         x = F.scaled_dot_product_attention(q, k, v)
         return self.proj(x.transpose(1, 2).flatten(2))
 

@@ -10,15 +10,15 @@ from dpk_mm.models.necks.vit import Attention, Block, Transformer, sincos_positi
 def test_attention_is_the_formula(dims, heads):
     torch.manual_seed(0)
     attention = Attention(dims, heads).double()
-    torch.nn.init.normal_(attention.q_bias)
-    torch.nn.init.normal_(attention.v_bias)
+    torch.nn.init.normal_(attention.qkv.q_bias)
+    torch.nn.init.normal_(attention.qkv.v_bias)
     x = torch.randn(2, 5, dims, dtype=torch.float64)
     weight, d = attention.qkv.weight, dims // heads
     expected = torch.zeros(2, 5, dims, dtype=torch.float64)
     for b in range(2):
-        q = x[b] @ weight[:dims].T + attention.q_bias
+        q = x[b] @ weight[:dims].T + attention.qkv.q_bias
         k = x[b] @ weight[dims : 2 * dims].T  # no bias
-        v = x[b] @ weight[2 * dims :].T + attention.v_bias
+        v = x[b] @ weight[2 * dims :].T + attention.qkv.v_bias
         for h in range(heads):
             part = slice(h * d, (h + 1) * d)
             scores = torch.softmax(q[:, part] @ k[:, part].T / math.sqrt(d), dim=1)
@@ -30,8 +30,8 @@ def test_attention_is_the_formula(dims, heads):
 def test_attentions_parameters_are_the_snapshots():
     shapes = {name: tuple(p.shape) for name, p in Attention(8, 2).named_parameters()}
     assert shapes == {
-        'q_bias': (8,),
-        'v_bias': (8,),
+        'qkv.q_bias': (8,),
+        'qkv.v_bias': (8,),
         'qkv.weight': (24, 8),
         'proj.weight': (8, 8),
         'proj.bias': (8,),
