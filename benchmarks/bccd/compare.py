@@ -7,3 +7,32 @@ base = 'configs/bccd/retinanet_thin.py'
 teacher = dict(
     config='configs/bccd/retinanet_fpn128.py', checkpoint='work_dirs/retinanet_fpn128/epoch_16.pth'
 )
+# Does the lean preset keep what the authors' sizes give? Both with their patches.
+_dpk = _base_.methods['dpk, cka']
+_authors = {  # level: patch, width of encoder and decoder
+    1: (4, 512, 1024),
+    2: (2, 256, 512),
+    3: (1, 256, 256),
+}
+
+
+def _with_necks(sizes) -> dict:
+    stages = [dict(stage) for stage in _dpk['model']['stages']]
+    for level, (patch, encoder, decoder) in _authors.items():
+        stages[level]['neck'] = dict(
+            type='dpk_mm.FeatureMixingNeck', patch_size=patch, **sizes(encoder, decoder)
+        )
+    return dict(_dpk, model=dict(_dpk['model'], stages=stages))
+
+
+def _full(encoder, decoder) -> dict:
+    return {
+        part: dict(embed_dims=width, num_layers=4, num_heads=8)
+        for part, width in (('encoder', encoder), ('decoder', decoder))
+    }
+
+
+methods = {
+    "dpk, cka, authors' necks": _with_necks(_full),
+    'dpk, cka, lean necks': _with_necks(lambda encoder, decoder: dict(preset='lean')),
+}

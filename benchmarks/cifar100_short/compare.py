@@ -89,6 +89,7 @@ methods = {
     'dpk, ratio 0, residual': _residual(_with_prior('dpk_mm.FixedPrior', ratio=0.0)),
     'dpk, fixed ratio 0.5, residual': _residual(_with_prior('dpk_mm.FixedPrior', ratio=0.5)),
     'dpk, cka, residual': _residual(_dpk),
+    'dpk, cka, lean necks, residual': _residual(_lean(_dpk)),
     'kd, SFTN teacher': dict(config=_kd, teacher=_friendly),
     'dpk, cka, SFTN teacher': dict(_dpk, teacher=_friendly),
 }

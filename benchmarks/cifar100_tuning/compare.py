@@ -36,6 +36,20 @@ def _residual(weight, ratio=None) -> dict:
     return _dpk(weight, ratio, **{f'model.stages.{i}.neck.residual': True for i in range(2)})
 
 
+def _lean_residual(weight, ratio=None) -> dict:
+    row = _residual(weight, ratio)
+    for i, patch_size in enumerate((1, 2)):
+        row['options'].pop(f'model.stages.{i}.neck.residual')
+        row['options'][f'model.stages.{i}.neck'] = dict(
+            _delete_=True,
+            type='dpk_mm.FeatureMixingNeck',
+            preset='lean',
+            patch_size=patch_size,
+            residual=True,
+        )
+    return row
+
+
 _lr = 'optim_wrapper.distiller.optimizer.lr'
 methods = {
     'kd': _kd,
@@ -53,6 +67,10 @@ methods = {
     'cka, 100, residual': _residual(100),
     'ratio 0, 300, residual': _residual(300, 0.0),
     'cka, 300, residual': _residual(300),
+    'ratio 0, 30, residual': _residual(30, 0.0),
+    'cka, 30, residual': _residual(30),
+    'ratio 0, 100, residual, lean': _lean_residual(100, 0.0),
+    'cka, 100, residual, lean': _lean_residual(100),
 }
 reference = 'kd'
 seeds = [100]
