@@ -8,12 +8,9 @@ import pytest
 import tiny
 import torch
 from torch import nn
-from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 
 from dpk_mm.models import DistillStage, FrozenTeacher
-from dpk_mm.models.priors import measured_prior
 from dpk_mm.registry import MODELS
-from dpk_mm.utils import record
 
 
 @pytest.fixture(scope='module')
@@ -163,30 +160,6 @@ def test_what_only_watches_costs_no_neck_no_loss_and_without_priors_no_teacher()
         losses(model)
     # the stages themselves run, twice the first of them, and the teacher once: for the ratio
     assert sorted(ran) == ['neck_0', 'neck_0', 'neck_2', 'teacher']
-
-
-def test_distillation_waits_for_the_device_once(monkeypatch):
-    """Fake tensors have no values, so anything that wants to see one is an error.
-
-    What they do not show is what is copied to the device.
-    """
-    model = tiny.build(tiny.distiller(stages=tiny.stages((0, 1, 2, 3)))).train()
-    data = tiny.batch(model)
-    with record(model.student, model.student_taps) as student:
-        model.student(**data, mode='loss')
-    teacher = model.teacher(data['inputs'], model.teacher_taps, data['data_samples'])
-    waits = []
-
-    def to_host(values, is_shared):
-        waits.append([tuple(value.shape) for value in values])
-        return [[0.1, 1.0, 1.0]] * len(values)
-
-    monkeypatch.setattr(measured_prior, '_to_host', to_host)
-    with FakeTensorMode(allow_non_fake_inputs=True) as mode:
-        fake = [{tap: mode.from_tensor(feat) for tap, feat in feats.items()} for feats in (student, teacher)]
-        values = model.distill(*fake, data['data_samples'])
-    assert waits == [[(3,)] * 3]
-    assert isinstance(values['loss_dpk_neck_3'], FakeTensor)
 
 
 def test_hooks_find_the_students_attributes(model):
