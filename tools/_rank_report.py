@@ -7,7 +7,8 @@ from typing import Any, List, Sequence, Tuple
 import numpy as np
 from _rank_order import Ranking, correlations, random_ones, verdict
 
-_COLOURS = ('#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9')
+from dpk_mm.utils.colours import COLOURS
+
 # header, format, one value a teacher
 Column = Tuple[str, str, Sequence[Any]]
 
@@ -73,15 +74,15 @@ def draw(ranking: Ranking) -> Any:
     metric, gap, cost, *gain = axes = figure.subplots(1, panels, sharey=True)
     own = [ranking.own(row) for row in rows]
     error = np.nan_to_num([1.96 * ranking.sample_error(value) for value in own])
-    metric.errorbar(own, places, xerr=error, fmt='o', color=_COLOURS[0], capsize=3)
+    metric.errorbar(own, places, xerr=error, fmt='o', color=COLOURS[0], capsize=3)
     metric.set(xlabel=ranking.metric, ylim=(len(rows) - 0.5, -0.5))
     metric.set_yticks(places, [row.label for row in rows])
-    for stage, colour in zip(ranking.stages, _COLOURS * len(ranking.stages)):
+    for stage, colour in zip(ranking.stages, COLOURS * len(ranking.stages)):
         gap.plot(ranking.gaps(stage), places, 'o', color=colour, label=stage)
     # an unbiased CKA can be a little below 0
     gap.set(xlabel='gap to the student: 1 - CKA', xlim=(0, max(1, gap.get_xlim()[1])))
     gap.legend(frameon=False, fontsize=8, loc='lower center', bbox_to_anchor=(0.5, 1.0), ncols=1)
-    cost.plot([row.cost for row in rows], places, 'o', color=_COLOURS[2])
+    cost.plot([row.cost for row in rows], places, 'o', color=COLOURS[2])
     cost.set(xlabel="forward / student's step", xlim=(0, 1.1 * max(row.cost for row in rows)))
     if gain:
         _draw_gains(gain[0], ranking)
@@ -94,7 +95,7 @@ def draw(ranking: Ranking) -> Any:
 
 def _draw_gains(axes: Any, ranking: Ranking) -> None:
     """Draw what the student gained: every seed, and the mean with its 95% interval."""
-    style = dict(color=_COLOURS[3])
+    style = dict(color=COLOURS[3])
     for place, row in enumerate(ranking.rows):
         gains = ranking.gains(row)
         margin = np.nan_to_num(ranking.margin(ranking.taught(row), ranking.taught(ranking.student)))

@@ -28,9 +28,9 @@ from torch.utils.data import Subset
 from dpk_mm.models import CKAPrior, DPKDistiller
 from dpk_mm.registry import MODELS
 from dpk_mm.utils import cka_from_hsics, hsics, load_weights, record, resize_like
+from dpk_mm.utils.colours import COLOURS
 
 UNTRAINED = 'untrained'
-_COLOURS = ('#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9', '#000000')
 _COLUMNS = ('checkpoint', 'stage', 'positions', 'positions_sd', 'images')
 # name of a tap or stage -> maps (B, C, H, W)
 Feats = Dict[str, Tensor]
@@ -263,7 +263,7 @@ def plot(ratios: Ratios, batch_size: int, path: Path) -> None:
     figure = Figure(figsize=(11, 3.8), dpi=130, layout='constrained')
     left, middle, right = figure.subplots(1, 3)
     steps = np.arange(len(labels))
-    for stage, colour in zip(stages, _COLOURS * len(stages)):
+    for stage, colour in zip(stages, COLOURS * len(stages)):
         mean, sd, images = np.array([ratios[label, stage] for label in labels]).T
         left.plot(steps, mean, 'o-', color=colour, label=stage, linewidth=1.5, markersize=4)
         left.fill_between(steps, mean - sd, mean + sd, color=colour, alpha=0.15, linewidth=0)

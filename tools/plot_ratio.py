@@ -7,9 +7,9 @@ from typing import Dict, List, Optional, Sequence, Tuple
 import numpy as np
 
 from dpk_mm.utils import read_ratios
+from dpk_mm.utils.colours import COLOURS
 from dpk_mm.utils.ratio_log import Curves
 
-_COLOURS = ('#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9', '#000000')
 _STYLES = ('-', '--', ':', '-.')
 
 
@@ -26,7 +26,7 @@ def plot(runs: Dict[str, List[Curves]], path: Path) -> None:
     figure = Figure(figsize=(7, 4), dpi=130, layout='constrained')
     axes = figure.subplots()
     for (label, curves), style in zip(runs.items(), _STYLES * len(runs)):
-        for stage, colour in zip(stages, _COLOURS * len(stages)):
+        for stage, colour in zip(stages, COLOURS * len(stages)):
             found = [run[stage] for run in curves if stage in run]
             if not found:
                 continue

@@ -14,8 +14,8 @@ import numpy as np
 from _stats import rank_correlation
 
 from dpk_mm.benchmark import table
+from dpk_mm.utils.colours import COLOURS
 
-_COLOURS = ('#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00')  # told apart by the colour-blind
 _MARKS = 'osD^v'
 
 
@@ -80,7 +80,7 @@ def plot(series: Dict[str, List[Point]], path: Path) -> None:
 
     figure = Figure(figsize=(7, 4.2), dpi=130, layout='constrained')
     axes = figure.subplots()
-    for (method, points), colour, mark in zip(series.items(), _COLOURS * len(series), _MARKS * len(series)):
+    for (method, points), colour, mark in zip(series.items(), COLOURS * len(series), _MARKS * len(series)):
         x = [point.own for point in points]
         axes.plot(x, [point.mean for point in points], color=colour, marker=mark, label=method)
         for point in points:

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Dict, Optional
 
 from dpk_mm.demo.report import spread
+from dpk_mm.utils.colours import COLOURS
 
-_DOT, _MEAN = '#0072b2', '#d55e00'  # told apart by the colour-blind
+_DOT, _MEAN = COLOURS[:2]
 
 
 def plot(

@@ -7,7 +7,9 @@ from typing import Any, Dict, List, Tuple
 
 import numpy as np
 
-_DOT, _BEST = '#0072b2', '#d55e00'  # told apart by the colour-blind
+from dpk_mm.utils.colours import COLOURS
+
+_DOT, _BEST = COLOURS[:2]
 
 
 def plot_cost(

@@ -7,9 +7,10 @@ from typing import Any, Dict, List, Tuple, Union
 
 import numpy as np
 
+from dpk_mm.utils.colours import COLOURS
+
 # title -> (name of the metric upstream, factor that makes it percent)
 Columns = Dict[str, Tuple[str, float]]
-_COLOURS = ('#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00')  # told apart by the colour-blind
 
 
 def spread(values: Sequence[float], form: str) -> str:
@@ -112,7 +113,7 @@ def plot_ratios(ratios: Dict[str, Dict[int, float]], labels: Dict[str, str], pat
     figure = Figure(figsize=(7, 4), dpi=130, layout='constrained')
     FigureCanvasAgg(figure)
     axes = figure.subplots()
-    for (stage, curve), colour in zip(ratios.items(), _COLOURS):
+    for (stage, curve), colour in zip(ratios.items(), COLOURS):
         steps, values = np.array([*curve]), np.array([*curve.values()])
         window = max(1, min(15, len(values) // 5))
         smooth = np.convolve(values, np.ones(window) / window, 'valid')
