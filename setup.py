@@ -31,7 +31,7 @@ def requirements(name: str) -> List[str]:
 class BuildPyWithConfigs(build_py):
     """Ships configs/ and tools/ inside the wheel, as ``dpk_mm/.mim``.
 
-    That is where mmengine looks for ``dpk_mm::dpk/...``. They are copied into the build only: an
+    That is where ``dpk_mm::dpk/...`` is looked for. They are copied into the build only: an
     editable install reads the checkout's own folders, so there is never a second, stale copy.
     """
 

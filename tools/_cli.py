@@ -20,8 +20,8 @@ from mmengine.optim import OptimWrapperDict
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
-import dpk_mm
 from dpk_mm.utils.checkpoint import explain_load_error
+from dpk_mm.utils.config import find_own_config
 
 # torch's own switch for files that one trusts.
 OPT_IN = 'TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD'
@@ -60,7 +60,7 @@ def load_config(name: str) -> Config:
         if not is_hub:
             return Config.fromfile(name)
         if package == 'dpk_mm':
-            return Config.fromfile(_own_config(path))
+            return Config.fromfile(find_own_config(path))
         # mmengine would try to pip-install a package that is missing.
         if importlib.util.find_spec(package) is None:
             die(f'{name}: the package {package} is not installed')
@@ -71,13 +71,6 @@ def load_config(name: str) -> Config:
         if is_hub:
             die(f'config {name}: {error}')
         raise
-
-
-def _own_config(path: str) -> str:
-    """Find a config of ours: inside an installed wheel, or beside the package in a checkout."""
-    package = Path(dpk_mm.__file__).resolve().parent
-    places = [package / '.mim/configs' / path, package.parent / 'configs' / path]
-    return str(next((place for place in places if place.is_file()), places[-1]))
 
 
 def merge_common(cfg: Config, args: argparse.Namespace) -> None:
@@ -224,6 +217,10 @@ def build_runner(cfg: Config) -> Runner:
     """Build the runner, upstream's or ``runner_type``'s; a mistake in the config is one line."""
     if cfg.get('strategy') is not None:
         cfg.setdefault('runner_type', 'FlexibleRunner')  # Runner passes over it in silence
+    if cfg.get('runner_type') == 'FlexibleRunner' and cfg.get('activation_checkpointing'):
+        die(
+            'activation_checkpointing: FlexibleRunner, which a strategy needs, does not read it; leave it out'
+        )
     try:
         return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
     except (ValueError, FileNotFoundError, ImportError) as error:

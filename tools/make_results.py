@@ -157,7 +157,7 @@ def render(folder: Path) -> Dict[str, str]:
         loader=jinja2.FileSystemLoader(folder), undefined=jinja2.StrictUndefined, keep_trailing_newline=True
     )
     environment.globals['study'] = lambda name, file='results.csv': Study(folder / name, file)
-    environment.globals.update(min=min, max=max)
+    environment.globals.update(min=min, max=max, zip=zip)
     environment.globals['figures'] = lambda name: json.loads((folder / name).read_text(encoding='utf-8'))
     environment.globals['lines'] = lambda name: read_lines(folder / name)
     templates = sorted(path.name for path in folder.glob('*.md.jinja'))

@@ -26,8 +26,9 @@ def load_model_cfg(config: Union[str, dict], field: str = 'config') -> ConfigDic
     """The model dict of a config, ready to be built from any scope.
 
     Args:
-        config (str or dict): ``'pkg::path'`` (a config an installed OpenMMLab package carries), the path
-            of a local config file, a whole config (with a ``model``), or a model dict itself.
+        config (str or dict): ``'pkg::path'`` (a config an installed OpenMMLab package carries, or one of
+            ours, ``'dpk_mm::dpk/...'``), the path of a local config file, a whole config (with a ``model``),
+            or a model dict itself.
         field (str): What the user calls it in their own config; named in errors.
 
     Returns:
@@ -42,8 +43,9 @@ def load_model_cfg(config: Union[str, dict], field: str = 'config') -> ConfigDic
     if isinstance(config, dict):
         cfg = config
     elif isinstance(config, str) and '::' in config:
-        scope = config.split('::')[0]
         cfg = _package_config(config, field)
+        scope = config.split('::')[0]
+        scope = None if scope == 'dpk_mm' else scope  # ours are of mmdet's scope or mmpretrain's
     elif isinstance(config, str):
         if not Path(config).is_file():
             raise FileNotFoundError(
@@ -85,6 +87,20 @@ def hub_weights(config: Union[str, dict], field: str = 'config') -> str:
     return url
 
 
+def find_own_config(path: str) -> Path:
+    """Find a config of ours, inside an installed wheel or beside the package in a checkout.
+
+    Args:
+        path (str): As after ``dpk_mm::``.
+
+    Returns:
+        Path: Where it is, or where it would be.
+    """
+    package = Path(__file__).resolve().parents[1]
+    places = [package / '.mim/configs' / path, package.parent / 'configs' / path]
+    return next((place for place in places if place.is_file()), places[-1])
+
+
 def describe(config: Union[str, dict]) -> str:
     """A short name of a config for messages."""
     return repr(config) if isinstance(config, str) else f'the {config.get("type", "config")} dict'
@@ -92,12 +108,14 @@ def describe(config: Union[str, dict]) -> str:
 
 def _package_config(config: str, field: str, pretrained: bool = False) -> Config:
     """The config ``'pkg::path'`` names; ``pretrained`` adds ``model_path`` where weights are published."""
-    scope = config.split('::')[0]
+    scope, _, path = config.partition('::')
     # mmengine would install a package that is missing
     package = MODULE2PACKAGE.get(scope)
     if package is not None and not is_installed(package):
         raise ImportError(f'{field}={config!r}: the package {package} is not installed.')
     try:
+        if scope == 'dpk_mm':
+            return Config.fromfile(find_own_config(path))
         return get_config(config, pretrained=pretrained)
     except AssertionError as error:
         if pretrained and 'Weights' in str(error):

@@ -110,13 +110,13 @@ def test_mmengine_finds_configs_in_the_wheel(wheel, root):
     assert _get_external_cfg_base_path(str(wheel / 'dpk_mm'), name).endswith(name)
 
 
-def test_our_tools_find_configs_in_both_installs(root, wheel, monkeypatch):
-    import _cli
+def test_our_own_configs_are_found_in_both_installs(root, wheel, monkeypatch):
+    from dpk_mm.utils import config
 
     name = str(next((root / 'configs').glob('*/*.py')).relative_to(root / 'configs'))
-    assert _cli._own_config(name) == str(root / 'configs' / name)
-    monkeypatch.setattr(dpk_mm, '__file__', str(wheel / 'dpk_mm/__init__.py'))
-    assert _cli._own_config(name) == str(wheel / 'dpk_mm/.mim/configs' / name)
+    assert config.find_own_config(name) == root / 'configs' / name
+    monkeypatch.setattr(config, '__file__', str(wheel / 'dpk_mm/utils/config.py'))
+    assert config.find_own_config(name) == wheel / 'dpk_mm/.mim/configs' / name
 
 
 def test_version_must_be_there(checkout, tmp_path, monkeypatch):

@@ -123,6 +123,13 @@ def test_auto_scale_lr_needs_a_base_batch_size(merge):
     fails_with(lambda: merge(PRETRAIN, '--auto-scale-lr'), 'base_batch_size')
 
 
+def test_activation_checkpointing_is_not_passed_over(train, toy):
+    options = ['activation_checkpointing=[backbone]', 'strategy.type=dpk_mm.FSDPStrategy']
+    fails_with(
+        lambda: train.main([toy, '--cfg-options', *options]), 'activation_checkpointing', 'FlexibleRunner'
+    )
+
+
 def test_missing_files_are_one_line(train, workdir, toy):
     fails_with(lambda: train.main(['nowhere.py']), 'nowhere.py')
     fails_with(lambda: train.main(['mmdet::no/such.py']), 'mmdet::no/such.py')

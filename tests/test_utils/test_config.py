@@ -38,6 +38,15 @@ def test_a_packages_config():
     assert model['_scope_'] == 'mmdet'
 
 
+def test_one_of_our_own_configs_is_of_its_own_scope():
+    model = load_model_cfg('dpk_mm::dpk/coco/retinanet_r152_fpn_2x_coco.py')
+    assert model.backbone.depth == 152 and model['_scope_'] == 'mmdet'
+    with pytest.raises(FileNotFoundError, match='dpk_mm::dpk/none.py.*no such config'):
+        load_model_cfg('dpk_mm::dpk/none.py')
+    with pytest.raises(ValueError, match="'hub' stands for"):
+        hub_weights('dpk_mm::dpk/coco/retinanet_r152_fpn_2x_coco.py')
+
+
 def test_a_packages_base_config():
     assert load_model_cfg(BASE).backbone.depth == 50
 
