@@ -133,11 +133,10 @@ class Bench:
     def _look(self) -> Callable[[], Dict[str, Tensor]]:
         """The teacher's forward pass, as far as the distiller needs it, on the preprocessed batch."""
         data = self.model.data_preprocessor(copy.deepcopy(self.batch), True)
-        like = next(self.model.student.parameters())
 
         def look() -> Dict[str, Tensor]:
             with self.wrapper.optim_context(self.model):
-                return self.model.teacher(data['inputs'], self.model.teacher_taps, data['data_samples'], like)
+                return self.model.teacher(data['inputs'], self.model.teacher_taps, data['data_samples'])
 
         return look
 

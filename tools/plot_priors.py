@@ -145,10 +145,7 @@ def teacher_maps(model: DPKDistiller, batch: Batch, size: int) -> List[Feats]:
     Returns:
         list[dict]: For each of them, tap -> (size, C_t, H, W).
     """
-    like = next(model.student.parameters())
-    return [
-        model.teacher(inputs, model.teacher_taps, samples, like) for inputs, samples in split(batch, size)
-    ]
+    return [model.teacher(inputs, model.teacher_taps, samples) for inputs, samples in split(batch, size)]
 
 
 @torch.no_grad()

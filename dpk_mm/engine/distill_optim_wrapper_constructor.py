@@ -95,7 +95,7 @@ class DistillOptimWrapperConstructor:
             JointOptimWrapper: With ``student`` and, where there is something to train, ``distiller``.
 
         Raises:
-            ValueError: The model is no distiller.
+            ValueError: The model is no distiller, or something that trains belongs to neither part of it.
         """
         model = model.module if is_model_wrapper(model) else model
         parts = dict(model.named_children())
@@ -103,6 +103,12 @@ class DistillOptimWrapperConstructor:
             raise ValueError(
                 f'optim_wrapper.constructor: DistillOptimWrapperConstructor is for distillers such as '
                 f'dpk_mm.DPKDistiller, got a {type(model).__name__}.'
+            )
+        known = {id(parameter) for part in parts.values() for parameter in part.parameters()}
+        if others := [name for name, p in model.named_parameters() if p.requires_grad and id(p) not in known]:
+            raise ValueError(
+                f"optim_wrapper.constructor: {others[:5]} train and are neither the student's nor the "
+                "distiller's. With FSDP, leave model_wrapper.use_orig_params True."
             )
         wrappers = dict(student=build_optim_wrapper(parts['student'], self.student_cfg))
         if any(parameter.requires_grad for parameter in parts['distiller'].parameters()):

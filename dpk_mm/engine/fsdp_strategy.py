@@ -1,5 +1,6 @@
 """Weights, gradients and optimizer states in shards, one a process."""
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, Callable, Optional, Union
 
@@ -16,6 +17,8 @@ from dpk_mm.models.distillers.model_wrapper import ModelWrapper
 from dpk_mm.registry import STRATEGIES
 
 _WRAPPED = '_fsdp_wrapped_module.'
+_CHECKPOINTED = '_checkpoint_wrapped_module.'
+_SHARDED = ('state', 'param_groups')
 
 
 @STRATEGIES.register_module()
@@ -25,8 +28,9 @@ class FSDPStrategy(MMEngineFSDPStrategy):
     Student and modules of distillation are sharded; the teacher is no submodule, so every process has a
     whole one. What differs from upstream's: checkpoints have the names that the model's have without FSDP,
     gradients are clipped by their norm over all shards, where upstream's takes each shard's own, heads are
-    never made a unit of their own, and it runs on the CPU, too. Takes the arguments of upstream's; in a
-    config::
+    never made a unit of their own, and it runs on the CPU, too. What reads a module's weights past its
+    call, such as the queries of a DETR, must be no unit either: let ``min_num_params`` be larger. Takes the
+    arguments of upstream's; in a config::
 
         runner_type = 'FlexibleRunner'
         strategy = dict(type='dpk_mm.FSDPStrategy', model_wrapper=dict(auto_wrap_policy=...))
@@ -34,14 +38,19 @@ class FSDPStrategy(MMEngineFSDPStrategy):
     Args:
         state_dict_cfg (str or dict): Upstream's default, ``'local'``, saves shards, which only as many
             processes can read again.
+
+    Raises:
+        ValueError: ``skip_init_weights``, under which the teacher would have none.
     """
 
     def __init__(self, *, state_dict_cfg: Union[str, dict] = 'full', **kwargs: Any) -> None:
+        if kwargs.get('skip_init_weights'):
+            raise ValueError('strategy.skip_init_weights builds a teacher without weights; leave it out.')
         super().__init__(state_dict_cfg=state_dict_cfg, **kwargs)
 
     def _wrap_model(self, model: nn.Module) -> nn.Module:
         """Wrap the model; upstream takes the process's number for that of a GPU."""
-        self.model_wrapper = dict(type='MMFullyShardedDataParallel', **(self.model_wrapper or {}))
+        self.model_wrapper = {'type': 'MMFullyShardedDataParallel', **(self.model_wrapper or {})}
         policy = self.model_wrapper.get('auto_wrap_policy')
         if policy is not None:
             self.model_wrapper['auto_wrap_policy'] = partial(_wraps, _build_policy(policy))
@@ -56,16 +65,20 @@ class FSDPStrategy(MMEngineFSDPStrategy):
     def build_optim_wrapper(self, *args: Any, **kwargs: Any) -> BaseOptimWrapper:
         """Build the optimizers, which clip by the norm over all shards."""
         optim_wrapper = super().build_optim_wrapper(*args, **kwargs)
-        wrappers = _each(optim_wrapper).values()
+        # of those that clip, the ones that clip by value need no norm
+        by_norm = [
+            wrapper
+            for wrapper in _each(optim_wrapper).values()
+            if wrapper.clip_grad_kwargs and wrapper.clip_func is torch.nn.utils.clip_grad_norm_
+        ]
         sharding = str(self.model_wrapper.get('sharding_strategy') or 'FULL_SHARD').rpartition('.')[2]
-        if sharding not in ('FULL_SHARD', 'SHARD_GRAD_OP') and any(w.clip_grad_kwargs for w in wrappers):
+        if by_norm and sharding not in ('FULL_SHARD', 'SHARD_GRAD_OP'):
             raise ValueError(
                 f'sharding_strategy={sharding!r} and clip_grad: gradients are clipped by the norm over '
                 "all processes' shards, so each must be another, as with 'FULL_SHARD' or 'SHARD_GRAD_OP'."
             )
-        for wrapper in wrappers:
-            if getattr(wrapper, 'clip_func', None) is torch.nn.utils.clip_grad_norm_:
-                wrapper._clip_grad = partial(_clip_grad, wrapper)
+        for wrapper in by_norm:
+            wrapper._clip_grad = partial(_clip_grad, wrapper)
         return optim_wrapper
 
     def _build_param_scheduler(self, scheduler: Any, optim_wrapper: Any, default_args: dict) -> list:
@@ -80,28 +93,33 @@ class FSDPStrategy(MMEngineFSDPStrategy):
             if versions is not None:
                 versions.pop('', None)
                 for name in list(versions):
-                    versions[f'{name}.'.replace(_WRAPPED, '').rstrip('.')] = versions.pop(name)
+                    plain = f'{name}.'.replace(_WRAPPED, '').replace(_CHECKPOINTED, '')
+                    versions[plain.rstrip('.')] = versions.pop(name)
             self.model.module.name_as_main(state_dict)
         return state_dict
 
     def optim_state_dict(self) -> dict:
         """The state of the optimizer, or of each of several."""
         states = {
-            name: FullyShardedDataParallel.optim_state_dict(self.model, wrapper)
+            # beside the optimizer's, the loss scale
+            name: {
+                **_without(wrapper.state_dict(), _SHARDED),
+                **FullyShardedDataParallel.optim_state_dict(self.model, wrapper),
+            }
             for name, wrapper in _each(self.optim_wrapper).items()
         }
         return states.get(None, states)
 
     def load_optim_state_dict(self, state_dict: dict) -> None:
         """Load the state of the optimizer, or of each of several; torch's order of arguments has changed."""
-        states = {
-            name: FullyShardedDataParallel.optim_state_dict_to_load(
-                model=self.model,
-                optim=wrapper.optimizer,
-                optim_state_dict=state_dict if name is None else state_dict[name],
+        states = {}
+        for name, wrapper in _each(self.optim_wrapper).items():
+            whole = state_dict if name is None else state_dict[name]
+            own = {key: whole[key] for key in _SHARDED}
+            own = FullyShardedDataParallel.optim_state_dict_to_load(
+                model=self.model, optim=wrapper.optimizer, optim_state_dict=own
             )
-            for name, wrapper in _each(self.optim_wrapper).items()
-        }
+            states[name] = {**_without(whole, _SHARDED), **own}
         self.optim_wrapper.load_state_dict(states.get(None, states))
 
 
@@ -118,14 +136,21 @@ def _build_policy(policy: Union[str, dict, Callable]) -> Callable:
 
 
 def _wraps(policy: Callable, module: nn.Module, recurse: bool, nonwrapped_numel: int) -> bool:
-    """Whether ``policy`` makes a module a unit of FSDP's; never a head.
+    """Whether ``policy`` makes a module a unit of FSDP's; never a head, nor what has no weights.
 
     A unit's weights are gathered when it is called, but mmdet and mmpretrain call ``head.loss(...)``, which
-    would find them in shards. What a head consists of is called.
+    would find them in shards. What a head consists of is called. The data preprocessor runs before the
+    model, and as a unit would take itself for all of it.
     """
-    if not recurse and callable(getattr(type(module), 'loss', None)):
+    is_head = callable(getattr(type(module), 'loss', None))
+    if not recurse and (is_head or next(module.parameters(), None) is None):
         return False
     return policy(module=module, recurse=recurse, nonwrapped_numel=nonwrapped_numel)
+
+
+def _without(state_dict: dict, keys: Sequence[str]) -> dict:
+    """The rest of a state."""
+    return {key: value for key, value in state_dict.items() if key not in keys}
 
 
 def _each(optim_wrapper: BaseOptimWrapper) -> dict[Optional[str], OptimWrapper]:

@@ -87,6 +87,9 @@ class JointOptimWrapper(OptimWrapperDict):
             return
         # AmpOptimWrapper.step() would update the scale between two optimizers of one backward pass
         for wrapper in self.values():
+            # the scaler fails where there is nothing to look at, as in a frozen student
+            if not any(p.requires_grad for group in wrapper.param_groups for p in group['params']):
+                continue
             if wrapper.clip_grad_kwargs:
                 scaler.unscale_(wrapper.optimizer)
                 wrapper._clip_grad()

@@ -24,7 +24,7 @@ class PlainCheckpointHook(CheckpointHook):
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Make everything beside the weights plain."""
-        for part in ('meta', 'message_hub'):
+        for part in checkpoint.keys() - {'state_dict', 'optimizer'}:
             checkpoint[part] = _plain(checkpoint[part])
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:

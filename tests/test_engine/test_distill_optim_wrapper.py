@@ -323,3 +323,22 @@ def test_an_overflow_skips_the_step_and_halves_the_scale_once(amp):
     assert all(torch.equal(v, before[k]) for k, v in model.state_dict().items())
     assert a.loss_scaler.get_scale() == 512.0
     assert all(p.grad is None for p in model.parameters())
+
+
+def test_a_frozen_student_in_mixed_precision(amp):
+    """The scaler has nothing to look at there."""
+    model, (a, b) = pair(amp, loss_scale=dict(init_scale=1024.0))
+    model.a.requires_grad_(False)
+    before = copy.deepcopy(model.state_dict())
+    JointOptimWrapper(a=a, b=b).update_params(model(torch.randn(5, 3)))
+    changed = {k for k, v in model.state_dict().items() if not torch.equal(v, before[k])}
+    assert changed and all(name.startswith('b.') for name in changed)
+
+
+def test_what_belongs_to_neither_part_is_not_left_untrained():
+    model = tiny.build(tiny_cls.distiller())
+    model.extra = nn.Parameter(torch.zeros(1))
+    with pytest.raises(ValueError, match="'extra'.* train and are neither"):
+        build_optim_wrapper(model, dict(constructor=NAME, optimizer=ADAMW, distiller=dict(optimizer=ADAMW)))
+    model.extra.requires_grad_(False)
+    build_optim_wrapper(model, dict(constructor=NAME, optimizer=ADAMW, distiller=dict(optimizer=ADAMW)))

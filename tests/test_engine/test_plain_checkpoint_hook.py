@@ -8,7 +8,7 @@ import pytest
 import tiny
 import torch
 
-from dpk_mm.engine.plain_checkpoint_hook import _plain
+from dpk_mm.engine.plain_checkpoint_hook import PlainCheckpointHook, _plain
 
 
 @pytest.fixture(scope='module')
@@ -32,6 +32,15 @@ def test_saved_history_is_resumed(data, tmp_path, kind, opens):
     assert second.iter == 2 * first.iter
     a, b = (runner.message_hub.log_scalars['train/loss'].data[0] for runner in (first, second))
     assert (b[: len(a)] == a).all() and len(b) == 2 * len(a)
+
+
+def test_all_but_weights_and_optimizer_are_made_plain():
+    """Schedulers that watch a metric keep it as numpy gives it."""
+    weights = dict(w=torch.ones(1))
+    checkpoint = dict(param_schedulers=[dict(best=np.float64(0.5))], state_dict=weights, optimizer=weights)
+    PlainCheckpointHook().before_save_checkpoint(None, checkpoint)
+    assert type(checkpoint['param_schedulers'][0]['best']) is float
+    assert checkpoint['state_dict'] is checkpoint['optimizer'] is weights
 
 
 def test_plain_values():

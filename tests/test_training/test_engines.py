@@ -14,6 +14,7 @@ from mmengine._strategy import FSDPStrategy as MMEngineFSDPStrategy
 from mmengine.optim import OptimWrapper
 from mmengine.runner import turn_on_activation_checkpointing
 from mmengine.runner.checkpoint import get_state_dict
+from torch.distributed.fsdp import FullyShardedDataParallel
 
 from dpk_mm.engine import FSDPStrategy
 
@@ -113,10 +114,10 @@ def test_a_compiled_step(tmp_path):
     assert_close(*reversed(weights), rtol=1e-4, atol=1e-6)
 
 
-def sharded(cfg, least=2000):
+def sharded(cfg, least=2000, **more):
     """The config with FSDP; modules of so many weights become units of their own, so that they nest."""
     policy = dict(type='torch.distributed.fsdp.wrap.size_based_auto_wrap_policy', min_num_params=least)
-    cfg.strategy = dict(type='dpk_mm.FSDPStrategy', model_wrapper=dict(auto_wrap_policy=policy))
+    cfg.strategy = dict(type='dpk_mm.FSDPStrategy', model_wrapper=dict(auto_wrap_policy=policy, **more))
     return cfg
 
 
@@ -157,8 +158,35 @@ def test_fsdp_that_keeps_copies_cannot_clip(monkeypatch, sharding):
     monkeypatch.setattr(MMEngineFSDPStrategy, 'build_optim_wrapper', lambda self: wrapper)
     with pytest.raises(ValueError, match=f'{sharding.rpartition(".")[2]}.* and clip_grad'):
         strategy.build_optim_wrapper()
-    wrapper.clip_grad_kwargs = {}
+    # by value, each shard is clipped as the whole would be
+    wrapper.clip_func = torch.nn.utils.clip_grad_value_
     assert strategy.build_optim_wrapper() is wrapper
+
+
+def test_fsdp_without_the_teachers_weights():
+    with pytest.raises(ValueError, match='skip_init_weights builds'):
+        FSDPStrategy(skip_init_weights=True)
+
+
+def test_fsdp_keeps_the_loss_scale(monkeypatch):
+    """torch's FSDP saves and loads what the optimizer has, and drops what mmengine's wrapper adds."""
+    strategy = FSDPStrategy.__new__(FSDPStrategy)
+    strategy.model = None
+    strategy.optim_wrapper = OptimWrapper(torch.optim.SGD([torch.nn.Parameter(torch.ones(1))], 0.1))
+    plain = strategy.optim_wrapper.state_dict()
+    scaled, loaded = dict(plain, loss_scaler=dict(scale=512.0)), []
+    monkeypatch.setattr(strategy.optim_wrapper, 'state_dict', lambda: scaled)
+    monkeypatch.setattr(strategy.optim_wrapper, 'load_state_dict', loaded.append)
+    monkeypatch.setattr(FullyShardedDataParallel, 'optim_state_dict', lambda *args: plain)
+
+    def to_load(model, optim, optim_state_dict):
+        assert optim_state_dict == plain
+        return plain
+
+    monkeypatch.setattr(FullyShardedDataParallel, 'optim_state_dict_to_load', to_load)
+    saved = strategy.optim_state_dict()
+    strategy.load_optim_state_dict(saved)
+    assert saved == scaled and loaded == [scaled]
 
 
 def test_fsdp_trains_as_ddp_and_saves_a_student(tmp_path):
@@ -174,7 +202,13 @@ def test_fsdp_trains_as_ddp_and_saves_a_student(tmp_path):
         return cfg
 
     resumed = dict(resume=True, load_from=str(tmp_path / 'fsdp/epoch_1.pth'))
-    cfgs = dict(ddp=config(), fsdp=sharded(config()), resumed=sharded(config(**resumed)))
+    half = dict(param_dtype='bfloat16', reduce_dtype='float32', buffer_dtype='float32')
+    cfgs = dict(
+        ddp=config(),
+        fsdp=sharded(config()),
+        resumed=sharded(config(**resumed)),
+        half=sharded(config(), mixed_precision=half),
+    )
     train_on_two_ranks(tmp_path, cfgs)
 
     logs = log(tmp_path / 'ddp'), log(tmp_path / 'fsdp')
@@ -183,7 +217,10 @@ def test_fsdp_trains_as_ddp_and_saves_a_student(tmp_path):
         assert ours == pytest.approx(theirs, rel=1e-4)
     # the norms of all shards together, by which they are clipped
     assert logs[1][-1]['student.grad_norm'] > 0.5 and logs[1][-1]['distiller.grad_norm'] > 0.5
-    ddp, fsdp, again = (torch.load(tmp_path / name / 'epoch_2.pth') for name in cfgs)
+    # a teacher in the batch's 16 bits, as the student
+    first = [entries[0] for entries in (logs[0], log(tmp_path / 'half'))]
+    assert first[1] == pytest.approx(first[0], rel=2e-2, abs=4e-3) and first[1] != first[0]
+    ddp, fsdp, again, _ = (torch.load(tmp_path / name / 'epoch_2.pth') for name in cfgs)
     assert_close(fsdp['state_dict'], ddp['state_dict'], rtol=1e-4, atol=1e-6)
     assert fsdp['state_dict']._metadata == ddp['state_dict']._metadata
 

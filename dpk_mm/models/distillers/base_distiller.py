@@ -79,8 +79,7 @@ class BaseDistiller(ModelWrapper):
             dict[str, Tensor]: Losses and values to log.
         """
         # The teacher goes first: what it needs on the way is free again before the student's graph grows.
-        like = next(self.student.parameters())
-        teacher_feats = self.teacher(inputs, self.teacher_taps, data_samples, like)
+        teacher_feats = self.teacher(inputs, self.teacher_taps, data_samples)
         with record(self.student, self.student_taps) as student_feats:
             losses = self.student(inputs, data_samples, mode='loss')
         losses = task_losses(losses, self.task_loss_weight)

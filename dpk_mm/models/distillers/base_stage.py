@@ -80,6 +80,13 @@ class BaseStage(nn.Module, ABC):
         """The loss, a scalar; arguments as in :meth:`forward`."""
 
 
+def part_class(cfg: Any) -> Optional[type]:
+    """The class that a config's ``type`` is or names; None where there is none."""
+    if not isinstance(cfg, dict) or 'type' not in cfg:
+        return None
+    return MODELS.get(cfg['type']) if isinstance(cfg['type'], str) else cfg['type']
+
+
 def build_part(cfg: dict, field: str, **found: Any) -> Any:
     """Build a module, filling in those of the channel counts ``found`` that its class asks for.
 
@@ -88,7 +95,7 @@ def build_part(cfg: dict, field: str, **found: Any) -> Any:
     """
     if not isinstance(cfg, dict) or 'type' not in cfg:
         raise ValueError(f'{field} must be a dict with a type, got {cfg!r}.')
-    asked = inspect.signature(MODELS.get(cfg['type']).__init__).parameters
+    asked = inspect.signature(part_class(cfg).__init__).parameters
     for name, value in found.items():
         if name in asked and cfg.get(name, value) != value:
             raise ValueError(f'{field} declares {name}={cfg[name]}, but the layer gives {value}.')

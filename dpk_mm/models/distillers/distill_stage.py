@@ -8,10 +8,9 @@ import torch
 from mmengine.logging import print_log
 from torch import Tensor, nn
 
-from dpk_mm.registry import MODELS
 from dpk_mm.utils import resize_like, step_generator
 
-from .base_stage import BaseStage, build_part
+from .base_stage import BaseStage, build_part, part_class
 
 
 class DistillStage(BaseStage):
@@ -70,7 +69,7 @@ class DistillStage(BaseStage):
             self.prior.stage = name
         elif prior is not None:
             raise ValueError('a prior needs a neck to feed: give both or neither.')
-        elif student_shape[1] == teacher_shape[1] or _takes_any_channels(loss):
+        elif student_shape[1] == teacher_shape[1] or getattr(part_class(loss), 'any_channels', False):
             self.adapter = nn.Identity()
         elif len(student_shape) == 4:
             self.adapter = nn.Conv2d(student_shape[1], teacher_shape[1], 1)
@@ -109,9 +108,3 @@ class DistillStage(BaseStage):
             generator = step_generator(self.name, student_feat.device)
             predicted = self.neck(student_feat, teacher_feat, ratio, generator)
         return self.loss(predicted, teacher_feat, data_samples)
-
-
-def _takes_any_channels(loss: dict) -> bool:
-    """Whether a loss's class says that it compares maps whatever their channels."""
-    known = isinstance(loss, dict) and 'type' in loss
-    return known and getattr(MODELS.get(loss['type']), 'any_channels', False)

@@ -15,6 +15,7 @@ from dpk_mm.registry import MODELS
 from dpk_mm.utils import TapError, blank_shape, find_taps, preserve_random_state, probe
 
 from .base_distiller import BaseDistiller
+from .base_stage import part_class
 from .distill_stage import DistillStage
 from .group_stage import GroupStage
 
@@ -223,8 +224,7 @@ def _check_group(stage: dict, field: str) -> None:
     for part in ('neck', 'prior'):
         if groups and part in stage:
             raise ValueError(f'{field}: a group of layers takes no {part}.')
-    loss = stage['loss']
-    kind = MODELS.get(loss['type']) if isinstance(loss, dict) and isinstance(loss.get('type'), str) else None
+    kind = part_class(stage['loss'])
     if kind is None or getattr(kind, 'grouped', False) == bool(groups):
         return  # what is no loss at all is said when it is built
     if groups:

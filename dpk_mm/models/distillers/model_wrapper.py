@@ -56,6 +56,13 @@ class ModelWrapper(BaseModel):
         """The main model's."""
         return self.wrapped.data_preprocessor
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set an attribute; the data preprocessor is the main model's."""
+        if name == 'data_preprocessor' and self.main in self.__dict__.get('_modules', {}):
+            self.wrapped.data_preprocessor = value
+        else:
+            super().__setattr__(name, value)
+
     def named_parameters(self, prefix: str = '', *args: Any, **kwargs: Any) -> Iterator[tuple[str, Tensor]]:
         """Under the names of checkpoints, which optimizer constructors such as layer-wise decay go by."""
         prefix = f'{prefix}.' if prefix else ''

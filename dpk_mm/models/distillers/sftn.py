@@ -85,6 +85,11 @@ class SFTN(ModelWrapper):
         self.loss_kl = build_part(loss_kl, 'loss_kl')
         if getattr(self.loss_kl, 'takes', 'logits') != 'logits':
             raise ValueError(f'loss_kl: {type(self.loss_kl).__name__} does not compare logits.')
+        if self.loss_kl.state_dict():
+            raise ValueError(
+                f'loss_kl: {type(self.loss_kl).__name__} has weights, and a checkpoint of the teacher has no '
+                'place for them.'
+            )
         if hasattr(self.loss_kl, 'detach_teacher'):
             self.loss_kl.detach_teacher = loss_kl.get('detach_teacher', False)
         places = [_places(block, f'blocks[{i}]') for i, block in enumerate(blocks)]
@@ -131,14 +136,6 @@ class SFTN(ModelWrapper):
             losses[f'loss_ce_{name}'] = self.branch_loss_weight * own / len(self.branches)
             losses[f'loss_kl_{name}'] = kl / len(self.branches)
         return losses
-
-    def init_weights(self) -> None:
-        """Initialise the teacher as upstream does, then the branches as their students are."""
-        self.teacher.init_weights()
-        with preserve_random_state():
-            for branch in self.branches.values():
-                branch.init_weights()
-        self._is_init = True
 
 
 def _probe(

@@ -57,10 +57,6 @@ class StudentBranch(nn.Module):
             losses = self.rest(self.transform(feat), data_samples, mode='loss')
         return sum(value for name, value in losses.items() if 'loss' in name), found[logits_at]
 
-    def init_weights(self) -> None:
-        """Initialise the rest as the student is; the transform has torch's own initialisation."""
-        self.rest.init_weights()
-
     def _cut(self, at: str, input_shape: tuple[int, int]) -> torch.Size:
         """Replace what runs up to the layer ``at``; the shape of that layer's output for one image."""
         path = at.split('[')[0]

@@ -137,7 +137,8 @@ class FGDLoss(nn.Module):
         # (B, n, H) and (B, n, W), both ends included
         in_rows = (rows >= top) & (rows <= bottom)
         in_columns = (columns >= left) & (columns <= right)
-        weights = in_rows / ((right - left + 1) * (bottom - top + 1))
+        # a box that is inside out covers nothing, and must not divide by nothing
+        weights = in_rows / ((right - left + 1) * (bottom - top + 1)).clamp(min=1)
         foreground = (weights[..., None] * in_columns[:, :, None]).amax(dim=1)[:, None]
         background = (foreground == 0).float()
         return foreground, background / background.sum(dim=(2, 3), keepdim=True).clamp(min=1)

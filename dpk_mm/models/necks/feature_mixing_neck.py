@@ -51,8 +51,8 @@ class FeatureMixingNeck(nn.Module):
         decoder (dict, optional): The same of the decoder.
         mask (dict): Which positions the teacher fills.
         preset (str, optional): Sizes for what encoder and decoder leave out. ``'lean'``: two layers, half as
-            wide as the teacher's map has channels, 32 to 256, heads of width 32; our choice [O], made for
-            cost.
+            wide as the teacher's map has channels, in steps of 32 from 32 to 256, heads of width 32; our
+            choice [O], made for cost.
         residual (bool): Predict what the hybrid map lacks of the teacher's, at first nothing, instead of the
             whole map: the student learns from the teacher's map directly until the neck has learned. Needs
             as many channels on both sides. Our choice [O], made for short schedules.

@@ -29,7 +29,7 @@ class FrozenTeacher(nn.Module):
     """A trained model that never changes and shows the features it is asked for.
 
     It stays in eval mode, takes no gradient, and is shared, not copied, when the model around it is
-    copied. It is built and loaded on the CPU and follows the student's device and dtype when it first
+    copied. It is built and loaded on the CPU and follows the batch's device and dtype when it first
     runs, so a run that only tests never moves it.
 
     Args:
@@ -40,7 +40,7 @@ class FrozenTeacher(nn.Module):
             has other shapes; what it does not set stays random.
         trust_checkpoint (bool): Also open a checkpoint that can run code; see
             :func:`dpk_mm.utils.load_weights`.
-        dtype (str, optional): Dtype of its own, e.g. ``'bfloat16'``. Defaults to the student's.
+        dtype (str, optional): Dtype of its own, e.g. ``'bfloat16'``. Defaults to the batch's.
         pad_size_divisor (int, optional): What height and width of its images must be multiples of, in
             pixels. Defaults to what its data preprocessor pads to; RTMDet, say, needs 32 and does not say so.
         compile (bool or dict): Compile it by ``torch.compile``, with these options if a dict, as mmengine's
@@ -64,7 +64,7 @@ class FrozenTeacher(nn.Module):
     ) -> None:
         super().__init__()
         self.dtype = getattr(torch, str(dtype).removeprefix('torch.'), dtype)
-        if dtype is not None and not getattr(self.dtype, 'is_floating_point', False):
+        if dtype is not None and not (isinstance(self.dtype, torch.dtype) and self.dtype.is_floating_point):
             raise ValueError(f"teacher.dtype must be a floating type such as 'float16', got {dtype!r}.")
         if pad_size_divisor is not None and (not isinstance(pad_size_divisor, int) or pad_size_divisor < 1):
             raise ValueError(f'teacher.pad_size_divisor must be a positive int, got {pad_size_divisor!r}.')
@@ -150,7 +150,6 @@ class FrozenTeacher(nn.Module):
         inputs: Tensor,
         taps: Sequence[str],
         data_samples: Optional[Sequence] = None,
-        like: Optional[Tensor] = None,
     ) -> dict[str, Tensor]:
         """The features of one batch; computes nothing beyond the last tap.
 
@@ -161,20 +160,19 @@ class FrozenTeacher(nn.Module):
             inputs (Tensor): (B, 3, H, W), as the student's preprocessor made it.
             taps (Sequence[str]): Names of layers, see :func:`dpk_mm.utils.check_tap`.
             data_samples (Sequence, optional): B samples.
-            like (Tensor, optional): A tensor whose device and dtype to follow. Defaults to ``inputs``.
 
         Returns:
             dict[str, Tensor]: tap -> (B, C, H', W'), without gradient.
         """
         if not taps:
             return {}
-        like = inputs if like is None else like
-        dtype = self.dtype or like.dtype
+        device, wanted = inputs.device, inputs.dtype
+        dtype = self.dtype or wanted
         current = next(self.model.parameters())
-        if (current.device, current.dtype) != (like.device, dtype):
-            self.model.to(like.device, dtype)
+        if (current.device, current.dtype) != (device, dtype):
+            self.model.to(device, dtype)
             if self.renormalize is not None:
-                self.renormalize.to(like.device)  # its constants keep their precision
+                self.renormalize.to(device)  # its constants keep their precision
         if self.renormalize is not None:
             inputs = self.renormalize(inputs, data_samples)
         if self.compile_options is not False:
@@ -189,7 +187,7 @@ class FrozenTeacher(nn.Module):
         if padded != size:
             features = {tap: crop_feature(feat, padded, size) for tap, feat in features.items()}
         if self.dtype is not None:
-            features = {tap: feat.to(like.dtype) for tap, feat in features.items()}
+            features = {tap: feat.to(wanted) for tap, feat in features.items()}
         return features
 
     def train(self, mode: bool = True) -> 'FrozenTeacher':

@@ -169,6 +169,25 @@ def test_hooks_find_the_students_attributes(model):
     assert model.data_preprocessor is model.student.data_preprocessor
 
 
+def test_a_data_preprocessor_that_is_set_is_the_students():
+    model = tiny.build(tiny.distiller())
+    other = tiny.build(tiny.retinanet(mean=[0, 0, 0])).data_preprocessor
+    model.data_preprocessor = other
+    assert model.data_preprocessor is model.student.data_preprocessor is other
+    assert 'data_preprocessor' not in dict(model.named_children())
+
+
+def test_types_may_be_classes():
+    """As mmengine's registries and its configs in plain Python have them."""
+    stages = tiny.stages()
+    for stage in stages:
+        for part in {'loss', 'neck', 'prior'} & set(stage):
+            stage[part] = dict(stage[part], type=MODELS.get(stage[part]['type']))
+    ours, theirs = (losses(tiny.build(tiny.distiller(stages=each))) for each in (stages, tiny.stages()))
+    assert ours['loss_dpk_neck_2'] == theirs['loss_dpk_neck_2']
+    assert ours['ratio_neck_2'] == theirs['ratio_neck_2']
+
+
 def test_deepcopy_shares_the_teacher_and_no_student(model):
     twin = copy.deepcopy(model)
     assert twin.teacher is model.teacher

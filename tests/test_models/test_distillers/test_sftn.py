@@ -226,6 +226,16 @@ VIT = dict(
     head=dict(type='LinearClsHead', num_classes=100, in_channels=8),
 )
 UNFIT = {**tiny_cls.classifier(), 'neck': None}
+
+
+class Learned(nn.Module):
+    takes = 'logits'
+
+    def __init__(self):
+        super().__init__()
+        self.temperature = nn.Parameter(torch.ones(()))
+
+
 MISTAKES = {
     'other classes': (dict(student=with_classes(10)), r'teacher gives \(1, 100\), the student \(1, 10\)'),
     'a map as logits': (
@@ -241,6 +251,10 @@ MISTAKES = {
     'a teacher that does not run': (dict(teacher=UNFIT), r'teacher, on a blank image .*\(32, 32\): mat1 and'),
     'loss_kl': (dict(loss_kl='dpk_mm.LogitsKLLoss'), "loss_kl must be a dict with a type, got 'dpk_mm.Log"),
     'maps': (dict(loss_kl=dict(type='dpk_mm.CWDLoss')), 'loss_kl: CWDLoss does not compare logits'),
+    'weights': (
+        dict(loss_kl=dict(type=Learned)),
+        'loss_kl: Learned has weights, and',
+    ),
     'no type': (dict(loss_kl={}), 'loss_kl must be a dict with a type, got {}'),
     'task weight': (dict(task_loss_weight=-1), 'task_loss_weight must be a number from 0 on, got -1'),
     'branch weight': (dict(branch_loss_weight='1'), "branch_loss_weight must be .* from 0 on, got '1'"),

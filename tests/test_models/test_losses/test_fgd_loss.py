@@ -189,6 +189,14 @@ def test_box_structures_tensors_and_integers_are_alike():
     assert torch.equal(loss(student, teacher, [integers]), expected)
 
 
+def test_a_box_inside_out_covers_nothing():
+    inverted = [sample_of([[48.0, 10.0, 40.0, 20.0]])] * 3
+    student, teacher = maps()
+    loss = loss_of()
+    expected = loss(student, teacher, [sample_of([])] * 3)
+    assert loss(student, teacher, inverted).item() == pytest.approx(expected.item())
+
+
 def test_no_boxes_at_all():
     student, teacher = maps()
     loss = loss_of(**{**NONE, 'alpha_fg': 1.0})

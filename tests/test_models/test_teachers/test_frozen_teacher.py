@@ -89,6 +89,12 @@ def test_compile_is_a_bool_or_options(config, checkpoint, compile):
         FrozenTeacher(config, checkpoint, compile=compile)
 
 
+@pytest.mark.parametrize('dtype', ['int8', 'Tensor', 'float7'])
+def test_dtypes_that_are_none(config, checkpoint, dtype):
+    with pytest.raises(ValueError, match=f"teacher.dtype must be a floating type .*got '{dtype}'"):
+        FrozenTeacher(config, checkpoint, dtype=dtype)
+
+
 def test_draws_no_random_numbers(config, checkpoint):
     state = torch.get_rng_state()
     FrozenTeacher(config, checkpoint)
