@@ -184,7 +184,7 @@ SIZES = {
 
 
 def test_every_pair_has_its_sizes():
-    others = {name for name in CIFAR + IN1K if 'pretrained' in name or 'lean' in name}
+    others = {name for name in CIFAR + IN1K if any(word in name for word in ('pretrained', 'lean', 'tuned'))}
     assert {f'dpk/{name}.py' for name in SIZES} == {*CIFAR, *IN1K} - others
     assert {n for n in IN1K if 'pretrained' in n} == {
         f'dpk/{name}.py'.replace('_in1k', '_pretrained-student_in1k') for name in SIZES if 'in1k' in name
@@ -234,6 +234,19 @@ def test_lean_config_has_other_sizes_of_the_necks_only(name):
             assert ours.neck.pop('preset') == 'lean'
             assert theirs.neck.pop('encoder') and theirs.neck.pop('decoder')
     assert lean.to_dict() == whole.to_dict()
+
+
+@pytest.mark.parametrize('name', ['dpk/resnet56_resnet20{}_cifar100', 'cifar100_short/resnet20_resnet8{}'])
+def test_tuned_config_has_other_necks_and_weights_only(name):
+    whole = 'cifar100_short/resnet20_resnet8_dpk' if 'short' in name else name.format('')
+    tuned, whole = (Config.fromfile(ROOT / f'{n}.py') for n in (name.format('_tuned'), whole))
+    for ours, theirs, patch_size, weight in zip(
+        tuned.model.stages, whole.model.stages, (1, 2), (100.0, 60.0)
+    ):
+        neck = dict(type=theirs.neck.type, preset='lean', patch_size=patch_size, residual=True)
+        assert ours.neck == neck and ours.loss.loss_weight == weight
+        ours.neck, ours.loss = theirs.neck, theirs.loss
+    assert tuned.to_dict() == whole.to_dict()
 
 
 def test_necks_have_the_authors_number_of_parameters():
