@@ -109,6 +109,10 @@ class Study:
             words = '**held**' if statistics.fmean(found) > 0 else '**did not hold**'
         return f'{words}: {spread(found, "+.2f")}, n = {len(found)}, p = {p:.2g}'
 
+    def step_ms(self, name: str) -> str:
+        """The time of a step, as the table has it, in ms."""
+        return f'{1e3 * table.step_costs(self.results)[name]:,.0f}'
+
     def slope(self, method: str) -> str:
         """Points of a method's students for a point of their teachers; see tools/plot_teachers.py."""
         return f'{plot_teachers.slope(self.series[method]):+.2f}'

@@ -7,21 +7,14 @@ base = 'configs/bccd/retinanet_thin.py'
 teacher = dict(
     config='configs/bccd/retinanet_fpn128.py', checkpoint='work_dirs/retinanet_fpn128/epoch_16.pth'
 )
-# Does the lean preset keep what the authors' sizes give? Both with their patches.
+# Does the lean preset keep what the authors' sizes give? Both with their patches at P4, P5 and P6.
 _dpk = _base_.methods['dpk, cka']
-_authors = {  # level: patch, width of encoder and decoder
-    1: (4, 512, 1024),
-    2: (2, 256, 512),
-    3: (1, 256, 256),
-}
 
 
-def _with_necks(sizes) -> dict:
+def _with_necks(*necks) -> dict:
     stages = [dict(stage) for stage in _dpk['model']['stages']]
-    for level, (patch, encoder, decoder) in _authors.items():
-        stages[level]['neck'] = dict(
-            type='dpk_mm.FeatureMixingNeck', patch_size=patch, **sizes(encoder, decoder)
-        )
+    for stage, patch_size, neck in zip(stages[1:], (4, 2, 1), necks):
+        stage['neck'] = dict(type='dpk_mm.FeatureMixingNeck', patch_size=patch_size, **neck)
     return dict(_dpk, model=dict(_dpk['model'], stages=stages))
 
 
@@ -33,10 +26,8 @@ def _full(encoder, decoder) -> dict:
 
 
 methods = {
-    "dpk, cka, authors' necks": _with_necks(_full),
-    'dpk, cka, lean necks': _with_necks(lambda encoder, decoder: dict(preset='lean')),
+    "dpk, cka, authors' necks": _with_necks(_full(512, 1024), _full(256, 512), _full(256, 256)),
+    'dpk, cka, lean necks': _with_necks(*[dict(preset='lean')] * 3),
     # What was best on CIFAR-100's held-out images (benchmarks/cifar100_tuning); not searched for here.
-    'dpk, cka, lean necks, residual': _with_necks(
-        lambda encoder, decoder: dict(preset='lean', residual=True)
-    ),
+    'dpk, cka, lean necks, residual': _with_necks(*[dict(preset='lean', residual=True)] * 3),
 }

@@ -37,17 +37,9 @@ def _residual(weight, ratio=None) -> dict:
 
 
 def _lean_residual(weight, ratio=None) -> dict:
-    row = _residual(weight, ratio)
-    for i, patch_size in enumerate((1, 2)):
-        row['options'].pop(f'model.stages.{i}.neck.residual')
-        row['options'][f'model.stages.{i}.neck'] = dict(
-            _delete_=True,
-            type='dpk_mm.FeatureMixingNeck',
-            preset='lean',
-            patch_size=patch_size,
-            residual=True,
-        )
-    return row
+    neck = dict(_delete_=True, type='dpk_mm.FeatureMixingNeck', preset='lean', residual=True)
+    necks = {f'model.stages.{i}.neck': dict(neck, patch_size=i + 1) for i in range(2)}
+    return _dpk(weight, ratio, **necks)
 
 
 _lr = 'optim_wrapper.distiller.optimizer.lr'
