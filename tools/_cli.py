@@ -4,7 +4,6 @@ import argparse
 import atexit
 import datetime
 import gc
-import importlib.util
 import os
 import sys
 from contextlib import contextmanager
@@ -15,13 +14,12 @@ import torch
 from mmengine.config import Config, ConfigDict, DictAction
 from mmengine.device import get_device
 from mmengine.dist import is_distributed
-from mmengine.hub import get_config
 from mmengine.optim import OptimWrapperDict
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
 from dpk_mm.utils.checkpoint import explain_load_error
-from dpk_mm.utils.config import find_own_config
+from dpk_mm.utils.config import package_config
 
 # torch's own switch for files that one trusts.
 OPT_IN = 'TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD'
@@ -55,22 +53,15 @@ def add_cfg_options(parser: argparse.ArgumentParser, text: str) -> None:
 
 def load_config(name: str) -> Config:
     """Load the config a user names: a file, or ``pkg::path`` of an installed package."""
-    package, is_hub, path = name.partition('::')
+    if '::' in name:
+        try:
+            return package_config(name)
+        except (OSError, ImportError, ValueError) as error:
+            die(str(error))
     try:
-        if not is_hub:
-            return Config.fromfile(name)
-        if package == 'dpk_mm':
-            return Config.fromfile(find_own_config(path))
-        # mmengine would try to pip-install a package that is missing.
-        if importlib.util.find_spec(package) is None:
-            die(f'{name}: the package {package} is not installed')
-        return get_config(name)
+        return Config.fromfile(name)
     except (OSError, SyntaxError, NameError) as error:
         die(f'config {name}: {error}')
-    except (AssertionError, ValueError) as error:
-        if is_hub:
-            die(f'config {name}: {error}')
-        raise
 
 
 def merge_common(cfg: Config, args: argparse.Namespace) -> None:

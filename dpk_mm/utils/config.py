@@ -43,7 +43,7 @@ def load_model_cfg(config: Union[str, dict], field: str = 'config') -> ConfigDic
     if isinstance(config, dict):
         cfg = config
     elif isinstance(config, str) and '::' in config:
-        cfg = _package_config(config, field)
+        cfg = package_config(config, field)
         scope = config.split('::')[0]
         scope = None if scope == 'dpk_mm' else scope  # ours are of mmdet's scope or mmpretrain's
     elif isinstance(config, str):
@@ -70,6 +70,41 @@ def load_model_cfg(config: Union[str, dict], field: str = 'config') -> ConfigDic
     return model
 
 
+def package_config(name: str, field: str = 'config', pretrained: bool = False) -> Config:
+    """The whole config of an installed package, or one of ours.
+
+    Args:
+        name (str): ``'pkg::path'``.
+        field (str): What the user calls it; named in errors.
+        pretrained (bool): Whether to add ``model_path`` where its package publishes weights.
+
+    Returns:
+        Config: What was found.
+
+    Raises:
+        FileNotFoundError: There is no such config.
+        ImportError: The package is not installed.
+        ValueError: ``pkg`` is no package with configs.
+    """
+    scope, _, path = name.partition('::')
+    try:
+        if scope == 'dpk_mm':
+            return Config.fromfile(find_own_config(path))
+        # mmengine would install a package that is missing
+        package = MODULE2PACKAGE.get(scope)
+        if package is not None and not is_installed(package):
+            raise ImportError(f'{field}={name!r}: the package {package} is not installed.')
+        return get_config(name, pretrained=pretrained)
+    except AssertionError as error:
+        if pretrained and 'Weights' in str(error):
+            return package_config(name, field)
+        raise ValueError(f'{field}={name!r}: {error}') from error
+    except (FileNotFoundError, ValueError) as error:
+        raise FileNotFoundError(
+            f"{field}={name!r}: no such config in the installed package '{scope}'."
+        ) from error
+
+
 def hub_weights(config: Union[str, dict], field: str = 'config') -> str:
     """The URL of the weights that upstream publishes for ``config`` (its metafile's first).
 
@@ -78,7 +113,7 @@ def hub_weights(config: Union[str, dict], field: str = 'config') -> str:
     """
     url = None
     if isinstance(config, str) and '::' in config:
-        url = _package_config(config, field, pretrained=True).get('model_path')
+        url = package_config(config, field, pretrained=True).get('model_path')
     if url is None:
         raise ValueError(
             f"{field}: 'hub' stands for the weights that upstream publishes for a 'pkg::path' config; "
@@ -104,24 +139,3 @@ def find_own_config(path: str) -> Path:
 def describe(config: Union[str, dict]) -> str:
     """A short name of a config for messages."""
     return repr(config) if isinstance(config, str) else f'the {config.get("type", "config")} dict'
-
-
-def _package_config(config: str, field: str, pretrained: bool = False) -> Config:
-    """The config ``'pkg::path'`` names; ``pretrained`` adds ``model_path`` where weights are published."""
-    scope, _, path = config.partition('::')
-    # mmengine would install a package that is missing
-    package = MODULE2PACKAGE.get(scope)
-    if package is not None and not is_installed(package):
-        raise ImportError(f'{field}={config!r}: the package {package} is not installed.')
-    try:
-        if scope == 'dpk_mm':
-            return Config.fromfile(find_own_config(path))
-        return get_config(config, pretrained=pretrained)
-    except AssertionError as error:
-        if pretrained and 'Weights' in str(error):
-            return _package_config(config, field)
-        raise ValueError(f'{field}={config!r}: {error}') from error
-    except (FileNotFoundError, ValueError) as error:
-        raise FileNotFoundError(
-            f"{field}={config!r}: no such config in the installed package '{scope}'."
-        ) from error

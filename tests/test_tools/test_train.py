@@ -134,7 +134,7 @@ def test_missing_files_are_one_line(train, workdir, toy):
     fails_with(lambda: train.main(['nowhere.py']), 'nowhere.py')
     fails_with(lambda: train.main(['mmdet::no/such.py']), 'mmdet::no/such.py')
     fails_with(lambda: train.main(['dpk_mm::no/such.py']), 'dpk_mm::no/such.py')
-    fails_with(lambda: train.main(['no_pkg::no/such.py']), 'no_pkg', 'not installed')
+    fails_with(lambda: train.main(['no_pkg::no/such.py']), 'no_pkg::no/such.py', 'no_pkg config')
     fails_with(lambda: train.main([toy, '--resume', 'no.pth']), '--resume', 'no.pth')
     fails_with(lambda: train.main([toy, '--cfg-options', 'load_from=no.pth']), 'load_from')
     assert not (workdir / 'work_dirs').exists()  # before anything was built
