@@ -6,12 +6,14 @@ Each benchmarks/PAGE.md.jinja becomes docs/PAGE.md. The texts ask for figures by
 
 import argparse
 import csv
+import functools
+import itertools
 import json
 import math
+import re
 import statistics
-from functools import cached_property
 from pathlib import Path
-from typing import Dict, List, Optional, Sequence
+from typing import Any, Dict, List, Optional, Sequence
 
 import _cli
 import jinja2
@@ -38,7 +40,7 @@ class Study:
         self.folder = folder
         self.results = table.read_csv((folder / name).read_text(encoding='utf-8'))
 
-    @cached_property
+    @functools.cached_property
     def comparison(self) -> inputs.Comparison:
         """The input."""
         return inputs.read(Config.fromfile(str(self.folder / 'compare.py')))
@@ -132,7 +134,7 @@ class Study:
         ranked = [ranking[point.teacher] for point in points]
         return f'{rank_correlation(ranked, [point.mean for point in points]):+.2f}'
 
-    @cached_property
+    @functools.cached_property
     def series(self) -> Dict[str, List[plot_teachers.Point]]:
         """Method -> its teachers and their students."""
         return plot_teachers.read_series(self.folder)
@@ -163,9 +165,34 @@ def render(folder: Path) -> Dict[str, str]:
     environment.globals['study'] = lambda name, file='results.csv': Study(folder / name, file)
     environment.globals.update(min=min, max=max, zip=zip)
     environment.globals['figures'] = lambda name: json.loads((folder / name).read_text(encoding='utf-8'))
+    environment.globals['not_run'] = functools.partial(not_run, folder)
     environment.globals['lines'] = lambda name: read_lines(folder / name)
     templates = sorted(path.name for path in folder.glob('*.md.jinja'))
     return {name.removesuffix('.jinja'): environment.get_template(name).render() for name in templates}
+
+
+def not_run(folder: Path) -> List[Dict[str, Any]]:
+    """The inputs of tools/compare.py that have no results: their paths, what they are for, rows and runs.
+
+    Args:
+        folder (Path): ``benchmarks/``.
+    """
+    found = []
+    for file in sorted(folder.glob('*/compare.py')):
+        if (file.parent / 'results.csv').exists():
+            continue
+        # what the file says before its commands, which are further in
+        head = itertools.takewhile(re.compile('# (?! )').match, file.read_text(encoding='utf-8').splitlines())
+        rows = inputs.read(Config.fromfile(str(file))).rows
+        found.append(
+            dict(
+                path=file.relative_to(folder.parent).as_posix(),
+                about=' '.join(line[2:] for line in head).rstrip(':.') + '.',
+                rows=len(rows),
+                runs=sum(len(row.seeds) for row in rows),
+            )
+        )
+    return found
 
 
 def read_lines(path: Path) -> List[Dict[str, str]]:

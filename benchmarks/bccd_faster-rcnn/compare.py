@@ -1,6 +1,5 @@
 # A Faster R-CNN with MobileNetV2 learns to find blood cells from one with a wider head. All rows but the
-# first start with what the teacher has of the same shape, its neck and RPN (`init_student`). The runs of
-# --jobs share a GPU:
+# first start with what the teacher has of the same shape, its neck and RPN (`init_student`):
 #   python tools/train.py configs/bccd/faster-rcnn_fc1024.py --cfg-options randomness.seed=0
 #   python tools/compare.py benchmarks/bccd_faster-rcnn/compare.py --out benchmarks/bccd_faster-rcnn --jobs 4
 _base_ = '../_base_/detection.py'

@@ -1,5 +1,4 @@
-# ResNet-32x4 teaches ResNet-8x4 on CIFAR-100 for 240 epochs. The runs of --jobs share a GPU; each has two
-# more processes that load its data:
+# ResNet-32x4 teaches ResNet-8x4 on CIFAR-100 for 240 epochs:
 #   python tools/train.py configs/dpk/cifar100/resnet32x4_cifar100.py --cfg-options randomness.seed=0
 #   python tools/train.py configs/sftn/sftn_resnet32x4_resnet8x4_cifar100.py --cfg-options randomness.seed=0
 #   python tools/compare.py benchmarks/cifar100_resnet32x4_resnet8x4/compare.py \

@@ -1,5 +1,4 @@
-# ResNet-56 teaches ResNet-20 on CIFAR-100 for 240 epochs. The runs of --jobs share a GPU; each has two
-# more processes that load its data:
+# ResNet-56 teaches ResNet-20 on CIFAR-100 for 240 epochs:
 #   python tools/train.py configs/dpk/cifar100/resnet56_cifar100.py --cfg-options randomness.seed=0
 #   python tools/train.py configs/sftn/sftn_resnet56_resnet20_cifar100.py --cfg-options randomness.seed=0
 #   python tools/compare.py benchmarks/cifar100_resnet56_resnet20/compare.py \

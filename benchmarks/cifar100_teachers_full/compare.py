@@ -1,6 +1,5 @@
 # Does a larger teacher give a better student? Five teach a ResNet-20 on CIFAR-100 for 240 epochs, by KD and
-# by DPK. The runs of --jobs share a GPU; each has two more processes that load its data. tools/test.py prints
-# what a teacher reaches itself:
+# by DPK:
 #   for name in resnet32 resnet56 resnet110 wrn40-2 resnet32x4; do
 #     python tools/train.py configs/dpk/cifar100/${name}_cifar100.py --cfg-options randomness.seed=0
 #     python tools/test.py configs/dpk/cifar100/${name}_cifar100.py work_dirs/${name}_cifar100/epoch_240.pth

@@ -1,5 +1,4 @@
-# VGG-13 teaches MobileNetV2 on CIFAR-100 for 240 epochs. The runs of --jobs share a GPU; each has two
-# more processes that load its data:
+# VGG-13 teaches MobileNetV2 on CIFAR-100 for 240 epochs:
 #   python tools/train.py configs/dpk/cifar100/vgg13_cifar100.py --cfg-options randomness.seed=0
 #   python tools/train.py configs/sftn/sftn_vgg13_mobilenet-v2_cifar100.py --cfg-options randomness.seed=0
 #   python tools/compare.py benchmarks/cifar100_vgg13_mobilenet-v2/compare.py \

@@ -1,5 +1,4 @@
-# WRN-40-2 teaches WRN-16-2 on CIFAR-100 for 240 epochs. The runs of --jobs share a GPU; each has two
-# more processes that load its data:
+# WRN-40-2 teaches WRN-16-2 on CIFAR-100 for 240 epochs:
 #   python tools/train.py configs/dpk/cifar100/wrn40-2_cifar100.py --cfg-options randomness.seed=0
 #   python tools/train.py configs/sftn/sftn_wrn40-2_wrn16-2_cifar100.py --cfg-options randomness.seed=0
 #   python tools/compare.py benchmarks/cifar100_wrn40-2_wrn16-2/compare.py \

@@ -1,6 +1,5 @@
 # A RetinaNet with MobileNetV2 learns from one with a deeper head on 2,080 images of COCO. All rows but the
-# first start with the teacher's neck and head (`init_student`), as in benchmarks/bccd. The runs of --jobs
-# share a GPU; each has two more processes that load its data:
+# first start with the teacher's neck and head (`init_student`), as in benchmarks/bccd:
 #   python tools/train.py configs/coco_val_sub/coco-sub_retinanet_fpn128.py --cfg-options randomness.seed=0
 #   python tools/compare.py benchmarks/coco_val_sub/compare.py --out benchmarks/coco_val_sub --jobs 4
 _base_ = '../_base_/detection.py'

@@ -47,7 +47,11 @@ def test_what_is_searched_for_is_judged_on_held_out_images(planned, name):
     for method in methods.values():
         trained, judged = method.cfg.train_dataloader.dataset, method.test_cfg.test_dataloader.dataset
         indices = range(trained.indices) if isinstance(trained.indices, int) else trained.indices
-        assert judged.split == 'train' and judged.indices and not set(indices) & set(judged.indices)
+        assert judged.indices and not set(indices) & set(judged.indices)
+        for field in ('split', 'ann_file'):  # of the data sets of classification and detection
+            assert judged.get(field) == trained.get(field)
+        # a file's boxes would be those of all its images
+        assert method.test_cfg.test_evaluator.get('ann_file') is None
         assert not set(method.seeds) & {0, 1, 2, 3, 4}  # those of the tables
 
 

@@ -77,6 +77,23 @@ def test_a_verdict_is_a_test_of_paired_gains(make_results, folder, gains, said):
     assert render(make_results, folder) == said
 
 
+def test_inputs_without_results_are_listed(make_results, folder):
+    (folder / 'b').mkdir()
+    for name in 'ab':
+        (folder / name / 'compare.py').write_text(
+            f'# What {name} is for,\n# in two lines:\n#   python command\n# Not this.\n'
+            "base = 'b.py'\nmethods = {'alone': None, 'kd': dict(config='c.py', seeds=[1])}\nseeds = [0, 1]\n"
+        )
+    write(folder, "{{ not_run() | map('dictsort') | first }}")
+    expected = [
+        ('about', 'What b is for, in two lines.'),
+        ('path', f'{folder.name}/b/compare.py'),
+        ('rows', 2),
+        ('runs', 3),
+    ]
+    assert render(make_results, folder) == str(expected)
+
+
 def test_tables_have_a_row_for_each_method(make_results, folder):
     write(
         folder,
