@@ -9,7 +9,6 @@ import csv
 import functools
 import itertools
 import json
-import math
 import re
 import statistics
 from pathlib import Path
@@ -103,13 +102,35 @@ class Study:
         return ', '.join(format(gain, form) for gain in self._gains(name, other, metric))
 
     def verdict(self, name: str, other: str, metric: Optional[str] = None) -> str:
-        """Whether a method beats another, by a t-test of the gains paired by seed, 5 %, two-sided."""
+        """Whether a method beats another, by a t-test of the gains paired by seed, 5 %, two-sided.
+
+        Of fewer than three seeds, and where all give the same gain, it cannot be told: by rounding two or
+        three figures of a short run agree more often than a t-test expects.
+        """
         found = self._gains(name, other, metric)
-        p = stats.ttest_1samp(found, 0).pvalue if len(found) > 1 else math.nan
+        said = f'{spread(found, "+.2f")}, n = {len(found)}'
+        if len(found) < 3 or len(set(found)) == 1:
+            return f'cannot be told: {said}'
+        p = stats.ttest_1samp(found, 0).pvalue
         words = 'cannot be told'
         if p < 0.05:
             words = '**held**' if statistics.fmean(found) > 0 else '**did not hold**'
-        return f'{words}: {spread(found, "+.2f")}, n = {len(found)}, p = {p:.2g}'
+        return f'{words}: {said}, p = {p:.2g}'
+
+    def in_order(self, *names: str, metric: Optional[str] = None) -> str:
+        """Hold a text to the order of methods that it states, the best first; adds nothing to it.
+
+        Raises:
+            ValueError: The means are in another order.
+        """
+        means = {name: statistics.fmean(self.values(metric)[name].values()) for name in names}
+        for better, worse in zip(names, names[1:]):
+            if means[better] < means[worse]:
+                raise ValueError(
+                    f'{self.folder.name}: a text says that {better!r} is above {worse!r}, '
+                    f'the means are {means[better]:.2f} and {means[worse]:.2f}'
+                )
+        return ''
 
     def step_ms(self, name: str) -> str:
         """The time of a step, as the table has it, in ms."""

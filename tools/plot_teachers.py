@@ -24,7 +24,7 @@ class Point(NamedTuple):
 
     teacher: str
     own: float
-    students: List[float]  # one a seed
+    students: List[float]  # one a seed, of the seeds that all points of a method have
 
     @property
     def mean(self) -> float:
@@ -43,20 +43,30 @@ def read_series(folder: Path, metric: Optional[str] = None) -> Dict[str, List[Po
         dict: Method -> its points, the worst teacher first.
 
     Raises:
-        ValueError: No method of ``results.csv`` names a teacher of ``teachers.csv``.
+        ValueError: No method of ``results.csv`` names a teacher of ``teachers.csv``, or its students have no
+            seed in common.
     """
     results = table.read_csv((folder / 'results.csv').read_text(encoding='utf-8'))
     metric = table.find_metric(results, metric)
     found = table.values(table.read_csv((folder / 'teachers.csv').read_text(encoding='utf-8')), metric)
     teachers = {name: statistics.fmean(seeds.values()) for name, seeds in found.items()}
-    series: Dict[str, List[Point]] = {}
-    for name, seeds in table.values(results, metric).items():
-        method, _, teacher = name.partition(', ')
+    series: Dict[str, Dict[str, Dict[int, float]]] = {}
+    for name, students in table.values(results, metric).items():
+        method, _, teacher = name.rpartition(', ')
         if teacher in teachers:
-            series.setdefault(method, []).append(Point(teacher, teachers[teacher], list(seeds.values())))
+            series.setdefault(method, {})[teacher] = students
     if not series:
         raise ValueError(f'{folder}: no method is called "METHOD, TEACHER" with one of {", ".join(teachers)}')
-    return {method: sorted(points, key=lambda point: point.own) for method, points in series.items()}
+    return {method: _points(method, students, teachers) for method, students in series.items()}
+
+
+def _points(method: str, students: Dict[str, Dict[int, float]], teachers: Dict[str, float]) -> List[Point]:
+    """The points of a method, of the seeds that all its students have."""
+    seeds = sorted(set.intersection(*map(set, students.values())))
+    if not seeds:
+        raise ValueError(f'{method}: its students have no seed in common')
+    points = [Point(name, teachers[name], [own[seed] for seed in seeds]) for name, own in students.items()]
+    return sorted(points, key=lambda point: point.own)
 
 
 def slope(points: Sequence[Point]) -> float:

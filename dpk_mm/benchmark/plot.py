@@ -45,7 +45,7 @@ def plot(
         if name in rows:
             axes.axvline(statistics.fmean(rows[name]), color='#888888', linestyle=':', linewidth=1, zorder=0)
     axes.set_yticks(range(len(rows)), list(rows))
-    axes.set(xlabel=f'{metric} in percent, on the test data', ylim=(len(rows) - 0.4, -0.6))
+    axes.set(xlabel=f'{metric} in percent', ylim=(len(rows) - 0.4, -0.6))
     axes.margins(x=0.08)
     axes.grid(axis='x', alpha=0.25)
     axes.spines[['top', 'right']].set_visible(False)

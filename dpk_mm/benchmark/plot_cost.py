@@ -38,7 +38,7 @@ def plot_cost(
     for name, (cost, mean) in points.items():
         error = statistics.stdev(own[name]) if len(own[name]) > 1 else None
         axes.errorbar(cost, mean, yerr=error, fmt='o', color=_DOT, capsize=3, markersize=5)
-    axes.set(xlabel=unit, ylabel=f'{metric} in percent, on the test data')
+    axes.set(xlabel=unit, ylabel=f'{metric} in percent')
     axes.margins(x=0.06, y=0.08)
     axes.grid(alpha=0.25)
     axes.spines[['top', 'right']].set_visible(False)

@@ -44,8 +44,9 @@ def run_all(runs: Sequence[Run], jobs: int, threads: int, starts: Path, display:
             for slot, (run, process) in list(slots.items()):
                 if process.poll() is not None:
                     del slots[slot]
-                    process.stdin.close()
-                    problem = '' if run.result else _problem(run, process.returncode)
+                    with contextlib.suppress(BrokenPipeError):  # of a job that it did not read to its end
+                        process.stdin.close()
+                    problem = _problem(run, process.returncode)
                     if problem:
                         failures[str(run)] = problem
                     display.ended(run, problem)
@@ -108,7 +109,12 @@ def _environment(slot: int, threads: int) -> Dict[str, str]:
 
 
 def _problem(run: Run, code: int) -> str:
-    """Why a run has no result, in one line."""
+    """Why a run has no result, in one line; empty where it has one."""
+    try:
+        if run.result is not None:
+            return ''
+    except ValueError as error:  # a damaged file, which must not end the others
+        return str(error)
     path = run.folder / 'error.txt'
     why = path.read_text(encoding='utf-8') if path.exists() else f'ended with code {code}'
     return f'{why} (see {run.folder / "output.log"})'

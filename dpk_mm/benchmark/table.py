@@ -2,6 +2,7 @@
 
 import csv
 import io
+import math
 import statistics
 from collections.abc import Iterable
 from typing import Any, Dict, List, Optional
@@ -54,10 +55,12 @@ def value(result: Dict[str, Any], metric: str) -> float:
         metric (str): Its name.
 
     Returns:
-        float: 0 where upstream gives none, as mmdet does where nothing was detected.
+        float: 0 where a detector's test gives none, as mmdet does where nothing was detected; NaN where any
+        other test gives none.
     """
-    factor = 100 if metric.startswith(('coco/', 'pascal_voc/')) else 1
-    return factor * result['metrics'].get(metric, 0.0)
+    is_detection = metric.startswith(('coco/', 'pascal_voc/'))
+    number = result['metrics'].get(metric, 0.0 if is_detection else math.nan)
+    return 100 * number if is_detection else number
 
 
 def values(results: Results, metric: str) -> Dict[str, Dict[int, float]]:
@@ -249,15 +252,19 @@ def _notes(results: Results, comparison: Comparison, metric: str) -> List[str]:
     jobs = max(result['jobs'] for result in every)
     beside = '' if jobs == 1 else f'; taken with up to {jobs} runs side by side, which slow each other down'
     clock = '' if _clock(results) == 'seconds' else " of the processor's time"
+    moved = any(key.split('.')[0] in ('test_dataloader', 'test_evaluator') for key in comparison.options)
+    judged = "on the data that the input's options test with" if moved else 'on the test data'
     notes = [
-        f'{metric}, in percent, of the last checkpoint on the test data. Mean and sample standard deviation '
-        'over seeds; gains are paired by seed.',
+        f'{metric}, in percent, of the last checkpoint {judged}. Mean and sample standard deviation over '
+        'seeds; gains are paired by seed.',
         'Recipe, data order and, for a seed, first weights of the student are shared, unless said below.',
         f'Time: median{clock} of forward, backward and update, without loading data ({kinds}; threads of a '
         f'run: {threads}{beside}).',
     ]
-    if len({frozenset(results.get(row.name, {})) for row in comparison.rows}) > 1:
+    if any(set(row.seeds) - set(results.get(row.name, {})) for row in comparison.rows):
         notes.append(f'{_MISSING} marks a run that was not done; means are over those that were.')
+    elif len({frozenset(row.seeds) for row in comparison.rows}) > 1:
+        notes.append(f'{_MISSING} marks a seed that a method was not to have.')
     memory = {
         'CUDA': 'the most that CUDA held for tensors',
         'RSS': "the training process's peak resident memory, its libraries included",
@@ -272,5 +279,5 @@ def _notes(results: Results, comparison: Comparison, metric: str) -> List[str]:
         if fields:
             notes.append(f'Allowed to differ in {fields}: {"; ".join(names)}.')
     minutes = sum(result['seconds'] * result['steps'] for result in every) / 60
-    notes.append(f'All training steps together: {minutes:.0f} min.')
+    notes.append(f'All training steps, by the medians of their runs: {minutes:.0f} min.')
     return notes

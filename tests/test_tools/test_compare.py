@@ -1,7 +1,9 @@
 """Fair comparisons by one command: its figures, its refusals, and that it survives a kill."""
 
 import csv
+import dataclasses
 import json
+import math
 import os
 import random
 import signal
@@ -520,6 +522,7 @@ def test_detections_are_in_percent_and_nothing_detected_is_zero():
     results = {'a': {0: dict(metrics={'coco/bbox_mAP': 0.25, 'coco/bbox_mAP_50': 0.5}), 1: dict(metrics={})}}
     assert table.find_metric(results) == 'coco/bbox_mAP'
     assert table.values(results, 'coco/bbox_mAP') == {'a': {0: 25.0, 1: 0.0}}
+    assert math.isnan(table.value(dict(metrics={}), 'accuracy/top1'))  # of which 0 would be a lie
     with pytest.raises(ValueError, match="metric='accuracy': the tests gave coco/bbox_mAP, coco/bbox_mAP_50"):
         table.find_metric(results, 'accuracy')
 
@@ -584,9 +587,13 @@ def test_published_figures_stand_beside_ours():
     assert cells['method'] == ['published', 'gap'] and cells['alone'] == ['–', '–']
     assert cells['kd'] == ['70.50', '+1.00'] and cells['late'] == ['72.00', '–']
     assert 'Allowed to differ in teacher: kd.' in lines
-    assert 'All training steps together: 4 min.' in lines
+    assert 'All training steps, by the medians of their runs: 4 min.' in lines
     assert '– marks a run that was not done' in lines  # late was not run
     assert '250 ms (× 1.00)' in lines and "median of the processor's time" in lines
+    assert 'of the last checkpoint on the test data.' in lines
+    moved = dataclasses.replace(comparison, options={'test_dataloader.dataset': dict(split='train')})
+    lines = table.make_table(results, moved, 'accuracy/top1')
+    assert "of the last checkpoint on the data that the input's options test with." in lines
     for own in results.values():
         own[0].update(memory_kind='CUDA')
     lines = table.make_table(results, comparison, 'accuracy/top1')
@@ -613,7 +620,38 @@ def test_a_method_may_have_seeds_of_its_own(tmp_path, monkeypatch):
     assert head.startswith('| method | seed 0 | seed 1 | seed 7 | mean')
     assert alone.startswith('| alone | 60.00 | 62.00 | – | 61.00 ± 1.41 |')
     assert kd.startswith('| kd | 71.00 | – | 73.00 | 72.00 ± 1.41 | +11.00 |')  # paired on seed 0
-    assert any('a run that was not done' in note for note in notes)
+    assert any('a seed that a method was not to have' in note for note in notes)
+    del results['kd'][7]
+    assert 'a run that was not done' in table.make_table(results, comparison, 'accuracy/top1')
+
+
+@pytest.mark.parametrize('left, why', [(None, 'ended with code 3'), ('{', 'damaged')])
+def test_a_worker_that_reads_nothing_or_leaves_half_a_result_ends_itself_alone(
+    tmp_path, monkeypatch, left, why
+):
+    from types import SimpleNamespace
+
+    from dpk_mm.benchmark import pool, run
+
+    class Worker(subprocess.Popen):
+        def __init__(self, command, **kwargs):
+            # it ends while the job is being written, of which a pipe holds only the beginning
+            super().__init__(
+                [sys.executable, '-c', 'import time; time.sleep(0.2); raise SystemExit(3)'], **kwargs
+            )
+
+    def make(name):
+        folder = tmp_path / name
+        folder.mkdir()
+        if left is not None:
+            (folder / 'result.json').write_text(left)
+        cfg = Config(dict(indices=list(range(100_000))))  # more than a pipe holds
+        return run.Run(SimpleNamespace(name=name, allow=[], cfg=cfg, test_cfg=cfg), 0, folder)
+
+    monkeypatch.setattr(pool.subprocess, 'Popen', Worker)
+    display = SimpleNamespace(started=str, ended=lambda run, problem: None, show=str)
+    failures = pool.run_all([make('a'), make('b')], 1, 1, tmp_path, display)
+    assert list(failures) == ['a, seed 0', 'b, seed 0'] and all(why in text for text in failures.values())
 
 
 def test_ratios_of_finished_runs_are_gathered(tmp_path):

@@ -67,7 +67,9 @@ def test_figures_are_computed_from_the_runs(make_results, folder):
         ([5.0, 5.5, 5.2], '**held**: +5.23 ± 0.25, n = 3, p = 0.00077'),
         ([-5.0, -5.5, -5.2], '**did not hold**: -5.23 ± 0.25, n = 3, p = 0.00077'),
         ([5.0, -1.0, 5.2], 'cannot be told: +3.07 ± 3.52, n = 3, p = 0.27'),
-        ([5.0], 'cannot be told: +5.00, n = 1, p = nan'),
+        ([5.0], 'cannot be told: +5.00, n = 1'),
+        ([5.0, 5.01], 'cannot be told: +5.00 ± 0.01, n = 2'),  # p = 0.0006
+        ([5.0, 5.0, 5.0], 'cannot be told: +5.00 ± 0.00, n = 3'),
     ],
 )
 def test_a_verdict_is_a_test_of_paired_gains(make_results, folder, gains, said):
@@ -75,6 +77,14 @@ def test_a_verdict_is_a_test_of_paired_gains(make_results, folder, gains, said):
     (folder / 'a/results.csv').write_text('method,seed,accuracy/top1,params\n' + ''.join(lines))
     write(folder, "{{ runs.verdict('large', 'small') }}")
     assert render(make_results, folder) == said
+
+
+def test_a_text_is_held_to_the_order_it_states(make_results, folder):
+    write(folder, "{{ runs.in_order('large', 'small') }}so it is")
+    assert render(make_results, folder) == 'so it is'
+    write(folder, "{{ runs.in_order('small', 'large') }}")
+    with pytest.raises(ValueError, match="a text says that 'small' is above 'large'.*41.00 and 46.00"):
+        render(make_results, folder)
 
 
 def test_inputs_without_results_are_listed(make_results, folder):

@@ -8,11 +8,14 @@ RESULTS = """method,seed,accuracy/top1
 alone,0,20.0
 "kd, small",0,31.0
 "kd, small",1,33.0
-"kd, large",0,42.0
-"kd, middle",0,35.0
-"dpk, small",0,50.0
-"dpk, middle",0,40.0
-"dpk, large",0,30.0
+"kd, small",2,99.0
+"kd, large",0,41.0
+"kd, large",1,43.0
+"kd, middle",0,34.0
+"kd, middle",1,36.0
+"dpk, cka, small",0,50.0
+"dpk, cka, middle",0,40.0
+"dpk, cka, large",0,30.0
 """
 TEACHERS = """method,seed,accuracy/top1,params
 small,0,60.0,10
@@ -36,11 +39,11 @@ def folder(tmp_path):
 def test_slope_and_agreement_are_of_the_means(plot_teachers, folder):
     series = plot_teachers.read_series(folder)
     assert [point.teacher for point in series['kd']] == ['small', 'middle', 'large']  # the worst first
-    assert [point.mean for point in series['kd']] == [32.0, 35.0, 42.0]
+    assert [point.mean for point in series['kd']] == [32.0, 35.0, 42.0]  # of the seeds that all have
     assert plot_teachers.slope(series['kd']) == pytest.approx(1.0)  # 10 points for 10, the middle aside
-    assert plot_teachers.slope(series['dpk']) == pytest.approx(-2.0)
+    assert plot_teachers.slope(series['dpk, cka']) == pytest.approx(-2.0)
     assert plot_teachers.agreement(series['kd']) == pytest.approx(1.0)
-    assert plot_teachers.agreement(series['dpk']) == pytest.approx(-1.0)
+    assert plot_teachers.agreement(series['dpk, cka']) == pytest.approx(-1.0)
 
 
 def test_the_picture_and_the_figures_are_given(plot_teachers, folder, capsys):
@@ -52,12 +55,17 @@ def test_the_picture_and_the_figures_are_given(plot_teachers, folder, capsys):
 
 def test_a_ranking_is_held_against_the_students(make_results, folder):
     runs = make_results.Study(folder)
-    assert runs.slope('dpk') == '-2.00' and runs.agreement('kd') == '+1.00'
+    assert runs.slope('dpk, cka') == '-2.00' and runs.agreement('kd') == '+1.00'
     assert runs.agreement('kd', 'gain') == '-0.50'  # 3, 1, 2 for 32, 35, 42
 
 
 @pytest.mark.parametrize(
-    'text, word', [(RESULTS.replace(', ', ' '), 'no method is called'), (None, 'results.csv')]
+    'text, word',
+    [
+        (RESULTS.replace(', ', ' '), 'no method is called'),
+        (RESULTS.replace('middle",0', 'middle",7'), 'no seed in common'),
+        (None, 'results.csv'),
+    ],
 )
 def test_a_folder_without_such_runs_is_one_line(plot_teachers, folder, text, word):
     path = folder / 'results.csv'
