@@ -23,7 +23,9 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
     parser.add_argument('--out', type=Path, help='folder of tables and plot (default: that of --work-dir)')
     parser.add_argument('--jobs', type=_count, default=1, help='runs side by side (default: 1)')
     parser.add_argument('--threads', type=_count, default=1, help='processor threads of a run (default: 1)')
-    parser.add_argument('--check', action='store_true', help='check that the comparison is fair, and stop')
+    parser.add_argument(
+        '--check', action='store_true', help='check that the comparison is fair and all is there, and stop'
+    )
     return parser.parse_args(argv)
 
 
@@ -49,6 +51,7 @@ def compare(args: argparse.Namespace) -> List[str]:
         ValueError: The input has a mistake, or would not be a fair comparison.
     """
     from dpk_mm.benchmark import display, inputs, plan, pool, run
+    from dpk_mm.benchmark.data import check_data
     from dpk_mm.benchmark.digest import digest_settings
     from dpk_mm.benchmark.fairness import recipe
     from dpk_mm.demo.training import quiet
@@ -67,6 +70,8 @@ def compare(args: argparse.Namespace) -> List[str]:
             runs = run.make_runs(methods, work_dir)
             left = [one for one in runs if one.result is None]
             run.check_starts(left, alone)
+            if left:
+                check_data(alone)
         print(
             f'{len(runs)} runs, {len(left)} to do; recipes and first weights were compared',
             flush=True,

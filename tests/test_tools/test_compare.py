@@ -19,6 +19,8 @@ import tiny_cls
 import torch
 from mmengine.config import Config
 
+ALONE = dict(alone=None)
+GONE = dict(data_root='gone', download=False)
 METHODS = ('alone', 'broken', 'kd')  # as Config.dump sorts them
 # For the workers: a loss that fails when it is used, and a hook that makes steps long enough to be killed in.
 MODULE = """
@@ -348,6 +350,18 @@ def test_other_first_weights_are_refused(compare, place, monkeypatch):
         (dict(options=[1]), 'options must be a dict'),
         (dict(options={'modell.x': 1}), "options: no field 'modell' in the config"),
         (dict(options={'train_dataloader.dataset.pipeline.7.x': 1}), 'options: Index 7'),
+        (
+            dict(options={'train_dataloader.dataset.pipeline.0.prob': 'x'}, methods=ALONE, reference=None),
+            'train_dataloader.dataset: ',
+        ),
+        (
+            dict(
+                options={f'test_dataloader.dataset.{key}': item for key, item in GONE.items()},
+                methods=ALONE,
+                reference=None,
+            ),
+            'test_dataloader.dataset: RuntimeError: ',
+        ),
         (dict(methods={1: None}, reference=None), 'methods: a name must be a text, got 1'),
         (dict(methods=dict(kd=dict(options=[1])), reference=None), "method 'kd': options must be a dict"),
         (dict(methods=dict(kd=dict(conifg='kd.py')), reference=None), "method 'kd': no field 'conifg'"),
