@@ -12,17 +12,16 @@ _priors = {
     'dpk, fixed ratio 0.85': dict(type='dpk_mm.FixedPrior', ratio=0.85),
     'dpk, random ratio': dict(type='dpk_mm.UniformPrior', floor=0.0, cap=0.95),
 }
+_kd = dict(
+    model=dict(
+        input_shape=_shape,
+        logits=dict(at='head.fc', loss=dict(type='dpk_mm.LogitsKLLoss', temperature=4.0, loss_weight=0.9)),
+        task_loss_weight=0.1,
+    ),
+)
 methods = {
     'alone': None,
-    'kd': dict(
-        model=dict(
-            input_shape=_shape,
-            logits=dict(
-                at='head.fc', loss=dict(type='dpk_mm.LogitsKLLoss', temperature=4.0, loss_weight=0.9)
-            ),
-            task_loss_weight=0.1,
-        ),
-    ),
+    'kd': _kd,
     'dkd': dict(
         model=dict(
             input_shape=_shape,
@@ -59,6 +58,12 @@ methods = {
         for name, prior in _priors.items()
     },
     'dpk, cka': dict(),
+    # all else of DPK, its KD too: what its necks must beat
+    'dpk, no necks': dict(
+        options={f'model.stages.{i}.{part}': None for i in range(2) for part in ('neck', 'prior')}
+    ),
+    # by a teacher that was trained to be easy to learn from
+    'kd, sftn': _kd,
     'dpk, cka, sftn': dict(),
 }
 # Does the prior help? These two rows say it, and have more seeds.

@@ -10,10 +10,11 @@ teacher = dict(
     checkpoint='work_dirs/resnet32x4_cifar100/epoch_240.pth',
 )
 _dpk = 'configs/dpk/resnet32x4_resnet8x4_cifar100.py'
-_sftn = 'work_dirs/sftn_resnet32x4_resnet8x4_cifar100/epoch_240.pth'
+_sftn = dict(teacher, checkpoint='work_dirs/sftn_resnet32x4_resnet8x4_cifar100/epoch_240.pth')
 methods = {
     **{name: dict(config=_dpk) for name in _base_.methods if name.startswith('dpk')},
-    'dpk, cka, sftn': dict(config=_dpk, teacher=dict(teacher, checkpoint=_sftn)),
+    'kd, sftn': dict(teacher=_sftn),
+    'dpk, cka, sftn': dict(config=_dpk, teacher=_sftn),
 }
 # The usual benchmark's, at 240 epochs: student, KD, DKD, DIST.
 published = {'alone': 72.50, 'kd': 73.33, 'dkd': 76.32, 'dist': 76.31}

@@ -9,11 +9,12 @@ teacher = dict(
     config='configs/dpk/cifar100/resnet56_cifar100.py', checkpoint='work_dirs/resnet56_cifar100/epoch_240.pth'
 )
 _dpk = 'configs/dpk/resnet56_resnet20_cifar100.py'
-_sftn = 'work_dirs/sftn_resnet56_resnet20_cifar100/epoch_240.pth'
+_sftn = dict(teacher, checkpoint='work_dirs/sftn_resnet56_resnet20_cifar100/epoch_240.pth')
 methods = {
     'dkd': dict(model=dict(logits=dict(loss=dict(beta=2.0)))),  # the authors' for this pair
     **{name: dict(config=_dpk) for name in _base_.methods if name.startswith('dpk')},
-    'dpk, cka, sftn': dict(config=_dpk, teacher=dict(teacher, checkpoint=_sftn)),
+    'kd, sftn': dict(teacher=_sftn),
+    'dpk, cka, sftn': dict(config=_dpk, teacher=_sftn),
 }
 # The usual benchmark's, at 240 epochs: student, KD, DKD.
 published = {'alone': 69.06, 'kd': 70.66, 'dkd': 71.97}

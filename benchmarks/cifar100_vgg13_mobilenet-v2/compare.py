@@ -9,7 +9,7 @@ teacher = dict(
     config='configs/dpk/cifar100/vgg13_cifar100.py', checkpoint='work_dirs/vgg13_cifar100/epoch_240.pth'
 )
 _dpk = 'configs/dpk/vgg13_mobilenet-v2_cifar100.py'
-_sftn = 'work_dirs/sftn_vgg13_mobilenet-v2_cifar100/epoch_240.pth'
+_sftn = dict(teacher, checkpoint='work_dirs/sftn_vgg13_mobilenet-v2_cifar100/epoch_240.pth')
 methods = {
     'dkd': dict(model=dict(logits=dict(loss=dict(beta=6.0)))),  # the authors' for this pair
     # The benchmark's place for this pair: where both have maps of 8x8.
@@ -19,5 +19,6 @@ methods = {
         ),
     ),
     **{name: dict(config=_dpk) for name in _base_.methods if name.startswith('dpk')},
-    'dpk, cka, sftn': dict(config=_dpk, teacher=dict(teacher, checkpoint=_sftn)),
+    'kd, sftn': dict(teacher=_sftn),
+    'dpk, cka, sftn': dict(config=_dpk, teacher=_sftn),
 }

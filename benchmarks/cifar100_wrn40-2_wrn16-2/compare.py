@@ -9,9 +9,10 @@ teacher = dict(
     config='configs/dpk/cifar100/wrn40-2_cifar100.py', checkpoint='work_dirs/wrn40-2_cifar100/epoch_240.pth'
 )
 _dpk = 'configs/dpk/wrn40-2_wrn16-2_cifar100.py'
-_sftn = 'work_dirs/sftn_wrn40-2_wrn16-2_cifar100/epoch_240.pth'
+_sftn = dict(teacher, checkpoint='work_dirs/sftn_wrn40-2_wrn16-2_cifar100/epoch_240.pth')
 methods = {
     'dkd': dict(model=dict(logits=dict(loss=dict(beta=6.0)))),  # the authors' for this pair
     **{name: dict(config=_dpk) for name in _base_.methods if name.startswith('dpk')},
-    'dpk, cka, sftn': dict(config=_dpk, teacher=dict(teacher, checkpoint=_sftn)),
+    'kd, sftn': dict(teacher=_sftn),
+    'dpk, cka, sftn': dict(config=_dpk, teacher=_sftn),
 }

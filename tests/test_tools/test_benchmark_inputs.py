@@ -81,14 +81,19 @@ def test_the_rows_of_a_pair_are_what_their_names_say(planned, pair):
     teacher, student = pair.split('_')
     assert comparison.base == f'configs/dpk/cifar100/{student}_cifar100.py'
 
-    cka, sftn = methods['dpk, cka'], methods['dpk, cka, sftn']
+    cka = methods['dpk, cka']
     assert [name for name, method in methods.items() if len(method.seeds) == 5] == [
         'dpk, ratio 0',
         'dpk, cka',
     ]
     assert cka.cfg.model == Config.fromfile(f'configs/dpk/{pair}_cifar100.py').model
-    assert sftn.allow == ['teacher']
-    assert sftn.cfg.model.teacher.checkpoint == f'work_dirs/sftn_{pair}_cifar100/epoch_240.pth'
+    for row in ('kd', 'dpk, cka'):
+        plain, sftn = methods[row].cfg.model, methods[f'{row}, sftn']
+        assert sftn.allow == ['teacher']
+        assert sftn.cfg.model.teacher.checkpoint == f'work_dirs/sftn_{pair}_cifar100/epoch_240.pth'
+        assert sftn.cfg.model == dict(plain, teacher=sftn.cfg.model.teacher)
+    bare = [dict(stage, neck=None, prior=None) for stage in cka.cfg.model.stages]
+    assert methods['dpk, no necks'].cfg.model == dict(cka.cfg.model, stages=bare)
     assert Config.fromfile(f'configs/sftn/sftn_{pair}_cifar100.py').train_cfg.max_epochs == 240
     for row, prior in {
         'ratio 0': dict(type='dpk_mm.FixedPrior', ratio=0.0),
