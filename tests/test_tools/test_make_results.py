@@ -52,6 +52,15 @@ def test_the_tables_beside_the_runs_are_of_these_runs(root):
         assert file.read_text(encoding='utf-8') == table.make_table(results, comparison, metric) + '\n'
 
 
+def test_all_that_was_run_is_on_the_page_with_its_files(root):
+    page = (root / 'benchmarks/RESULTS.md.jinja').read_text(encoding='utf-8')
+    for file in root.glob('benchmarks/*/results.csv'):
+        assert f"{{% include '{file.parent.name}/section.md' %}}" in page
+        if file.with_name('compare.py').exists():
+            files = {path.name for path in file.parent.iterdir()}
+            assert {'table.md', 'plot.png', 'ratios.csv', 'section.md'} <= files, file.parent
+
+
 def test_figures_are_computed_from_the_runs(make_results, folder):
     write(
         folder,
