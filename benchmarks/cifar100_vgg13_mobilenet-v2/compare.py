@@ -22,3 +22,5 @@ methods = {
     'kd, sftn': dict(teacher=_sftn),
     'dpk, cka, sftn': dict(config=_dpk, teacher=_sftn),
 }
+# At 240 epochs: the student, KD and FitNet by Tian et al. (CRD, ICLR 2020), DKD by its authors.
+published = {'alone': 64.60, 'kd': 67.37, 'dkd': 69.71, 'fitnet': 64.14}

@@ -16,3 +16,5 @@ methods = {
     'kd, sftn': dict(teacher=_sftn),
     'dpk, cka, sftn': dict(config=_dpk, teacher=_sftn),
 }
+# At 240 epochs: the student, KD and FitNet by Tian et al. (CRD, ICLR 2020), DKD by its authors.
+published = {'alone': 73.26, 'kd': 74.92, 'dkd': 76.23, 'fitnet': 73.58}
