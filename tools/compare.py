@@ -54,6 +54,7 @@ def compare(args: argparse.Namespace) -> List[str]:
     from dpk_mm.benchmark.data import check_data
     from dpk_mm.benchmark.digest import digest_settings
     from dpk_mm.benchmark.fairness import recipe
+    from dpk_mm.benchmark.teachers import measure_teachers
     from dpk_mm.demo.training import quiet
 
     comparison = inputs.read(_cli.load_config(args.input))
@@ -85,10 +86,13 @@ def compare(args: argparse.Namespace) -> List[str]:
         for one in runs:
             if one.result is not None:
                 results[one.method.name][one.seed] = one.result
-        problems = [f'{name}: {why}' for name, why in failures.items()]
+        teachers, untested = measure_teachers(
+            [one for one in methods if results[one.name]], work_dir / 'teachers'
+        )
+        problems = [f'{name}: {why}' for name, why in {**failures, **untested}.items()]
         if any(results.values()):
             try:
-                write(comparison, results, runs, args.out or work_dir)
+                write(comparison, results, teachers, runs, args.out or work_dir)
             except ValueError as error:  # of the metric; the runs that failed are told too
                 problems.append(str(error))
     return problems
@@ -101,15 +105,17 @@ def check_files(model: dict) -> None:
     _cli.check_checkpoint(None if checkpoint == 'hub' else checkpoint, 'teacher')
 
 
-def write(comparison: Any, results: Dict[str, dict], runs: Sequence[Any], out: Path) -> None:
-    """Write results.csv, ratios.csv, table.md, plot.png and cost.png, and show the table."""
+def write(
+    comparison: Any, results: Dict[str, dict], teachers: Dict[str, dict], runs: Sequence[Any], out: Path
+) -> None:
+    """Write results.csv, teachers.csv, ratios.csv, table.md, plot.png and cost.png, and show the table."""
     from dpk_mm.benchmark import plot, plot_cost, table
 
     out.mkdir(parents=True, exist_ok=True)
     # first of all, as it holds whatever metric is wanted
     (out / 'results.csv').write_text(table.make_csv(results), encoding='utf-8')
     metric = table.find_metric(results, comparison.metric)
-    text = table.make_table(results, comparison, metric)
+    text = table.make_table(results, comparison, metric, teachers)
     (out / 'table.md').write_text(text + '\n', encoding='utf-8')
     baselines = [row.name for row in comparison.rows if row.is_alone]
     alone = next((name for name in baselines if results[name]), None)
@@ -119,9 +125,13 @@ def write(comparison: Any, results: Dict[str, dict], runs: Sequence[Any], out: P
     plot_cost.plot_cost(found, table.step_costs(results, alone), metric, unit, out / 'cost.png')
     print(f'\n{text}\n')
     names = ['results.csv', 'table.md', 'plot.png', 'cost.png']
-    if ratios := table.make_ratio_csv(runs):
-        (out / 'ratios.csv').write_text(ratios, encoding='utf-8')
-        names.append('ratios.csv')
+    extra = {
+        'teachers.csv': table.make_csv(teachers) if teachers else '',
+        'ratios.csv': table.make_ratio_csv(runs),
+    }
+    for name in filter(extra.get, extra):
+        (out / name).write_text(extra[name], encoding='utf-8')
+        names.append(name)
     print(*(out / name for name in names), sep='\n')
 
 

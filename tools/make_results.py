@@ -47,7 +47,9 @@ class Study:
     def table(self) -> str:
         """The table that tools/compare.py writes."""
         metric = table.find_metric(self.results, self.comparison.metric)
-        return table.make_table(self.results, self.comparison, metric)
+        file = self.folder / 'teachers.csv'
+        teachers = table.read_csv(file.read_text(encoding='utf-8')) if file.exists() else None
+        return table.make_table(self.results, self.comparison, metric, teachers)
 
     def means(self, columns: Dict[str, str], form: str = '.1f', params: bool = False) -> str:
         """A table of means and standard deviations.

@@ -1,13 +1,13 @@
 """Draw what students reach over what their teachers reach, and say how far the two go together.
 
-FOLDER has results.csv of tools/compare.py, with methods called "METHOD, TEACHER", and teachers.csv, the same
-of the teachers themselves: a line for each, called TEACHER. Writes teachers.png there.
+FOLDER is one that tools/compare.py wrote, with methods called "METHOD, TEACHER": results.csv has what their
+students reach, teachers.csv what their teachers do. Writes teachers.png there.
 """
 
 import argparse
 import statistics
 from pathlib import Path
-from typing import Dict, List, NamedTuple, Optional, Sequence
+from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 import _cli
 import numpy as np
@@ -43,29 +43,31 @@ def read_series(folder: Path, metric: Optional[str] = None) -> Dict[str, List[Po
         dict: Method -> its points, the worst teacher first.
 
     Raises:
-        ValueError: No method of ``results.csv`` names a teacher of ``teachers.csv``, or its students have no
-            seed in common.
+        ValueError: No method has two teachers, or its students have no seed in common.
     """
     results = table.read_csv((folder / 'results.csv').read_text(encoding='utf-8'))
     metric = table.find_metric(results, metric)
-    found = table.values(table.read_csv((folder / 'teachers.csv').read_text(encoding='utf-8')), metric)
-    teachers = {name: statistics.fmean(seeds.values()) for name, seeds in found.items()}
-    series: Dict[str, Dict[str, Dict[int, float]]] = {}
+    own = table.values(table.read_csv((folder / 'teachers.csv').read_text(encoding='utf-8')), metric)
+    series: Dict[str, List[Tuple[str, float, Dict[int, float]]]] = {}
     for name, students in table.values(results, metric).items():
         method, _, teacher = name.rpartition(', ')
-        if teacher in teachers:
-            series.setdefault(method, {})[teacher] = students
+        if method and name in own:
+            series.setdefault(method, []).append((teacher, own[name][0], students))
+    # a method whose name has a comma for another reason has the same teacher in all its rows
+    series = {
+        method: lines for method, lines in series.items() if len({reached for _, reached, _ in lines}) > 1
+    }
     if not series:
-        raise ValueError(f'{folder}: no method is called "METHOD, TEACHER" with one of {", ".join(teachers)}')
-    return {method: _points(method, students, teachers) for method, students in series.items()}
+        raise ValueError(f'{folder}: no two methods are called "METHOD, TEACHER" and have different teachers')
+    return {method: _points(method, lines) for method, lines in series.items()}
 
 
-def _points(method: str, students: Dict[str, Dict[int, float]], teachers: Dict[str, float]) -> List[Point]:
+def _points(method: str, lines: List[Tuple[str, float, Dict[int, float]]]) -> List[Point]:
     """The points of a method, of the seeds that all its students have."""
-    seeds = sorted(set.intersection(*map(set, students.values())))
+    seeds = sorted(set.intersection(*(set(students) for *_, students in lines)))
     if not seeds:
         raise ValueError(f'{method}: its students have no seed in common')
-    points = [Point(name, teachers[name], [own[seed] for seed in seeds]) for name, own in students.items()]
+    points = [Point(teacher, own, [students[seed] for seed in seeds]) for teacher, own, students in lines]
     return sorted(points, key=lambda point: point.own)
 
 

@@ -83,7 +83,7 @@ def make_csv(results: Results) -> str:
     """Write one line a run, all figures as upstream gave them.
 
     Args:
-        results (dict): Of all runs.
+        results (dict): Of all runs, or of the teachers, which have no costs.
 
     Returns:
         str: Comma-separated; seconds are medians of a step, memory is in bytes.
@@ -93,7 +93,7 @@ def make_csv(results: Results) -> str:
             method=name,
             seed=seed,
             **result['metrics'],
-            **{key: result[key] for key in _KNOWN},
+            **{key: result[key] for key in _KNOWN if key in result},
         )
         for name, seeds in results.items()
         for seed, result in sorted(seeds.items())
@@ -167,13 +167,16 @@ def gains(found: Dict[str, Dict[int, float]], name: str, other: str) -> List[flo
     return [own[seed] - theirs[seed] for seed in own if seed in theirs]
 
 
-def make_table(results: Results, comparison: Comparison, metric: str) -> str:
+def make_table(
+    results: Results, comparison: Comparison, metric: str, teachers: Optional[Results] = None
+) -> str:
     """Write the comparison in Markdown, with what one must know to read it.
 
     Args:
         results (dict): Of all runs.
         comparison (Comparison): What was compared.
         metric (str): The metric.
+        teachers (dict, optional): Method -> 0 -> what its teacher reaches.
 
     Returns:
         str: The table and its notes.
@@ -201,7 +204,7 @@ def make_table(results: Results, comparison: Comparison, metric: str) -> str:
             cells.append(f'{statistics.fmean(own.values()) - theirs:+.2f}' if known else _MISSING)
         cells += [_cost(times, name, alone, 1e-3, 'ms'), _cost(memory, name, alone, 2**20, 'MiB')]
         rows.append([name, *cells])
-    notes = [f'- {note}' for note in _notes(results, comparison, metric)]
+    notes = [f'- {note}' for note in _notes(results, comparison, metric, teachers or {})]
     return '\n'.join([markdown(head, rows), '', *notes])
 
 
@@ -244,7 +247,7 @@ def _cost(medians: Dict[str, float], name: str, alone: Optional[str], size: floa
     return f'{text} (× {medians[name] / medians[alone]:.2f})' if alone in medians else text
 
 
-def _notes(results: Results, comparison: Comparison, metric: str) -> List[str]:
+def _notes(results: Results, comparison: Comparison, metric: str, teachers: Results) -> List[str]:
     """What one must know to read the table."""
     every = [result for seeds in results.values() for result in seeds.values()]
     kinds = ' and '.join(sorted({result['device'] for result in every}))
@@ -257,6 +260,7 @@ def _notes(results: Results, comparison: Comparison, metric: str) -> List[str]:
     notes = [
         f'{metric}, in percent, of the last checkpoint {judged}. Mean and sample standard deviation over '
         'seeds; gains are paired by seed.',
+        *_teachers(teachers, metric),
         'Recipe, data order and, for a seed, first weights of the student are shared, unless said below.',
         f'Time: median{clock} of forward, backward and update, without loading data ({kinds}; threads of a '
         f'run: {threads}{beside}).',
@@ -281,3 +285,14 @@ def _notes(results: Results, comparison: Comparison, metric: str) -> List[str]:
     minutes = sum(result['seconds'] * result['steps'] for result in every) / 60
     notes.append(f'All training steps, by the medians of their runs: {minutes:.0f} min.')
     return notes
+
+
+def _teachers(teachers: Results, metric: str) -> List[str]:
+    """What the teachers reach, and of which methods they are where they differ."""
+    groups: Dict[str, List[str]] = {}
+    for name, own in values(teachers, metric).items():
+        groups.setdefault(f'{own[0]:.2f}', []).append(name)
+    if len(groups) < 2:
+        return [f'The teacher itself: {reached}.' for reached in groups]
+    said = (f'{reached} ({"; ".join(names)})' for reached, names in groups.items())
+    return [f'The teachers themselves: {", ".join(said)}.']

@@ -61,9 +61,9 @@ def run(job: Dict[str, Any]) -> None:
     checkpoint = newest_checkpoint(folder)
     metrics = training.evaluate(Config(job['test']), checkpoint)
     params = metrics.pop('params')
-    metrics = {key: float(value) for key, value in metrics.items() if hasattr(value, '__float__')}
     about = dict(job['about'], threads=job['threads'], device=_device(), checkpoint=checkpoint.name)
-    write_json(folder / 'result.json', dict(about, metrics=metrics, params=params, **cost.result()))
+    found = dict(about, metrics=training.numbers(metrics), params=params)
+    write_json(folder / 'result.json', dict(found, **cost.result()))
 
 
 def _device() -> str:

@@ -144,6 +144,18 @@ def evaluate(cfg: Config, checkpoint: Union[str, Path]) -> Dict[str, float]:
     return dict(metrics, params=sum(weight.numel() for weight in runner.model.parameters()))
 
 
+def numbers(metrics: Dict[str, Any]) -> Dict[str, float]:
+    """Keep the metrics that are numbers, which a tensor of one number is, too.
+
+    Args:
+        metrics (dict): Of an evaluator.
+
+    Returns:
+        dict: Plain floats.
+    """
+    return {key: float(value) for key, value in metrics.items() if hasattr(value, '__float__')}
+
+
 def save_small(checkpoint: Union[str, Path], path: Union[str, Path], note: str) -> None:
     """Keep the weights of a checkpoint in half precision, without optimizer and log.
 

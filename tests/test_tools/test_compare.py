@@ -147,6 +147,32 @@ def test_the_table_has_the_figures_of_the_runs(whole):
         assert picture.shape[0] > 200 and len(np.unique(picture.reshape(-1, 3), axis=0)) > 20
 
 
+def test_a_teacher_is_tested_once_by_itself(whole, place, tmp_path, monkeypatch):
+    from types import SimpleNamespace
+
+    from dpk_mm.benchmark import teachers
+
+    test_cfg = Config.fromfile(place / 'base.py')
+    checkpoint = whole[0] / 'runs/alone-1/epoch_3.pth'  # as good a teacher as any
+    teacher = dict(config=str(place / 'base.py'), checkpoint=str(checkpoint), trust_checkpoint=True)
+    test_cfg.model = tiny_cls.classifier(depth=14, width=6)  # of the student
+    cfg = Config(dict(model=dict(student={}, teacher=teacher)))
+    methods = [
+        SimpleNamespace(name=name, cfg=own, test_cfg=test_cfg)
+        for name, own in dict(alone=Config(dict(model={})), kd=cfg, dkd=cfg).items()
+    ]
+    found, failures = teachers.measure_teachers(methods, tmp_path)
+    assert list(found) == ['kd', 'dkd'] and found['kd'] == found['dkd'] and not failures
+    result = json.loads((checkpoint.parent / 'result.json').read_text())  # of this very checkpoint
+    assert found['kd'][0] == {key: result[key] for key in ('metrics', 'params')}
+
+    monkeypatch.setattr(teachers, '_test', None)  # it is not called again
+    assert teachers.measure_teachers(methods, tmp_path) == (found, {})
+    methods[1].cfg = Config(dict(model=dict(student={}, teacher=dict(teacher, checkpoint='gone.pth'))))
+    found, failures = teachers.measure_teachers(methods, tmp_path)
+    assert list(found) == ['dkd'] and 'its teacher was not tested: FileNotFound' in failures['kd']
+
+
 def test_finished_runs_are_skipped(whole, compare, place):
     folder, _ = whole
     results = sorted(folder.glob('runs/*/result.json'))
@@ -605,6 +631,13 @@ def test_published_figures_stand_beside_ours():
     assert '– marks a run that was not done' in lines  # late was not run
     assert '250 ms (× 1.00)' in lines and "median of the processor's time" in lines
     assert 'of the last checkpoint on the test data.' in lines
+    assert 'teacher itself' not in lines
+    teachers = results_of(kd=[75.0])
+    lines = table.make_table(results, comparison, 'accuracy/top1', teachers)
+    assert '- The teacher itself: 75.00.' in lines
+    teachers.update(results_of(late=[80.0], other=[75.0]))
+    lines = table.make_table(results, comparison, 'accuracy/top1', teachers)
+    assert '- The teachers themselves: 75.00 (kd; other), 80.00 (late).' in lines
     moved = dataclasses.replace(comparison, options={'test_dataloader.dataset': dict(split='train')})
     lines = table.make_table(results, moved, 'accuracy/top1')
     assert "of the last checkpoint on the data that the input's options test with." in lines

@@ -6,6 +6,8 @@ import pytest
 
 RESULTS = """method,seed,accuracy/top1
 alone,0,20.0
+"fit, one",0,20.0
+"fit, two",0,21.0
 "kd, small",0,31.0
 "kd, small",1,33.0
 "kd, small",2,99.0
@@ -18,9 +20,14 @@ alone,0,20.0
 "dpk, cka, large",0,30.0
 """
 TEACHERS = """method,seed,accuracy/top1,params
-small,0,60.0,10
-large,0,70.0,30
-middle,0,65.0,20
+"kd, small",0,60.0,10
+"kd, large",0,70.0,30
+"kd, middle",0,65.0,20
+"dpk, cka, small",0,60.0,10
+"dpk, cka, large",0,70.0,30
+"dpk, cka, middle",0,65.0,20
+"fit, one",0,65.0,20
+"fit, two",0,65.0,20
 """
 RANKING = """rank,teacher,gain
 1,small,3.0
@@ -38,6 +45,7 @@ def folder(tmp_path):
 
 def test_slope_and_agreement_are_of_the_means(plot_teachers, folder):
     series = plot_teachers.read_series(folder)
+    assert list(series) == ['kd', 'dpk, cka']  # 'fit' is of one teacher
     assert [point.teacher for point in series['kd']] == ['small', 'middle', 'large']  # the worst first
     assert [point.mean for point in series['kd']] == [32.0, 35.0, 42.0]  # of the seeds that all have
     assert plot_teachers.slope(series['kd']) == pytest.approx(1.0)  # 10 points for 10, the middle aside
@@ -62,7 +70,7 @@ def test_a_ranking_is_held_against_the_students(make_results, folder):
 @pytest.mark.parametrize(
     'text, word',
     [
-        (RESULTS.replace(', ', ' '), 'no method is called'),
+        (RESULTS.replace(', ', ' '), 'no two methods are called'),
         (RESULTS.replace('middle",0', 'middle",7'), 'no seed in common'),
         (None, 'results.csv'),
     ],
