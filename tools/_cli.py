@@ -53,14 +53,15 @@ def add_cfg_options(parser: argparse.ArgumentParser, text: str) -> None:
 
 def load_config(name: str) -> Config:
     """Load the config a user names: a file, or ``pkg::path`` of an installed package."""
-    if '::' in name:
-        try:
-            return package_config(name)
-        except (OSError, ImportError, ValueError) as error:
-            die(str(error))
     try:
-        return Config.fromfile(name)
-    except (OSError, SyntaxError, NameError) as error:
+        return package_config(name) if '::' in name else Config.fromfile(name)
+    except (SyntaxError, NameError) as error:
+        die(f'config {name}: {error}')
+    except (OSError, ImportError, ValueError) as error:
+        if '::' in name:
+            die(str(error))
+        if not isinstance(error, OSError):
+            raise
         die(f'config {name}: {error}')
 
 

@@ -82,19 +82,24 @@ def compare(args: argparse.Namespace) -> List[str]:
         starts = work_dir / 'starts' / digest_settings(recipe(alone))
         with display.Display(left, len(runs) - len(left), args.jobs) as shown:
             failures = pool.run_all(left, args.jobs, args.threads, starts, shown)
+        problems = [f'{name}: {why}' for name, why in failures.items()]
         results = {one.name: {} for one in methods}
         for one in runs:
-            if one.result is not None:
+            if str(one) not in failures and one.result is not None:
                 results[one.method.name][one.seed] = one.result
-        teachers, untested = measure_teachers(
-            [one for one in methods if results[one.name]], work_dir / 'teachers'
-        )
-        problems = [f'{name}: {why}' for name, why in {**failures, **untested}.items()]
         if any(results.values()):
+            out = args.out or work_dir
             try:
-                write(comparison, results, teachers, runs, args.out or work_dir)
+                write(comparison, results, runs, out)
             except ValueError as error:  # of the metric; the runs that failed are told too
-                problems.append(str(error))
+                return [*problems, str(error)]
+            # after all else, as nothing else needs them
+            teachers, untested = measure_teachers(
+                [one for one in methods if results[one.name]], work_dir / 'teachers'
+            )
+            write_teachers(comparison, results, teachers, out)
+            for names, why in untested.items():
+                print(f'The teacher of {names} was not tested: {why}')
     return problems
 
 
@@ -105,17 +110,15 @@ def check_files(model: dict) -> None:
     _cli.check_checkpoint(None if checkpoint == 'hub' else checkpoint, 'teacher')
 
 
-def write(
-    comparison: Any, results: Dict[str, dict], teachers: Dict[str, dict], runs: Sequence[Any], out: Path
-) -> None:
-    """Write results.csv, teachers.csv, ratios.csv, table.md, plot.png and cost.png, and show the table."""
+def write(comparison: Any, results: Dict[str, dict], runs: Sequence[Any], out: Path) -> None:
+    """Write results.csv, ratios.csv, table.md, plot.png and cost.png."""
     from dpk_mm.benchmark import plot, plot_cost, table
 
     out.mkdir(parents=True, exist_ok=True)
     # first of all, as it holds whatever metric is wanted
     (out / 'results.csv').write_text(table.make_csv(results), encoding='utf-8')
     metric = table.find_metric(results, comparison.metric)
-    text = table.make_table(results, comparison, metric, teachers)
+    text = table.make_table(results, comparison, metric)
     (out / 'table.md').write_text(text + '\n', encoding='utf-8')
     baselines = [row.name for row in comparison.rows if row.is_alone]
     alone = next((name for name in baselines if results[name]), None)
@@ -123,16 +126,22 @@ def write(
     plot.plot(found, metric, out / 'plot.png', [*baselines, comparison.reference])
     unit = 'time of a step, in seconds' if alone is None else f'time of a step, over that of {alone}'
     plot_cost.plot_cost(found, table.step_costs(results, alone), metric, unit, out / 'cost.png')
+    if ratios := table.make_ratio_csv(runs):
+        (out / 'ratios.csv').write_text(ratios, encoding='utf-8')
+
+
+def write_teachers(comparison: Any, results: Dict[str, dict], teachers: Dict[str, dict], out: Path) -> None:
+    """Write teachers.csv and, with what it says, table.md; show the table."""
+    from dpk_mm.benchmark import table
+
+    (out / 'teachers.csv').unlink(missing_ok=True)
+    if teachers:
+        (out / 'teachers.csv').write_text(table.make_csv(teachers), encoding='utf-8')
+    metric = table.find_metric(results, comparison.metric)
+    text = table.make_table(results, comparison, metric, teachers)
+    (out / 'table.md').write_text(text + '\n', encoding='utf-8')
     print(f'\n{text}\n')
-    names = ['results.csv', 'table.md', 'plot.png', 'cost.png']
-    extra = {
-        'teachers.csv': table.make_csv(teachers) if teachers else '',
-        'ratios.csv': table.make_ratio_csv(runs),
-    }
-    for name in filter(extra.get, extra):
-        (out / name).write_text(extra[name], encoding='utf-8')
-        names.append(name)
-    print(*(out / name for name in names), sep='\n')
+    print(*sorted(path for path in out.iterdir() if path.is_file() and path.name != 'lock'), sep='\n')
 
 
 def main(argv: Optional[Sequence[str]] = None) -> None:

@@ -111,7 +111,7 @@ class Study:
         """
         found = self._gains(name, other, metric)
         said = f'{spread(found, "+.2f")}, n = {len(found)}'
-        if len(found) < 3 or len(set(found)) == 1:
+        if len(found) < 3 or len({round(gain, 6) for gain in found}) == 1:
             return f'cannot be told: {said}'
         p = stats.ttest_1samp(found, 0).pvalue
         words = 'cannot be told'

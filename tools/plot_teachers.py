@@ -43,7 +43,8 @@ def read_series(folder: Path, metric: Optional[str] = None) -> Dict[str, List[Po
         dict: Method -> its points, the worst teacher first.
 
     Raises:
-        ValueError: No method has two teachers, or its students have no seed in common.
+        ValueError: No method has two teachers, one of its teachers was not tested, or its students have no
+            seed in common.
     """
     results = table.read_csv((folder / 'results.csv').read_text(encoding='utf-8'))
     metric = table.find_metric(results, metric)
@@ -53,6 +54,9 @@ def read_series(folder: Path, metric: Optional[str] = None) -> Dict[str, List[Po
         method, _, teacher = name.rpartition(', ')
         if method and name in own:
             series.setdefault(method, []).append((teacher, own[name][0], students))
+    untested = [name for name in results if name not in own and name.rpartition(', ')[0] in series]
+    if untested:
+        raise ValueError(f'{folder}: teachers.csv has no teacher of {"; ".join(untested)}')
     # a method whose name has a comma for another reason has the same teacher in all its rows
     series = {
         method: lines for method, lines in series.items() if len({reached for _, reached, _ in lines}) > 1

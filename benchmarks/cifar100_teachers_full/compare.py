@@ -2,7 +2,6 @@
 # by DPK:
 #   for name in resnet32 resnet56 resnet110 wrn40-2 resnet32x4; do
 #     python tools/train.py configs/dpk/cifar100/${name}_cifar100.py --cfg-options randomness.seed=0
-#     python tools/test.py configs/dpk/cifar100/${name}_cifar100.py work_dirs/${name}_cifar100/epoch_240.pth
 #   done
 #   python tools/compare.py benchmarks/cifar100_teachers_full/compare.py \
 #     --out benchmarks/cifar100_teachers_full --jobs 4

@@ -255,20 +255,19 @@ def _notes(results: Results, comparison: Comparison, metric: str, teachers: Resu
     jobs = max(result['jobs'] for result in every)
     beside = '' if jobs == 1 else f'; taken with up to {jobs} runs side by side, which slow each other down'
     clock = '' if _clock(results) == 'seconds' else " of the processor's time"
-    moved = any(key.split('.')[0] in ('test_dataloader', 'test_evaluator') for key in comparison.options)
-    judged = "on the data that the input's options test with" if moved else 'on the test data'
+    judged = "on the data that the input's options test with" if _is_moved(comparison) else 'on the test data'
     notes = [
         f'{metric}, in percent, of the last checkpoint {judged}. Mean and sample standard deviation over '
         'seeds; gains are paired by seed.',
-        *_teachers(teachers, metric),
+        *_teachers(teachers, [row.name for row in comparison.rows if not row.is_alone], metric),
         'Recipe, data order and, for a seed, first weights of the student are shared, unless said below.',
         f'Time: median{clock} of forward, backward and update, without loading data ({kinds}; threads of a '
         f'run: {threads}{beside}).',
     ]
     if any(set(row.seeds) - set(results.get(row.name, {})) for row in comparison.rows):
         notes.append(f'{_MISSING} marks a run that was not done; means are over those that were.')
-    elif len({frozenset(row.seeds) for row in comparison.rows}) > 1:
-        notes.append(f'{_MISSING} marks a seed that a method was not to have.')
+    if len({frozenset(row.seeds) for row in comparison.rows}) > 1:
+        notes.append(f'The methods have seeds of their own; {_MISSING} also marks one that a method has not.')
     memory = {
         'CUDA': 'the most that CUDA held for tensors',
         'RSS': "the training process's peak resident memory, its libraries included",
@@ -287,12 +286,23 @@ def _notes(results: Results, comparison: Comparison, metric: str, teachers: Resu
     return notes
 
 
-def _teachers(teachers: Results, metric: str) -> List[str]:
-    """What the teachers reach, and of which methods they are where they differ."""
+def _is_moved(comparison: Comparison) -> bool:
+    """Whether the input tests on other data than the base's config."""
+    options = comparison.options
+    whole = options.get('test_dataloader')
+    return 'dataset' in (whole if isinstance(whole, dict) else {}) or any(
+        key.split('.')[:2] == ['test_dataloader', 'dataset'] for key in options
+    )
+
+
+def _teachers(teachers: Results, taught: List[str], metric: str) -> List[str]:
+    """What the teachers reach, and whose they are where that is not the same for all that are taught."""
     groups: Dict[str, List[str]] = {}
     for name, own in values(teachers, metric).items():
         groups.setdefault(f'{own[0]:.2f}', []).append(name)
-    if len(groups) < 2:
+    if list(groups.values()) == [taught]:
         return [f'The teacher itself: {reached}.' for reached in groups]
+    if not groups:
+        return []
     said = (f'{reached} ({"; ".join(names)})' for reached, names in groups.items())
     return [f'The teachers themselves: {", ".join(said)}.']

@@ -101,7 +101,7 @@ def package_config(name: str, field: str = 'config', pretrained: bool = False) -
         raise ValueError(f'{field}={name!r}: {error}') from error
     except (FileNotFoundError, ValueError) as error:
         raise FileNotFoundError(
-            f"{field}={name!r}: no such config in the installed package '{scope}'."
+            f"{field}={name!r}: no such config in the installed package '{scope}' ({error})."
         ) from error
 
 

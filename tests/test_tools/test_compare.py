@@ -1,5 +1,6 @@
 """Fair comparisons by one command: its figures, its refusals, and that it survives a kill."""
 
+import copy
 import csv
 import dataclasses
 import json
@@ -170,7 +171,43 @@ def test_a_teacher_is_tested_once_by_itself(whole, place, tmp_path, monkeypatch)
     assert teachers.measure_teachers(methods, tmp_path) == (found, {})
     methods[1].cfg = Config(dict(model=dict(student={}, teacher=dict(teacher, checkpoint='gone.pth'))))
     found, failures = teachers.measure_teachers(methods, tmp_path)
-    assert list(found) == ['dkd'] and 'its teacher was not tested: FileNotFound' in failures['kd']
+    assert list(found) == ['dkd'] and list(failures) == ['kd']
+
+
+def test_the_command_tests_the_teachers_and_survives_a_damaged_result(
+    whole, compare, place, monkeypatch, capsys
+):
+    from dpk_mm.benchmark import pool, teachers
+
+    folder, taught = place / 'taught', copy.deepcopy(KD)
+    checkpoint = str(whole[0] / 'runs/alone-1/epoch_3.pth')
+    taught['model']['teacher'] = dict(
+        config=str(place / 'base.py'), checkpoint=checkpoint, trust_checkpoint=True
+    )
+    path = write_input(place, methods=dict(alone=None, kd=taught), seeds=[0], budget=dict(max_epochs=1))
+    args = [path, '--work-dir', str(folder), '--jobs', '2']
+    compare.main(args)
+    expected = json.loads((whole[0] / 'runs/alone-1/result.json').read_text())['metrics']['accuracy/top1']
+    assert (folder / 'teachers.csv').read_text().startswith('method,seed,accuracy/top1')
+    assert f'- The teacher itself: {expected:.2f}.' in (folder / 'table.md').read_text().splitlines()
+    assert 'testing the teacher' in capsys.readouterr().out
+    compare.main(args)
+    assert 'testing the teacher' not in capsys.readouterr().out  # its figures are kept
+
+    for file in folder.glob('teachers/*'):
+        file.unlink()
+    monkeypatch.setattr(teachers, '_test', None)
+    compare.main(args)
+    assert 'The teacher of kd was not tested: TypeError' in capsys.readouterr().out
+    assert not (folder / 'teachers.csv').exists()
+
+    def damage(*args):
+        (folder / 'runs/kd-0/result.json').write_text('{')
+        return {'kd, seed 0': 'damaged'}
+
+    monkeypatch.setattr(pool, 'run_all', damage)
+    assert 'kd, seed 0: damaged' in error_of(compare, *args)
+    assert set(read_csv(folder)) == {('alone', 0)}
 
 
 def test_finished_runs_are_skipped(whole, compare, place):
@@ -632,12 +669,15 @@ def test_published_figures_stand_beside_ours():
     assert '250 ms (× 1.00)' in lines and "median of the processor's time" in lines
     assert 'of the last checkpoint on the test data.' in lines
     assert 'teacher itself' not in lines
-    teachers = results_of(kd=[75.0])
-    lines = table.make_table(results, comparison, 'accuracy/top1', teachers)
-    assert '- The teacher itself: 75.00.' in lines
-    teachers.update(results_of(late=[80.0], other=[75.0]))
-    lines = table.make_table(results, comparison, 'accuracy/top1', teachers)
-    assert '- The teachers themselves: 75.00 (kd; other), 80.00 (late).' in lines
+    for teachers, said in (
+        (dict(kd=[75.0], late=[75.0]), 'The teacher itself: 75.00.'),
+        (dict(kd=[75.0]), 'The teachers themselves: 75.00 (kd).'),  # that of the other was not tested
+        (dict(kd=[75.0], late=[80.0]), 'The teachers themselves: 75.00 (kd), 80.00 (late).'),
+    ):
+        lines = table.make_table(results, comparison, 'accuracy/top1', results_of(**teachers))
+        assert f'- {said}' in lines.splitlines()
+    faster = dataclasses.replace(comparison, options={'test_dataloader.batch_size': 2})
+    assert 'on the test data' in table.make_table(results, faster, 'accuracy/top1')
     moved = dataclasses.replace(comparison, options={'test_dataloader.dataset': dict(split='train')})
     lines = table.make_table(results, moved, 'accuracy/top1')
     assert "of the last checkpoint on the data that the input's options test with." in lines
@@ -667,7 +707,8 @@ def test_a_method_may_have_seeds_of_its_own(tmp_path, monkeypatch):
     assert head.startswith('| method | seed 0 | seed 1 | seed 7 | mean')
     assert alone.startswith('| alone | 60.00 | 62.00 | – | 61.00 ± 1.41 |')
     assert kd.startswith('| kd | 71.00 | – | 73.00 | 72.00 ± 1.41 | +11.00 |')  # paired on seed 0
-    assert any('a seed that a method was not to have' in note for note in notes)
+    assert any('seeds of their own' in note for note in notes)
+    assert not any('a run that was not done' in note for note in notes)
     del results['kd'][7]
     assert 'a run that was not done' in table.make_table(results, comparison, 'accuracy/top1')
 

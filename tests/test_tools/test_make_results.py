@@ -112,6 +112,15 @@ def test_inputs_without_results_are_listed(make_results, folder):
     assert render(make_results, folder) == str(expected)
 
 
+def test_gains_that_differ_by_rounding_are_the_same(make_results, folder):
+    lines = [
+        f'small,{i},{ap / 1000},1\nlarge,{i},{(ap + 10) / 1000},1\n' for i, ap in enumerate((403, 411, 427))
+    ]
+    (folder / 'a/results.csv').write_text('method,seed,coco/bbox_mAP,params\n' + ''.join(lines))
+    write(folder, "{{ runs.verdict('large', 'small') }}")
+    assert render(make_results, folder) == 'cannot be told: +1.00 ± 0.00, n = 3'
+
+
 def test_tables_have_a_row_for_each_method(make_results, folder):
     write(
         folder,

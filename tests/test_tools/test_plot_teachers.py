@@ -70,6 +70,7 @@ def test_a_ranking_is_held_against_the_students(make_results, folder):
 @pytest.mark.parametrize(
     'text, word',
     [
+        (RESULTS + '"kd, other",0,1.0\n', 'no teacher of kd, other'),
         (RESULTS.replace(', ', ' '), 'no two methods are called'),
         (RESULTS.replace('middle",0', 'middle",7'), 'no seed in common'),
         (None, 'results.csv'),
