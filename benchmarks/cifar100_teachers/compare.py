@@ -24,4 +24,4 @@ methods = {
     'dpk, ResNet-20': _dpk,
     **{f'dpk, {name}': dict(_dpk, teacher=other) for name, other in _others.items()},
 }
-seeds = [0, 1]
+seeds = [0, 1, 2]
