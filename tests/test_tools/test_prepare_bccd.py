@@ -57,10 +57,10 @@ def test_renamed_weights_are_the_same_network(prepare):
     theirs = mobilenet_v2().eval()
     ours = MODELS.build(
         dict(
-            type='ImageClassifier',
-            backbone=dict(type='MobileNetV2'),
-            neck=dict(type='GlobalAveragePooling'),
-            head=dict(type='LinearClsHead', num_classes=1000, in_channels=1280),
+            type='mmpretrain.ImageClassifier',
+            backbone=dict(type='mmpretrain.MobileNetV2'),
+            neck=dict(type='mmpretrain.GlobalAveragePooling'),
+            head=dict(type='mmpretrain.LinearClsHead', num_classes=1000, in_channels=1280),
         )
     ).eval()
     ours.load_state_dict(prepare.to_mmpretrain(theirs.state_dict()))
