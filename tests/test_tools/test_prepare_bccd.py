@@ -5,6 +5,7 @@ import json
 
 import pytest
 import torch
+from mmengine.registry import DefaultScope
 from mmpretrain.registry import MODELS
 from torchvision.models import mobilenet_v2
 
@@ -55,14 +56,15 @@ def test_annotations_become_cocos_and_images_follow(prepare, source, tmp_path, m
 
 def test_renamed_weights_are_the_same_network(prepare):
     theirs = mobilenet_v2().eval()
-    ours = MODELS.build(
-        dict(
-            type='mmpretrain.ImageClassifier',
-            backbone=dict(type='mmpretrain.MobileNetV2'),
-            neck=dict(type='mmpretrain.GlobalAveragePooling'),
-            head=dict(type='mmpretrain.LinearClsHead', num_classes=1000, in_channels=1280),
-        )
-    ).eval()
+    with DefaultScope.overwrite_default_scope('mmpretrain'):  # whatever ran before
+        ours = MODELS.build(
+            dict(
+                type='ImageClassifier',
+                backbone=dict(type='MobileNetV2'),
+                neck=dict(type='GlobalAveragePooling'),
+                head=dict(type='LinearClsHead', num_classes=1000, in_channels=1280),
+            )
+        ).eval()
     ours.load_state_dict(prepare.to_mmpretrain(theirs.state_dict()))
     images = torch.randn(2, 3, 64, 64)
     with torch.no_grad():
