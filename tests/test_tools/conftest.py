@@ -62,8 +62,8 @@ optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=0.1))
 """
 
 
-def _load(name):
-    spec = importlib.util.spec_from_file_location(f'dpk_mm_tools_{name}', ROOT / f'tools/{name}.py')
+def _load(path):
+    spec = importlib.util.spec_from_file_location(f'dpk_mm_tools_{path.stem}', path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -82,12 +82,12 @@ def _tools_on_path():
     sys.path.remove(str(ROOT / 'tools'))
 
 
-def _tool(name):
-    """A fixture that is a script of tools/ as a module."""
+def _tool(name, folder='tools'):
+    """A fixture that is a script, most of tools/, as a module."""
 
     @pytest.fixture(scope='session', name=name)
     def tool(_tools_on_path):
-        return _load(name)
+        return _load(ROOT / folder / f'{name}.py')
 
     return tool
 
@@ -96,6 +96,7 @@ train = _tool('train')
 test = _tool('test')
 convert_data = _tool('convert_data')
 plot_ratio = _tool('plot_ratio')
+plot_priors = _tool('plot_priors')
 export_student = _tool('export_student')
 show_layers = _tool('show_layers')
 cka_map = _tool('cka_map')
@@ -104,6 +105,7 @@ compare = _tool('compare')
 benchmark = _tool('benchmark')
 plot_teachers = _tool('plot_teachers')
 make_results = _tool('make_results')
+prepare = _tool('prepare', 'benchmarks/bccd')
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """The comparison of the two forms of the prior."""
 
 import csv
-import importlib.util
 
 import cv2
 import numpy as np
@@ -13,14 +12,6 @@ from mmengine.dataset import pseudo_collate
 
 from dpk_mm.registry import DATASETS
 from dpk_mm.utils import cka_from_hsics, hsics, linear_cka, positions_as_samples, record
-
-
-@pytest.fixture(scope='module')
-def plot_priors(root):
-    spec = importlib.util.spec_from_file_location('dpk_mm_tools_plot_priors', root / 'tools/plot_priors.py')
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(scope='module')

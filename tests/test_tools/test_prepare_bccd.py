@@ -1,6 +1,5 @@
 """benchmarks/bccd/prepare.py makes what configs/bccd reads."""
 
-import importlib.util
 import json
 
 import pytest
@@ -13,14 +12,6 @@ BOX = (
     '<object><name>{}</name><bndbox>'
     '<xmin>{}</xmin><ymin>{}</ymin><xmax>{}</xmax><ymax>{}</ymax></bndbox></object>'
 )
-
-
-@pytest.fixture(scope='module')
-def prepare(root):
-    spec = importlib.util.spec_from_file_location('prepare_bccd', root / 'benchmarks/bccd/prepare.py')
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture
