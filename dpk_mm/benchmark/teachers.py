@@ -82,6 +82,4 @@ def _test(method: Method) -> Dict[str, Any]:
         cfg.work_dir = place  # of a log that nobody reads
         checkpoint = Path(place) / 'teacher.pth'
         torch.save(dict(state_dict=weights), checkpoint)
-        metrics = training.evaluate(cfg, checkpoint)
-    params = metrics.pop('params')
-    return dict(metrics=training.numbers(metrics), params=params)
+        return training.measure(cfg, checkpoint)

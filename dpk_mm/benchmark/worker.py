@@ -59,11 +59,9 @@ def run(job: Dict[str, Any]) -> None:
         cfg, _Report(folder / 'progress'), hooks=(cost, FirstStepHook(**job['first_step']), RandomStateHook())
     )
     checkpoint = newest_checkpoint(folder)
-    metrics = training.evaluate(Config(job['test']), checkpoint)
-    params = metrics.pop('params')
+    found = training.measure(Config(job['test']), checkpoint)
     about = dict(job['about'], threads=job['threads'], device=_device(), checkpoint=checkpoint.name)
-    found = dict(about, metrics=training.numbers(metrics), params=params)
-    write_json(folder / 'result.json', dict(found, **cost.result()))
+    write_json(folder / 'result.json', dict(about, **found, **cost.result()))
 
 
 def _device() -> str:

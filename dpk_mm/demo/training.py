@@ -144,16 +144,20 @@ def evaluate(cfg: Config, checkpoint: Union[str, Path]) -> Dict[str, float]:
     return dict(metrics, params=sum(weight.numel() for weight in runner.model.parameters()))
 
 
-def numbers(metrics: Dict[str, Any]) -> Dict[str, float]:
-    """Keep the metrics that are numbers, which a tensor of one number is, too.
+def measure(cfg: Config, checkpoint: Union[str, Path]) -> Dict[str, Any]:
+    """Test as :func:`evaluate` does, for files: the metrics are plain floats, apart from the size.
 
     Args:
-        metrics (dict): Of an evaluator.
+        cfg (Config): From :func:`load_config`.
+        checkpoint (str or Path): Weights.
 
     Returns:
-        dict: Plain floats.
+        dict: ``metrics``, those that are numbers, as a tensor of one number is, and ``params``.
     """
-    return {key: float(value) for key, value in metrics.items() if hasattr(value, '__float__')}
+    metrics = evaluate(cfg, checkpoint)
+    params = metrics.pop('params')
+    metrics = {key: float(value) for key, value in metrics.items() if hasattr(value, '__float__')}
+    return dict(metrics=metrics, params=params)
 
 
 def save_small(checkpoint: Union[str, Path], path: Union[str, Path], note: str) -> None:
