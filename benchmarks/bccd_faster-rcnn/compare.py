@@ -7,8 +7,8 @@ base = 'configs/bccd/faster-rcnn_fc128.py'
 teacher = dict(
     config='configs/bccd/faster-rcnn_fc1024.py', checkpoint='work_dirs/faster-rcnn_fc1024/epoch_16.pth'
 )
-# Weights for Faster R-CNN: FGD's are the authors', a fortieth of RetinaNet's; PKD's is MMRazor's; weight and
-# share of MGD are its authors' for detectors of two stages. None is tuned on these data.
+# Weights for Faster R-CNN: FGD's are the authors', a sixth to a fortieth of RetinaNet's; PKD's is MMRazor's;
+# weight and share of MGD are its authors' for detectors of two stages. None is tuned on these data.
 _fgd = dict(type='dpk_mm.FGDLoss', alpha_fg=5e-5, beta_bg=2.5e-5, gamma_mask=5e-5, lambda_rela=5e-7, temp=0.5)
 _losses = {
     'PKD': dict(type='dpk_mm.PKDLoss', loss_weight=6.0),

@@ -8,11 +8,11 @@ From the checkout, in the environment that requirements.txt says how to make::
 
 CWD, PKD and MGD are there twice, from mmrazor and from dpk_mm, and only the code differs: the same student
 and teacher, the same random weights, the same levels of the FPN, weights of the losses, optimizer, images
-and boxes. FGD and DPK are dpk_mm's alone. Neither data nor checkpoints are needed. results.csv says of each:
+and boxes. FGD and DPK are dpk_mm's alone. Neither data nor checkpoints are needed. results.json says of each:
 
 step_s
     Median seconds of a training step: preprocessing, forward, loss, backward, update; without a GPU of the
-    processor's time. The rows take turns, so a change in the machine's speed meets all of them; results.json
+    processor's time. The rows take turns, so a change in the machine's speed meets all of them; ``seconds``
     has every round.
 over_student
     That, over the step of the student alone.
@@ -34,7 +34,6 @@ mmrazor's teacher runs up to its neck (``FpnTeacherDistill``), as in mmrazor's c
 
 import argparse
 import copy
-import csv
 import multiprocessing
 import resource
 import statistics
@@ -217,25 +216,20 @@ def compare(args: argparse.Namespace) -> List[Dict[str, Any]]:
 
 
 def write(args: argparse.Namespace, results: List[Dict[str, Any]]) -> None:
-    """Write results.csv and results.json, and print the table."""
+    """Write results.json, and print the table."""
     settings = {key: value for key, value in vars(args).items() if key not in ('out', 'rows')}
     packages = 'torch', 'mmengine', 'mmcv', 'mmdet', 'mmrazor'
     settings['versions'] = {package: version(package) for package in packages}
     is_cuda = torch.device(args.device).type == 'cuda'
     settings['machine'] = torch.cuda.get_device_name(args.device) if is_cuda else 'CPU'
     write_json(args.out / 'results.json', dict(settings=settings, rows=results))
-    with (args.out / 'results.csv').open('w', newline='', encoding='utf-8') as file:
-        fields = [key for key in results[0] if key != 'seconds']
-        table = csv.DictWriter(file, fields, extrasaction='ignore', lineterminator='\n')
-        table.writeheader()
-        table.writerows(results)
     print('| | a step, s | over the student | peak, MiB | checkpoint, MiB | loss of distillation |')
     print('|---|---:|---:|---:|---:|---:|')
     for row in results:
         times = f'{row["step_s"]:.3f} | {row["over_student"]:.2f}'
         sizes = f'{row["peak_bytes"] / 2**20:,.0f} | {row["checkpoint_bytes"] / 2**20:,.1f}'
         print(f'| {row["method"]} | {times} | {sizes} | {row["distill_loss"]:.6g} |')
-    print(f'\nwrote results.csv and results.json in {args.out}')
+    print(f'\nwrote results.json in {args.out}')
 
 
 def main(argv: Optional[Sequence[str]] = None) -> None:

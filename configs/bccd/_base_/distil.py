@@ -1,7 +1,8 @@
 # What the distilling rows share: teacher, loss, and the places and necks of DPK, which are those of
-# configs/dpk/retinanet_r101_r50_coco.py made small. Neck and head of teacher and student differ in width, so
-# nothing is inherited. The rows copy it: change `model` there, not `dpk`.
-# loss_weight was chosen on the held-out images: at 1 the loss starts at 350 times the detector's own.
+# configs/dpk/retinanet_r101_r50_coco.py made small. The thin student has its teacher's neck and inherits it
+# (init_student); that of 64 channels inherits nothing. The rows copy it: change `model` there, not `dpk`.
+# loss_weight was a compromise on the held-out images, for another student (docs/RESULTS.md): at 1 the loss
+# starts at some 380 times the detector's own.
 fgd = dict(
     type='dpk_mm.FGDLoss',
     alpha_fg=2e-3,
