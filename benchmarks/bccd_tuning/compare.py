@@ -1,5 +1,5 @@
 # On blood cells plain PKD leads and DPK, with FGD's loss, trails: is it the loss, or its weight? The schedule
-# of bccd, judged on the 59 training images that no run is trained on, by a seed that no table uses:
+# of bccd, judged on the 59 training images that no run is trained on, by seeds that no table uses:
 #   python tools/train.py configs/bccd/retinanet_fpn128.py --cfg-options randomness.seed=0
 #   python tools/compare.py benchmarks/bccd_tuning/compare.py --out benchmarks/bccd_tuning --jobs 2
 _base_ = '../_base_/detection.py'
@@ -40,4 +40,4 @@ methods = {
     'dpk, cka, PKD, residual': _row(_pkd, 'dpk, cka', residual=True),
 }
 reference = 'PKD'
-seeds = [100]
+seeds = [100, 101]
