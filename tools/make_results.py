@@ -1,7 +1,8 @@
 """Write the pages of figures, docs/RESULTS.md and others, from benchmarks/: texts, and figures of the runs.
 
-Each benchmarks/PAGE.md.jinja becomes docs/PAGE.md. The texts ask for figures by name, such as
-{{ study('cifar100_short').gain('kd', 'alone') }}, so they cannot say another figure than the run.
+Each benchmarks/PAGE.md.jinja becomes docs/PAGE.md, and benchmarks/claims/claims.py docs/claims.png. The texts
+ask for figures by name, such as {{ study('cifar100_short').gain('kd', 'alone') }}, so they cannot say another
+figure than the run.
 """
 
 import argparse
@@ -14,12 +15,12 @@ import statistics
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence
 
+import _claims
 import _cli
 import jinja2
 import plot_teachers
 from _stats import rank_correlation
 from mmengine.config import Config
-from scipy import stats
 
 from dpk_mm.benchmark import inputs, table
 from dpk_mm.demo.report import count, markdown, spread
@@ -103,21 +104,9 @@ class Study:
         """What a method has more than another, seed by seed."""
         return ', '.join(format(gain, form) for gain in self._gains(name, other, metric))
 
-    def verdict(self, name: str, other: str, metric: Optional[str] = None) -> str:
-        """Whether a method beats another, by a t-test of the gains paired by seed, 5 %, two-sided.
-
-        Of fewer than three seeds, and where all give the same gain, it cannot be told: by rounding two or
-        three figures of a short run agree more often than a t-test expects.
-        """
-        found = self._gains(name, other, metric)
-        said = f'{spread(found, "+.2f")}, n = {len(found)}'
-        if len(found) < 3 or len({round(gain, 6) for gain in found}) == 1:
-            return f'cannot be told: {said}'
-        p = stats.ttest_1samp(found, 0).pvalue
-        words = 'cannot be told'
-        if p < 0.05:
-            words = '**held**' if statistics.fmean(found) > 0 else '**did not hold**'
-        return f'{words}: {said}, p = {p:.2g}'
+    def verdict(self, name: str, other: str, metric: Optional[str] = None) -> _claims.Verdict:
+        """Whether a method beats another."""
+        return _claims.Verdict(self._gains(name, other, metric))
 
     def in_order(self, *names: str, metric: Optional[str] = None) -> str:
         """Hold a text to the order of methods that it states, the best first; adds nothing to it.
@@ -188,10 +177,30 @@ def render(folder: Path) -> Dict[str, str]:
     environment.globals['study'] = lambda name, file='results.csv': Study(folder / name, file)
     environment.globals.update(min=min, max=max, zip=zip)
     environment.globals['figures'] = lambda name: json.loads((folder / name).read_text(encoding='utf-8'))
+    environment.globals['claims'] = functools.partial(claims, folder)
     environment.globals['not_run'] = functools.partial(not_run, folder)
     environment.globals['lines'] = lambda name: read_lines(folder / name)
     templates = sorted(path.name for path in folder.glob('*.md.jinja'))
     return {name.removesuffix('.jinja'): environment.get_template(name).render() for name in templates}
+
+
+def claims(folder: Path) -> List[_claims.Claim]:
+    """What ``claims/claims.py`` asks of the runs.
+
+    Args:
+        folder (Path): ``benchmarks/``.
+    """
+    return [
+        _claims.Claim(
+            asked.claim,
+            asked.paper,
+            [
+                _claims.Finding(gain.on, Study(folder / gain.study).verdict(gain.of, gain.over))
+                for gain in asked.gains
+            ],
+        )
+        for asked in Config.fromfile(str(folder / 'claims/claims.py')).claims
+    ]
 
 
 def not_run(folder: Path) -> List[Dict[str, Any]]:
@@ -230,13 +239,15 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     parser.add_argument('--out', type=Path, default=ROOT / 'docs', help='folder to write them to')
     args = parser.parse_args(argv)
     try:
-        pages = render(ROOT / 'benchmarks')
+        pages, found = render(ROOT / 'benchmarks'), claims(ROOT / 'benchmarks')
     except (jinja2.TemplateError, KeyError, FileNotFoundError, ValueError) as error:
         _cli.die(f'{type(error).__name__}: {error}')
     args.out.mkdir(parents=True, exist_ok=True)
     for name, text in pages.items():
         (args.out / name).write_text(text, encoding='utf-8')
         print(f'wrote {args.out / name}')
+    _claims.plot(found, args.out / 'claims.png')
+    print(f'wrote {args.out / "claims.png"}')
 
 
 if __name__ == '__main__':

@@ -1,8 +1,11 @@
 """docs/RESULTS.md and docs/scaling.md say what was found, and nothing else."""
 
+import sys
+
 import jinja2
 import pytest
 from mmengine.config import Config
+from PIL import Image
 
 from dpk_mm.benchmark import inputs, table
 
@@ -41,6 +44,11 @@ def test_the_pages_are_what_the_runs_give(make_results, root):
         assert written == page, f'{name}: run python tools/make_results.py'
 
 
+def test_the_picture_of_the_claims_is_of_these_runs(make_results, root):
+    drawn = Image.open(root / 'docs/claims.png').text['Description']
+    assert drawn == sys.modules['_claims'].describe(make_results.claims(root / 'benchmarks'))
+
+
 def test_the_tables_beside_the_runs_are_of_these_runs(make_results, root):
     files = sorted(root.glob('benchmarks/*/table.md'))
     assert files
@@ -72,8 +80,8 @@ def test_figures_are_computed_from_the_runs(make_results, folder):
 @pytest.mark.parametrize(
     'gains, said',
     [
-        ([5.0, 5.5, 5.2], '**held**: +5.23 ± 0.25, n = 3, p = 0.00077'),
-        ([-5.0, -5.5, -5.2], '**did not hold**: -5.23 ± 0.25, n = 3, p = 0.00077'),
+        ([5.0, 5.5, 5.2], 'held: +5.23 ± 0.25, n = 3, p = 0.00077'),
+        ([-5.0, -5.5, -5.2], 'did not hold: -5.23 ± 0.25, n = 3, p = 0.00077'),
         ([5.0, -1.0, 5.2], 'cannot be told: +3.07 ± 3.52, n = 3, p = 0.27'),
         ([5.0], 'cannot be told: +5.00, n = 1'),
         ([5.0, 5.01], 'cannot be told: +5.00 ± 0.01, n = 2'),  # p = 0.0006
@@ -83,8 +91,30 @@ def test_figures_are_computed_from_the_runs(make_results, folder):
 def test_a_verdict_is_a_test_of_paired_gains(make_results, folder, gains, said):
     lines = [f'small,{i},40,1\nlarge,{i},{40 + gain},1\n' for i, gain in enumerate(gains)]
     (folder / 'a/results.csv').write_text('method,seed,accuracy/top1,params\n' + ''.join(lines))
-    write(folder, "{{ runs.verdict('large', 'small') }}")
+    write(folder, "{% set said = runs.verdict('large', 'small') %}{{ said.words }}: {{ said }}")
     assert render(make_results, folder) == said
+
+
+def test_claims_name_their_runs_and_are_drawn(make_results, folder, tmp_path):
+    (folder / 'claims').mkdir()
+    (folder / 'claims/claims.py').write_text(
+        "gain = dict(study='a', on='A', of='large', over='small')\n"
+        "claims = [dict(claim='size helps', paper='yes', gains=[gain])]"
+    )
+    write(folder, '{% for asked in claims() %}{{ asked.paper }} {{ asked.findings[0].verdict }}{% endfor %}')
+    assert render(make_results, folder) == 'yes +5.00 ± 0.71, n = 2'
+    plot, picture = sys.modules['_claims'].plot, tmp_path / 'claims.png'
+    plot(make_results.claims(folder), picture)
+    expected = 'size helps | A | cannot be told: +5.00 ± 0.71, n = 2'
+    assert Image.open(picture).text['Description'] == expected
+
+
+def test_the_interval_of_a_verdict_goes_with_its_p(make_results):
+    judge = sys.modules['_claims'].Verdict
+    held, unknown = judge([5.0, 5.5, 5.2]), judge([5.0, -1.0, 5.2])
+    assert held.interval == pytest.approx((4.608, 5.859), abs=1e-3)  # 4.3027 standard errors
+    assert unknown.interval[0] < 0 < unknown.interval[1]
+    assert judge([5.0]).interval == (5.0, 5.0)
 
 
 def test_a_text_is_held_to_the_order_it_states(make_results, folder):
@@ -117,7 +147,7 @@ def test_gains_that_differ_by_rounding_are_the_same(make_results, folder):
         f'small,{i},{ap / 1000},1\nlarge,{i},{(ap + 10) / 1000},1\n' for i, ap in enumerate((403, 411, 427))
     ]
     (folder / 'a/results.csv').write_text('method,seed,coco/bbox_mAP,params\n' + ''.join(lines))
-    write(folder, "{{ runs.verdict('large', 'small') }}")
+    write(folder, "{% set said = runs.verdict('large', 'small') %}{{ said.words }}: {{ said }}")
     assert render(make_results, folder) == 'cannot be told: +1.00 ± 0.00, n = 3'
 
 
