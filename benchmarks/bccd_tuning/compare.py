@@ -12,7 +12,9 @@ options = {
     'test_evaluator.ann_file': None,
 }
 _pkd = _base_._losses['PKD']
-_fgd = dict(_base_._fgd, loss_weight=0.003)  # a tenth of the table's
+_small_pkd = dict(_pkd, loss_weight=3.0)  # instead of 10
+_fgd = _base_._fgd
+_small_fgd = dict(_fgd, loss_weight=0.003)  # a tenth of the table's
 _priors = _base_._priors
 
 
@@ -30,14 +32,20 @@ def _row(loss, prior=None, **neck) -> dict:
 
 methods = {
     '_delete_': True,
+    'inherited start': _base_.methods['inherited start'],
     'PKD': _row(_pkd),
-    'PKD, 3': _row(dict(_pkd, loss_weight=3.0)),  # instead of 10
-    'FGD, 0.003': _row(_fgd),
-    'dpk, cka, FGD, 0.003': _row(_fgd, 'dpk, cka'),
+    'PKD, 3': _row(_small_pkd),
+    'FGD': _row(_fgd),
+    'FGD, 0.003': _row(_small_fgd),
+    'dpk, cka, FGD': _row(_fgd, 'dpk, cka'),
+    'dpk, cka, FGD, 0.003': _row(_small_fgd, 'dpk, cka'),
     'dpk, ratio 0, PKD': _row(_pkd, 'dpk, ratio 0'),
     'dpk, cka, PKD': _row(_pkd, 'dpk, cka'),
     'dpk, ratio 0, PKD, residual': _row(_pkd, 'dpk, ratio 0', residual=True),
     'dpk, cka, PKD, residual': _row(_pkd, 'dpk, cka', residual=True),
+    # after all above were known
+    'dpk, ratio 0, PKD, 3': _row(_small_pkd, 'dpk, ratio 0'),
+    'dpk, cka, PKD, 3': _row(_small_pkd, 'dpk, cka'),
 }
 reference = 'PKD'
 seeds = [100, 101]
