@@ -241,6 +241,14 @@ def test_config_holds_the_authors_numbers(name):
         assert (stage.prior.samples, stage.prior.floor, stage.prior.cap) == ('positions', 0.15, 0.85)
 
 
+def test_tuned_config_has_the_lean_necks_and_another_loss_only():
+    tuned, lean = (Config.fromfile(ROOT / f'retinanet_r101_r50_{name}_coco.py') for name in ('tuned', 'lean'))
+    for ours, theirs in zip(tuned.model.stages, lean.model.stages):
+        assert ours.loss == dict(type='dpk_mm.PKDLoss', loss_weight=3.0)
+        ours.loss = theirs.loss
+    assert tuned.to_dict() == lean.to_dict()
+
+
 BCCD = ROOT.parent / 'bccd'
 BCCD_ROWS = sorted(path.name for path in BCCD.glob('retinanet_fpn128_*.py'))
 

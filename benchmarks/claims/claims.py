@@ -5,6 +5,7 @@ _residual = dict(study='cifar100_short', on='CIFAR-100, residual necks')
 _cells = dict(study='bccd', on='blood cells')
 _cells_residual = dict(study='bccd', on='blood cells, residual necks')
 _lean = 'dpk, cka, lean necks, residual'
+_tuned = 'dpk, cka, lean necks, PKD, 3'
 
 claims = [
     dict(
@@ -29,6 +30,7 @@ claims = [
             dict(_residual, of='dpk, cka, residual', over='kd + fitnet'),
             dict(_cells, of='dpk, cka', over='FGD'),
             dict(_cells_residual, of=_lean, over='FGD'),
+            dict(_cells, on="blood cells, PKD's loss", of=_tuned, over='PKD, 3'),
         ],
     ),
     dict(
@@ -39,6 +41,7 @@ claims = [
             dict(_residual, of='dpk, cka, residual', over='dist'),
             dict(_cells, of='dpk, cka', over='PKD'),
             dict(_cells_residual, of=_lean, over='PKD'),
+            dict(_cells, on='blood cells, both tuned', of=_tuned, over='PKD, 3'),
         ],
     ),
     dict(
@@ -48,6 +51,7 @@ claims = [
             dict(_short, of='dpk, cka', over='dpk, ratio 0'),
             dict(_residual, of='dpk, cka, residual', over='dpk, ratio 0, residual'),
             dict(_cells, of='dpk, cka', over='dpk, ratio 0'),
+            dict(_cells, on="blood cells, PKD's loss", of=_tuned, over='dpk, ratio 0, lean necks, PKD, 3'),
         ],
     ),
     dict(
