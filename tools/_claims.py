@@ -100,7 +100,10 @@ def plot(claims: Sequence[Claim], path: Path) -> None:
         axes.plot([], [], 'D-', color=colour, label=words)
     axes.axvline(0, color='#333333', linewidth=0.8, zorder=0)
     axes.set_yticks(list(ticks), list(ticks.values()))
-    axes.set(xlabel='points gained: each seed, mean, 95 % interval', ylim=(place - 0.4, -0.7))
+    axes.set(
+        xlabel='points gained: each seed, mean, 95 % interval (of three seeds or more)',
+        ylim=(place - 0.4, -0.7),
+    )
     axes.tick_params(axis='y', length=0)
     axes.grid(axis='x', alpha=0.25)
     axes.spines[['top', 'right', 'left']].set_visible(False)

@@ -105,7 +105,13 @@ class Study:
         return ', '.join(format(gain, form) for gain in self._gains(name, other, metric))
 
     def verdict(self, name: str, other: str, metric: Optional[str] = None) -> _claims.Verdict:
-        """Whether a method beats another."""
+        """Whether a method beats another, seed by seed.
+
+        Args:
+            name (str): The method.
+            other (str): The other.
+            metric (str, optional): What they are judged by; found as tools/compare.py does.
+        """
         return _claims.Verdict(self._gains(name, other, metric))
 
     def in_order(self, *names: str, metric: Optional[str] = None) -> str:
@@ -121,6 +127,20 @@ class Study:
                     f'{self.folder.name}: a text says that {better!r} is above {worse!r}, '
                     f'the means are {means[better]:.2f} and {means[worse]:.2f}'
                 )
+        return ''
+
+    def says(self, words: str, name: str, other: str, metric: Optional[str] = None) -> str:
+        """Hold a text to what it says of a method beside another; adds nothing to it.
+
+        Raises:
+            ValueError: The verdict has other words.
+        """
+        verdict = self.verdict(name, other, metric)
+        if verdict.words != words:
+            raise ValueError(
+                f'{self.folder.name}: a text says {words!r} of {name!r} over {other!r}, '
+                f'but it is {verdict.words!r}: {verdict}'
+            )
         return ''
 
     def step_ms(self, name: str) -> str:
@@ -185,10 +205,16 @@ def render(folder: Path) -> Dict[str, str]:
 
 
 def claims(folder: Path) -> List[_claims.Claim]:
-    """What ``claims/claims.py`` asks of the runs.
+    """What the runs say of the claims in ``claims/claims.py``.
 
     Args:
         folder (Path): ``benchmarks/``.
+
+    Returns:
+        list[Claim]: In the order of the file.
+
+    Raises:
+        KeyError: A claim names a method that was not run.
     """
     return [
         _claims.Claim(
@@ -240,7 +266,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     args = parser.parse_args(argv)
     try:
         pages, found = render(ROOT / 'benchmarks'), claims(ROOT / 'benchmarks')
-    except (jinja2.TemplateError, KeyError, FileNotFoundError, ValueError) as error:
+    except (jinja2.TemplateError, AttributeError, KeyError, FileNotFoundError, ValueError) as error:
         _cli.die(f'{type(error).__name__}: {error}')
     args.out.mkdir(parents=True, exist_ok=True)
     for name, text in pages.items():

@@ -4,7 +4,7 @@ _short = dict(study='cifar100_short', on='CIFAR-100')
 _residual = dict(study='cifar100_short', on='CIFAR-100, residual necks')
 _cells = dict(study='bccd', on='blood cells')
 _cells_residual = dict(study='bccd', on='blood cells, residual necks')
-_lean = 'dpk, cka, lean necks, residual'
+_lean_residual = 'dpk, cka, lean necks, residual'
 _tuned = 'dpk, cka, lean necks, PKD, 3'
 
 claims = [
@@ -23,13 +23,13 @@ claims = [
         ],
     ),
     dict(
-        claim='DPK beats the same losses without necks (KD and FitNet; FGD)',
+        claim='DPK beats the same losses without necks (KD and FitNet; FGD; PKD)',
         paper='',
         gains=[
             dict(_short, of='dpk, cka', over='kd + fitnet'),
             dict(_residual, of='dpk, cka, residual', over='kd + fitnet'),
             dict(_cells, of='dpk, cka', over='FGD'),
-            dict(_cells_residual, of=_lean, over='FGD'),
+            dict(_cells_residual, of=_lean_residual, over='FGD'),
             dict(_cells, on="blood cells, PKD's loss", of=_tuned, over='PKD, 3'),
         ],
     ),
@@ -40,8 +40,8 @@ claims = [
             dict(_short, of='dpk, cka', over='dist'),
             dict(_residual, of='dpk, cka, residual', over='dist'),
             dict(_cells, of='dpk, cka', over='PKD'),
-            dict(_cells_residual, of=_lean, over='PKD'),
-            dict(_cells, on='blood cells, both tuned', of=_tuned, over='PKD, 3'),
+            dict(_cells_residual, of=_lean_residual, over='PKD'),
+            dict(_cells, on="blood cells, PKD's loss (as above)", of=_tuned, over='PKD, 3'),
         ],
     ),
     dict(

@@ -125,6 +125,26 @@ def test_a_text_is_held_to_the_order_it_states(make_results, folder):
         render(make_results, folder)
 
 
+def test_a_text_is_held_to_the_verdict_it_states(make_results, folder):
+    write(folder, "{{ runs.says('cannot be told', 'large', 'small') }}so it is")
+    assert render(make_results, folder) == 'so it is'
+    write(folder, "{{ runs.says('held', 'large', 'small') }}")
+    with pytest.raises(ValueError, match="says 'held' of 'large' over 'small', but it is 'cannot be told'"):
+        render(make_results, folder)
+
+
+def test_readme_says_what_the_runs_gave(make_results, root):
+    readme = ' '.join((root / 'README.md').read_text(encoding='utf-8').split())
+    runs, start = make_results.Study(root / 'benchmarks/bccd'), 'inherited start'
+    for name, other, words in [
+        (start, 'alone', 'gains {} AP over the student alone'),
+        ('PKD', start, 'PKD the most with {};'),
+        ('dpk, cka, lean necks, PKD, 3', start, 'DPK adds {},'),
+        ('PKD, 3', start, 'loss without necks {},'),
+    ]:
+        assert words.format(runs.gain(name, other, form='.1f')) in readme
+
+
 def test_inputs_without_results_are_listed(make_results, folder):
     (folder / 'b').mkdir()
     for name in 'ab':
