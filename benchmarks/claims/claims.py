@@ -61,6 +61,12 @@ claims = [
             dict(_short, on='CIFAR-100, over 0.15', of='dpk, cka', over='dpk, fixed ratio 0.15'),
             dict(_short, on='CIFAR-100, over 0.5', of='dpk, cka', over='dpk, fixed ratio 0.5'),
             dict(_short, on='CIFAR-100, over 0.85', of='dpk, cka', over='dpk, fixed ratio 0.85'),
+            dict(
+                _residual,
+                on='CIFAR-100, residual necks, over 0.5',
+                of='dpk, cka, residual',
+                over='dpk, fixed ratio 0.5, residual',
+            ),
             dict(_cells, on='blood cells, over 0.5', of='dpk, cka', over='dpk, fixed ratio'),
         ],
     ),
