@@ -3,7 +3,7 @@
 import functools
 import statistics
 from pathlib import Path
-from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from scipy import stats
 
@@ -29,11 +29,16 @@ class Verdict:
         self.mean = statistics.fmean(gains)
 
     @functools.cached_property
-    def p(self) -> Optional[float]:
-        """What the test says; None where it says nothing."""
+    def _test(self) -> Optional[Any]:
+        """SciPy's result; None where a test would say nothing."""
         if len(self.gains) < 3 or len({round(gain, 6) for gain in self.gains}) == 1:
             return None
-        return float(stats.ttest_1samp(self.gains, 0).pvalue)
+        return stats.ttest_1samp(self.gains, 0)
+
+    @property
+    def p(self) -> Optional[float]:
+        """What the test says; None where there is none."""
+        return None if self._test is None else float(self._test.pvalue)
 
     @property
     def words(self) -> str:
@@ -45,9 +50,9 @@ class Verdict:
     @property
     def interval(self) -> Tuple[float, float]:
         """What has the true gain in 95 % of such tests; the mean alone where there is no test."""
-        if self.p is None:
+        if self._test is None:
             return self.mean, self.mean
-        return tuple(stats.ttest_1samp(self.gains, 0).confidence_interval(0.95))
+        return tuple(self._test.confidence_interval(0.95))
 
     def __str__(self) -> str:
         said = f'{spread(self.gains, "+.2f")}, n = {len(self.gains)}'

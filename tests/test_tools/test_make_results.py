@@ -117,19 +117,27 @@ def test_the_interval_of_a_verdict_goes_with_its_p(make_results):
     assert judge([5.0]).interval == (5.0, 5.0)
 
 
-def test_a_text_is_held_to_the_order_it_states(make_results, folder):
-    write(folder, "{{ runs.in_order('large', 'small') }}so it is")
+@pytest.mark.parametrize(
+    'true, false, message',
+    [
+        (
+            "runs.in_order('large', 'small')",
+            "runs.in_order('small', 'large')",
+            "a text says that 'small' is above 'large'.*41.00 and 46.00",
+        ),
+        (
+            "runs.says('cannot be told', 'large', 'small')",
+            "runs.says('held', 'large', 'small')",
+            "says 'held' of 'large' over 'small', but it is 'cannot be told'",
+        ),
+    ],
+    ids=['order', 'verdict'],
+)
+def test_a_text_is_held_to_what_it_states(make_results, folder, true, false, message):
+    write(folder, f'{{{{ {true} }}}}so it is')
     assert render(make_results, folder) == 'so it is'
-    write(folder, "{{ runs.in_order('small', 'large') }}")
-    with pytest.raises(ValueError, match="a text says that 'small' is above 'large'.*41.00 and 46.00"):
-        render(make_results, folder)
-
-
-def test_a_text_is_held_to_the_verdict_it_states(make_results, folder):
-    write(folder, "{{ runs.says('cannot be told', 'large', 'small') }}so it is")
-    assert render(make_results, folder) == 'so it is'
-    write(folder, "{{ runs.says('held', 'large', 'small') }}")
-    with pytest.raises(ValueError, match="says 'held' of 'large' over 'small', but it is 'cannot be told'"):
+    write(folder, f'{{{{ {false} }}}}')
+    with pytest.raises(ValueError, match=message):
         render(make_results, folder)
 
 
