@@ -7,8 +7,8 @@ from typing import Any, Dict, List, Optional, Tuple
 
 from _bench_step import OWN_OPTIMIZER, STUDENT, TEACHER, WHOLE, WHOLE_OPTIMIZER
 
-from dpk_mm.benchmark.parts import place
-from dpk_mm.demo.report import count, markdown
+from dpk_mm.profiling.parts import place
+from dpk_mm.utils.text import count, markdown
 
 # operators, and kernels of GPUs, that count_flops() counts
 _PRODUCTS = re.compile(r'conv|gemm|mm$|mm_|attention|flash|xmma|cutlass')

@@ -18,11 +18,11 @@ from mmengine.runner import set_random_seed
 from torch import Tensor, nn
 from train import enable_amp
 
-from dpk_mm.benchmark.cost import Task, peak_memory_of, storage_bytes, tensors_in
-from dpk_mm.benchmark.fairness import student_optimizer
-from dpk_mm.benchmark.parts import Parts, find_parts
+from dpk_mm.compare.fairness import student_optimizer
 from dpk_mm.engine import ChannelsLastHook
 from dpk_mm.models.distillers import BaseDistiller
+from dpk_mm.profiling.cost import Task, peak_memory_of, storage_bytes, tensors_in
+from dpk_mm.profiling.parts import Parts, find_parts
 from dpk_mm.registry import MODELS
 from dpk_mm.utils import is_detector
 
@@ -141,7 +141,7 @@ class Bench:
         return look
 
     def parts(self) -> Parts:
-        """The parts of the stages, from a step that is done for it; see :mod:`dpk_mm.benchmark.parts`."""
+        """The parts of the stages, from a step that is done for it; see :mod:`dpk_mm.profiling.parts`."""
         step = self._step(self.model, self.wrapper)
         return find_parts(self.model, step, lambda: self.wrapper.optim_context(self.model))
 

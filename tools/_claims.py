@@ -7,8 +7,8 @@ from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from scipy import stats
 
-from dpk_mm.demo.report import spread
 from dpk_mm.utils.colours import COLOURS
+from dpk_mm.utils.text import spread
 
 HELD, FAILED, UNKNOWN = 'held', 'did not hold', 'cannot be told'
 _COLOURS = {HELD: COLOURS[2], FAILED: COLOURS[1], UNKNOWN: '#888888'}

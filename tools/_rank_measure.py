@@ -18,9 +18,9 @@ from mmengine.optim import OptimWrapper
 from mmengine.runner import Runner
 from torch import Tensor
 
-from dpk_mm.benchmark.cost import take_turns
-from dpk_mm.demo.training import quiet
+from dpk_mm.compare.training import quiet
 from dpk_mm.models import FrozenTeacher
+from dpk_mm.profiling.cost import take_turns
 from dpk_mm.registry import MODELS
 from dpk_mm.utils import cka_from_hsics, load_model_cfg
 

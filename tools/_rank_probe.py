@@ -11,8 +11,8 @@ from _rank_measure import copy_without, evaluate, make_runner
 from _rank_study import Stages, Study
 from mmengine.config import Config, ConfigDict
 
-from dpk_mm.benchmark.fairness import student_optimizer
-from dpk_mm.demo.training import ProgressHook, quiet
+from dpk_mm.compare.fairness import student_optimizer
+from dpk_mm.compare.training import ProgressHook, quiet
 from dpk_mm.models import FrozenTeacher
 from dpk_mm.utils import load_model_cfg
 

@@ -9,7 +9,7 @@ from typing import Dict, Optional
 import _cli
 from _models import Named, slug
 
-from dpk_mm.benchmark.run import read_json, write_json
+from dpk_mm.compare.run import read_json, write_json
 
 
 @dataclass

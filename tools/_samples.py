@@ -13,7 +13,7 @@ from mmengine.device import get_device
 from mmengine.registry import DATASETS, init_default_scope
 from torch import Tensor, nn
 
-from dpk_mm.demo.training import quiet
+from dpk_mm.compare.training import quiet
 from dpk_mm.models import FrozenTeacher
 from dpk_mm.utils import is_detector
 

@@ -18,9 +18,9 @@ from mmengine.registry import init_default_scope
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from dpk_mm.benchmark.cost import Task, clock, count_flops, take_turns, time_operators
-from dpk_mm.benchmark.run import write_json
-from dpk_mm.demo.training import quiet
+from dpk_mm.compare.run import write_json
+from dpk_mm.compare.training import quiet
+from dpk_mm.profiling.cost import Task, clock, count_flops, take_turns, time_operators
 
 
 def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:

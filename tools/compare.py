@@ -50,12 +50,12 @@ def compare(args: argparse.Namespace) -> List[str]:
     Raises:
         ValueError: The input has a mistake, or would not be a fair comparison.
     """
-    from dpk_mm.benchmark import display, inputs, plan, pool, run
-    from dpk_mm.benchmark.data import check_data
-    from dpk_mm.benchmark.digest import digest_settings
-    from dpk_mm.benchmark.fairness import recipe
-    from dpk_mm.benchmark.teachers import measure_teachers
-    from dpk_mm.demo.training import quiet
+    from dpk_mm.compare import display, inputs, plan, pool, run
+    from dpk_mm.compare.data import check_data
+    from dpk_mm.compare.digest import digest_settings
+    from dpk_mm.compare.fairness import recipe
+    from dpk_mm.compare.teachers import measure_teachers
+    from dpk_mm.compare.training import quiet
 
     comparison = inputs.read(_cli.load_config(args.input))
     with quiet():
@@ -112,7 +112,7 @@ def check_files(model: dict) -> None:
 
 def write(comparison: Any, results: Dict[str, dict], runs: Sequence[Any], out: Path) -> None:
     """Write results.csv, ratios.csv, table.md, plot.png and cost.png."""
-    from dpk_mm.benchmark import plot, plot_cost, table
+    from dpk_mm.compare import plot, plot_cost, table
 
     out.mkdir(parents=True, exist_ok=True)
     # first of all, as it holds whatever metric is wanted
@@ -132,7 +132,7 @@ def write(comparison: Any, results: Dict[str, dict], runs: Sequence[Any], out: P
 
 def write_teachers(comparison: Any, results: Dict[str, dict], teachers: Dict[str, dict], out: Path) -> None:
     """Write teachers.csv and, with what it says, table.md; show the table."""
-    from dpk_mm.benchmark import table
+    from dpk_mm.compare import table
 
     (out / 'teachers.csv').unlink(missing_ok=True)
     if teachers:

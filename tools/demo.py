@@ -17,8 +17,10 @@ import numpy as np
 # upstream still imports it, and says so many times
 warnings.filterwarnings('ignore', '.*pkg_resources')
 
-from dpk_mm.demo import command, data, detections, inference, pool, report, training  # noqa: E402
+from dpk_mm.compare import training  # noqa: E402
+from dpk_mm.demo import command, data, detections, inference, pool  # noqa: E402
 from dpk_mm.utils import read_ratios  # noqa: E402
+from dpk_mm.utils import text as report  # noqa: E402
 
 CONFIGS = Path(__file__).resolve().parents[1] / 'configs/demo'
 TEACHER = CONFIGS / 'retinanet_r34_digits.py'

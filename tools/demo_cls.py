@@ -14,8 +14,9 @@ from typing import Any, Dict, List, Optional
 # upstream still imports it, and says so many times
 warnings.filterwarnings('ignore', '.*pkg_resources')
 
-from dpk_mm.demo import command, data_cls, pool, report  # noqa: E402
+from dpk_mm.demo import command, data_cls, pool  # noqa: E402
 from dpk_mm.utils import read_ratios  # noqa: E402
+from dpk_mm.utils import text as report  # noqa: E402
 
 CONFIGS = Path(__file__).resolve().parents[1] / 'configs/demo'
 TEACHER = CONFIGS / 'resnet14_digits.py'

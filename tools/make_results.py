@@ -22,8 +22,8 @@ import plot_teachers
 from _stats import rank_correlation
 from mmengine.config import Config
 
-from dpk_mm.benchmark import inputs, table
-from dpk_mm.demo.report import count, markdown, spread
+from dpk_mm.compare import inputs, table
+from dpk_mm.utils.text import count, markdown, spread
 
 ROOT = Path(__file__).resolve().parent.parent
 

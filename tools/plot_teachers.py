@@ -13,7 +13,7 @@ import _cli
 import numpy as np
 from _stats import rank_correlation
 
-from dpk_mm.benchmark import table
+from dpk_mm.compare import table
 from dpk_mm.utils.colours import COLOURS
 
 _MARKS = 'osD^v'

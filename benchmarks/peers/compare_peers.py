@@ -54,9 +54,9 @@ from mmengine.registry import init_default_scope
 from mmengine.runner import set_random_seed
 from torch import nn
 
-from dpk_mm.benchmark.cost import clock, storage_bytes, take_turns
-from dpk_mm.benchmark.run import write_json
-from dpk_mm.demo.training import quiet
+from dpk_mm.compare.run import write_json
+from dpk_mm.compare.training import quiet
+from dpk_mm.profiling.cost import clock, storage_bytes, take_turns
 from dpk_mm.registry import MODELS
 from dpk_mm.utils import load_model_cfg
 

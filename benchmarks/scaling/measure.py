@@ -24,8 +24,8 @@ from rich.progress import track
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from dpk_mm.benchmark.cost import take_turns
 from dpk_mm.models import CKAPrior, DPKDistiller
+from dpk_mm.profiling.cost import take_turns
 from dpk_mm.registry import MODELS
 from dpk_mm.utils import record
 

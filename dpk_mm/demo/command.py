@@ -8,7 +8,9 @@ from typing import Any, Dict, List, Optional
 
 from torch import nn
 
-from dpk_mm.demo import inference, pool, report, training
+from dpk_mm.compare import training
+from dpk_mm.demo import inference, pool
+from dpk_mm.utils import text as report
 
 
 def make_parser(description: str, work_dir: str, seeds: Sequence[int]) -> argparse.ArgumentParser:
@@ -100,8 +102,8 @@ def write_results(
     """Write ``table.md`` and ``results.json`` to the work dir.
 
     Args:
-        rows (dict): As for :func:`dpk_mm.demo.report.make_table`.
-        columns (dict): As for :func:`dpk_mm.demo.report.make_table`.
+        rows (dict): As for :func:`dpk_mm.utils.text.make_table`.
+        columns (dict): As for :func:`dpk_mm.utils.text.make_table`.
         args (argparse.Namespace): Of :func:`make_parser`.
 
     Returns:

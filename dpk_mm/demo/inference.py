@@ -12,14 +12,14 @@ from mmengine.config import Config
 from mmengine.registry import DATASETS, DefaultScope
 from torch import nn
 
-from dpk_mm.demo.training import quiet
+from dpk_mm.compare.training import quiet
 
 
 def load_model(cfg: Config, checkpoint: Union[str, Path]) -> nn.Module:
     """Open a checkpoint with upstream's own ``init_detector`` or ``get_model``.
 
     Args:
-        cfg (Config): From :func:`dpk_mm.demo.training.load_config`.
+        cfg (Config): From :func:`dpk_mm.compare.training.load_config`.
         checkpoint (str or Path): Weights.
 
     Returns:
@@ -37,7 +37,7 @@ def load_test_set(cfg: Config) -> Sequence[dict]:
     """Build the data set that a config tests on.
 
     Args:
-        cfg (Config): From :func:`dpk_mm.demo.training.load_config`.
+        cfg (Config): From :func:`dpk_mm.compare.training.load_config`.
 
     Returns:
         Sequence[dict]: Upstream's data set; an item has ``inputs`` (3, H, W) and ``data_samples``.

@@ -12,7 +12,7 @@ from typing import Any, Dict, List, Optional
 
 import torch
 
-from dpk_mm.demo import training
+from dpk_mm.compare import training
 
 # Of a worker: for every job the steps it has done and will do, shared with the main process.
 _progress: Sequence[int] = ()
@@ -60,7 +60,7 @@ def run_jobs(jobs: Sequence[Job], workers: int) -> List[Dict[str, Any]]:
         workers (int): How many at once.
 
     Returns:
-        list[dict]: For each job its ``checkpoint`` and what :func:`dpk_mm.demo.training.evaluate` gives.
+        list[dict]: For each job its ``checkpoint`` and what :func:`dpk_mm.compare.training.evaluate` gives.
     """
     context = multiprocessing.get_context('spawn')
     progress = context.Array('i', 2 * len(jobs), lock=False)

@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from dpk_mm.demo import data, inference, pool, training
+from dpk_mm.compare import training
+from dpk_mm.demo import data, inference, pool
 
 TOOLS = Path(__file__).resolve().parents[2] / 'tools'
 

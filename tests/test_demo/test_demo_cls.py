@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from dpk_mm.demo import data_cls, inference, pool, training
+from dpk_mm.compare import training
+from dpk_mm.demo import data_cls, inference, pool
 from dpk_mm.utils import read_ratios
 
 ROOT = Path(__file__).resolve().parents[2]

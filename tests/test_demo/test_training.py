@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from dpk_mm.demo import data, inference, training
+from dpk_mm.compare import training
+from dpk_mm.demo import data, inference
 from dpk_mm.utils import read_ratios
 
 ROOT = Path(__file__).resolve().parents[2]

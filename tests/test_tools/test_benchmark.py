@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from mmengine.config import Config
 
-from dpk_mm.benchmark import cost, parts
+from dpk_mm.profiling import cost, parts
 
 FIXED = dict(type='dpk_mm.FixedPrior', ratio=0.5)  # so that every step does the same arithmetic
 ALL_PARTS = [

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from mmengine.config import Config
 
-from dpk_mm.benchmark import inputs, plan
+from dpk_mm.compare import inputs, plan
 
 ROOT = Path(__file__).resolve().parents[2]
 INPUTS = sorted(path.parent.name for path in ROOT.glob('benchmarks/*/compare.py'))

@@ -151,7 +151,7 @@ def test_the_table_has_the_figures_of_the_runs(whole):
 def test_a_teacher_is_tested_once_by_itself(whole, place, tmp_path, monkeypatch):
     from types import SimpleNamespace
 
-    from dpk_mm.benchmark import teachers
+    from dpk_mm.compare import teachers
 
     test_cfg = Config.fromfile(place / 'base.py')
     checkpoint = whole[0] / 'runs/alone-1/epoch_3.pth'  # as good a teacher as any
@@ -177,7 +177,7 @@ def test_a_teacher_is_tested_once_by_itself(whole, place, tmp_path, monkeypatch)
 def test_the_command_tests_the_teachers_and_survives_a_damaged_result(
     whole, compare, place, monkeypatch, capsys
 ):
-    from dpk_mm.benchmark import pool, teachers
+    from dpk_mm.compare import pool, teachers
 
     folder, taught = place / 'taught', copy.deepcopy(KD)
     checkpoint = str(whole[0] / 'runs/alone-1/epoch_3.pth')
@@ -225,7 +225,7 @@ def test_finished_runs_are_skipped(whole, compare, place):
 
 
 def test_an_unknown_metric_hides_no_failure(whole, compare, place, monkeypatch):
-    from dpk_mm.benchmark import pool
+    from dpk_mm.compare import pool
 
     monkeypatch.setattr(pool, 'run_all', lambda *args: {'broken, seed 0': 'why'})
     message = error_of(compare, write_input(place, metric='nope'), '--work-dir', whole[0])
@@ -314,7 +314,7 @@ def test_what_is_not_fair_is_refused_unless_allowed(compare, place, field):
 
 def test_the_images_are_prepared_alike():
     """A distiller's own preprocessor wins over that of the config, unless its student has one."""
-    from dpk_mm.benchmark.fairness import check_recipe
+    from dpk_mm.compare.fairness import check_recipe
 
     student = tiny_cls.classifier()
     usual = student.pop('data_preprocessor')
@@ -332,7 +332,7 @@ def test_the_first_step_is_compared(tmp_path):
     """Of the runs of a seed: with that of the first that may lead."""
     from types import SimpleNamespace
 
-    from dpk_mm.benchmark.hooks import FirstStepHook
+    from dpk_mm.compare.hooks import FirstStepHook
 
     def step(value, image=0.0, parts=('student', 'batch'), leads=True, iteration=0):
         model = torch.nn.Linear(1, 1)
@@ -354,7 +354,7 @@ def test_the_first_step_is_compared(tmp_path):
 
 
 def test_runs_take_the_gpus_in_turn(monkeypatch):
-    from dpk_mm.benchmark.pool import _environment
+    from dpk_mm.compare.pool import _environment
 
     monkeypatch.setenv('CUDA_VISIBLE_DEVICES', '3,5')
     assert [_environment(slot, 2)['CUDA_VISIBLE_DEVICES'] for slot in range(3)] == ['3', '5', '3']
@@ -486,8 +486,8 @@ def test_a_run_that_was_cut_off_draws_what_it_would_have_drawn(place, tmp_path, 
     """With random images and a random model, in both kinds of loop."""
     from mmengine.hooks import Hook
 
-    from dpk_mm.benchmark.hooks import CostHook, RandomStateHook
-    from dpk_mm.demo import training
+    from dpk_mm.compare import training
+    from dpk_mm.compare.hooks import CostHook, RandomStateHook
 
     class Noise(Hook):
         def before_train_iter(self, runner, batch_idx, data_batch=None):
@@ -525,7 +525,7 @@ def test_states_of_a_run_on_a_gpu_come_back():
     """mmengine resumes with all tensors of the checkpoint on the GPU, which numpy does not take."""
     from types import SimpleNamespace
 
-    from dpk_mm.benchmark.hooks import RandomStateHook
+    from dpk_mm.compare.hooks import RandomStateHook
 
     class OnGPU(torch.Tensor):
         def numpy(self):
@@ -548,7 +548,7 @@ def test_states_of_a_run_on_a_gpu_come_back():
 def test_weights_to_start_from_bring_no_figures_of_their_training():
     from types import SimpleNamespace
 
-    from dpk_mm.benchmark.hooks import CostHook, RandomStateHook
+    from dpk_mm.compare.hooks import CostHook, RandomStateHook
 
     checkpoint = dict(dpk_mm_compare=dict(times=torch.ones(2, 7), memory=5, random=dict(numpy=())))
     for resume in (False, True):
@@ -561,7 +561,7 @@ def test_weights_to_start_from_bring_no_figures_of_their_training():
 
 
 def test_a_budget_scales_what_counts_in_its_unit():
-    from dpk_mm.benchmark.budget import set_budget
+    from dpk_mm.compare.budget import set_budget
 
     def cfg():
         warm_up = dict(type='LinearLR', by_epoch=False, begin=0, end=100)
@@ -594,7 +594,7 @@ def test_a_budget_scales_what_counts_in_its_unit():
 
 
 def test_detections_are_in_percent_and_nothing_detected_is_zero():
-    from dpk_mm.benchmark import table
+    from dpk_mm.compare import table
 
     results = {'a': {0: dict(metrics={'coco/bbox_mAP': 0.25, 'coco/bbox_mAP_50': 0.5}), 1: dict(metrics={})}}
     assert table.find_metric(results) == 'coco/bbox_mAP'
@@ -605,7 +605,7 @@ def test_detections_are_in_percent_and_nothing_detected_is_zero():
 
 
 def test_the_example_input_is_read(root):
-    from dpk_mm.benchmark.inputs import read
+    from dpk_mm.compare.inputs import read
 
     comparison = read(Config.fromfile(root / 'benchmarks/cifar100_short/compare.py'))
     assert comparison.methods['alone'] is None and comparison.reference in comparison.methods
@@ -623,7 +623,7 @@ def results_of(**metrics):
 
 
 def test_results_are_read_as_they_were_written():
-    from dpk_mm.benchmark import table
+    from dpk_mm.compare import table
 
     results = results_of(alone=[1 / 3, 0.25], kd=[2 / 3])
     results['kd'][0]['metrics'] = {'accuracy/top5': 1.0}
@@ -631,7 +631,7 @@ def test_results_are_read_as_they_were_written():
 
 
 def test_costs_are_told_in_steps_of_the_student_alone():
-    from dpk_mm.benchmark import table
+    from dpk_mm.compare import table
 
     def run(seconds, cpu_seconds, memory_kind='RSS'):
         return dict(seconds=seconds, cpu_seconds=cpu_seconds, memory_kind=memory_kind)
@@ -644,15 +644,15 @@ def test_costs_are_told_in_steps_of_the_student_alone():
 
 
 def test_the_line_of_costs_has_what_none_beats_for_less():
-    from dpk_mm.benchmark.plot_cost import frontier
+    from dpk_mm.compare.plot_cost import frontier
 
     points = [(1, 20), (2, 35), (2, 30), (3, 35), (4, 33), (5, 40), (6, 39)]
     assert frontier(points) == [(1, 20), (2, 35), (5, 40)]
 
 
 def test_published_figures_stand_beside_ours():
-    from dpk_mm.benchmark import table
-    from dpk_mm.benchmark.inputs import Comparison
+    from dpk_mm.compare import table
+    from dpk_mm.compare.inputs import Comparison
 
     methods = dict(alone=None, kd=dict(teacher={}), late='late.py')
     comparison = Comparison('base.py', methods, seeds=[0, 1], published=dict(kd=70.5, late=72.0))
@@ -688,9 +688,9 @@ def test_published_figures_stand_beside_ours():
 
 
 def test_a_method_may_have_seeds_of_its_own(tmp_path, monkeypatch):
-    from dpk_mm.benchmark import run, table
-    from dpk_mm.benchmark.inputs import Comparison
-    from dpk_mm.benchmark.plan import Method
+    from dpk_mm.compare import run, table
+    from dpk_mm.compare.inputs import Comparison
+    from dpk_mm.compare.plan import Method
 
     comparison = Comparison('base.py', dict(alone=None, kd=dict(seeds=[0, 7])), seeds=[0, 1])
     monkeypatch.setattr(run.Run, 'keep_settings', lambda self: None)
@@ -719,7 +719,7 @@ def test_a_worker_that_reads_nothing_or_leaves_half_a_result_ends_itself_alone(
 ):
     from types import SimpleNamespace
 
-    from dpk_mm.benchmark import pool, run
+    from dpk_mm.compare import pool, run
 
     class Worker(subprocess.Popen):
         def __init__(self, command, **kwargs):
@@ -745,7 +745,7 @@ def test_a_worker_that_reads_nothing_or_leaves_half_a_result_ends_itself_alone(
 def test_ratios_of_finished_runs_are_gathered(tmp_path):
     from types import SimpleNamespace
 
-    from dpk_mm.benchmark import table
+    from dpk_mm.compare import table
 
     def run(name, seed, lines, finished=True):
         folder = tmp_path / f'{name}-{seed}/vis_data'

@@ -7,7 +7,7 @@ import pytest
 from mmengine.config import Config
 from PIL import Image
 
-from dpk_mm.benchmark import inputs, table
+from dpk_mm.compare import inputs, table
 
 CSV = """method,seed,accuracy/top1,params
 small,0,40.0,1000

@@ -325,7 +325,7 @@ def test_cost_is_the_forward_pass_over_the_step(rank_teachers, run, tmp_path, mo
     teacher = sys.modules['_models'].build(named)
     # begin and end of step and pass, in a round that warms up and two others: 4 and 8 s, 3 and 2 s
     times = iter([0, 90, 90, 91, 100, 104, 104, 107, 200, 208, 208, 210])
-    monkeypatch.setattr('dpk_mm.benchmark.cost.clock', lambda: next(times))
+    monkeypatch.setattr('dpk_mm.profiling.cost.clock', lambda: next(times))
     assert measure.measure_cost(study, teacher, [STAGES], rounds=2) == 0.5
 
 

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Dict, List, Tuple
 
 import dpk_mm
-from dpk_mm.benchmark.display import Display
-from dpk_mm.benchmark.fairness import compares_start
-from dpk_mm.benchmark.run import Run
+from dpk_mm.compare.display import Display
+from dpk_mm.compare.fairness import compares_start
+from dpk_mm.compare.run import Run
 
 
 def run_all(runs: Sequence[Run], jobs: int, threads: int, starts: Path, display: Display) -> Dict[str, str]:
@@ -80,7 +80,7 @@ def _start(run: Run, slot: int, jobs: int, threads: int, starts: Path) -> subpro
     )
     with (run.folder / 'output.log').open('ab') as log:
         process = subprocess.Popen(
-            [sys.executable, '-m', 'dpk_mm.benchmark.worker'],
+            [sys.executable, '-m', 'dpk_mm.compare.worker'],
             stdin=subprocess.PIPE,
             stdout=log,
             stderr=subprocess.STDOUT,

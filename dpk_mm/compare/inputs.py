@@ -5,8 +5,8 @@ from typing import Any, Dict, List, Optional
 
 from mmengine.config import Config
 
-from dpk_mm.benchmark.budget import check_budget
-from dpk_mm.benchmark.fairness import FIELDS
+from dpk_mm.compare.budget import check_budget
+from dpk_mm.compare.fairness import FIELDS
 
 
 @dataclass

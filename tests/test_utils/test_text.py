@@ -1,6 +1,6 @@
 import cv2
 
-from dpk_mm.demo import report
+from dpk_mm.utils import text as report
 
 COLUMNS = {'AP': ('coco/bbox_mAP', 100), 'AP50': ('coco/bbox_mAP_50', 100)}
 ONE = {'coco/bbox_mAP': 0.25, 'coco/bbox_mAP_50': 0.5, 'params': 930_000, 'ms': 12.34}

@@ -10,9 +10,9 @@ from mmengine.config import Config, ConfigDict
 from mmengine.runner import Runner
 from mmengine.utils import import_modules_from_strings
 
-from dpk_mm.benchmark.budget import counts_epochs, set_budget
-from dpk_mm.benchmark.fairness import check_recipe, student_cfg
-from dpk_mm.benchmark.inputs import Comparison, Row
+from dpk_mm.compare.budget import counts_epochs, set_budget
+from dpk_mm.compare.fairness import check_recipe, student_cfg
+from dpk_mm.compare.inputs import Comparison, Row
 from dpk_mm.utils import is_distiller
 
 # of a method's dict; its other fields are a config's
@@ -38,7 +38,7 @@ def make_methods(
     """Make the config of every method and check that they may be compared.
 
     Args:
-        comparison (Comparison): From :func:`dpk_mm.benchmark.inputs.read`.
+        comparison (Comparison): From :func:`dpk_mm.compare.inputs.read`.
         load (Callable): Loads the config that a user names.
         fill (Callable): Fills in what configs leave to the script that trains them.
 

@@ -9,9 +9,9 @@ from typing import Any, Dict, List, Optional
 
 from mmengine.config import Config
 
-from dpk_mm.benchmark.digest import digest_file, first_difference, plain
-from dpk_mm.benchmark.fairness import compares_start, digest_start
-from dpk_mm.benchmark.plan import Method
+from dpk_mm.compare.digest import digest_file, first_difference, plain
+from dpk_mm.compare.fairness import compares_start, digest_start
+from dpk_mm.compare.plan import Method
 from dpk_mm.utils import is_distiller
 
 

@@ -16,9 +16,9 @@ from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import IterBasedTrainLoop, Runner
 
-from dpk_mm.benchmark.cost import clock
-from dpk_mm.benchmark.digest import digest_batch
-from dpk_mm.benchmark.fairness import digest_student
+from dpk_mm.compare.digest import digest_batch
+from dpk_mm.compare.fairness import digest_student
+from dpk_mm.profiling.cost import clock
 
 _KEY = 'dpk_mm_compare'  # of what these hooks put into checkpoints
 

@@ -1,4 +1,4 @@
-"""Train and test one run in a process of its own: ``python -m dpk_mm.benchmark.worker``, a job on stdin."""
+"""Train and test one run in a process of its own: ``python -m dpk_mm.compare.worker``, a job on stdin."""
 
 import fcntl
 import os
@@ -14,9 +14,9 @@ import torch
 from mmengine.config import Config
 from mmengine.utils import import_modules_from_strings
 
-from dpk_mm.benchmark.hooks import CostHook, FirstStepHook, RandomStateHook
-from dpk_mm.benchmark.run import checkpoints, write_json
-from dpk_mm.demo import training
+from dpk_mm.compare import training
+from dpk_mm.compare.hooks import CostHook, FirstStepHook, RandomStateHook
+from dpk_mm.compare.run import checkpoints, write_json
 
 
 def newest_checkpoint(folder: Path) -> Optional[Path]:

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Dict, Optional
 
-from dpk_mm.demo.report import spread
 from dpk_mm.utils.colours import COLOURS
+from dpk_mm.utils.text import spread
 
 _DOT, _MEAN = COLOURS[:2]
 

@@ -7,10 +7,10 @@ import statistics
 from collections.abc import Iterable
 from typing import Any, Dict, List, Optional
 
-from dpk_mm.benchmark.inputs import Comparison
-from dpk_mm.benchmark.run import Run
-from dpk_mm.demo.report import markdown, spread
+from dpk_mm.compare.inputs import Comparison
+from dpk_mm.compare.run import Run
 from dpk_mm.utils import read_ratios
+from dpk_mm.utils.text import markdown, spread
 
 # method -> seed -> what its run found
 Results = Dict[str, Dict[int, Dict[str, Any]]]

@@ -8,7 +8,7 @@ from mmengine.config import Config, ConfigDict
 from mmengine.registry import DefaultScope
 from mmengine.runner import set_random_seed
 
-from dpk_mm.benchmark.digest import digest_tensors, first_difference, plain
+from dpk_mm.compare.digest import digest_tensors, first_difference, plain
 from dpk_mm.registry import MODELS
 from dpk_mm.utils import is_distiller, load_model_cfg
 

@@ -4,7 +4,7 @@ import time
 from collections.abc import Sequence
 from typing import Dict, Optional, Tuple
 
-from dpk_mm.benchmark.run import Run
+from dpk_mm.compare.run import Run
 
 
 class Display:

@@ -1,0 +1,1 @@
+"""What a training step costs: the parts of the step profiler."""
