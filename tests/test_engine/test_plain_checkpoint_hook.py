@@ -8,7 +8,7 @@ import pytest
 import tiny
 import torch
 
-from dpk_mm.engine.plain_checkpoint_hook import PlainCheckpointHook, _plain
+from dpk_mm.engine.hooks.plain_checkpoint_hook import PlainCheckpointHook, _plain
 
 
 @pytest.fixture(scope='module')

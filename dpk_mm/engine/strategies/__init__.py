@@ -1,0 +1,5 @@
+"""Strategies: how a training is spread over GPUs."""
+
+from .fsdp_strategy import FSDPStrategy
+
+__all__ = ['FSDPStrategy']
