@@ -9,8 +9,9 @@ import argparse
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence
 
-import _cli
 from mmengine.config import Config
+
+from dpk_mm.utils import cli
 
 
 def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
@@ -38,7 +39,7 @@ def _count(text: str) -> int:
 
 def fill(cfg: Config) -> None:
     """Fill in what tools/train.py and tools/test.py do."""
-    _cli.fill_dataloaders(cfg, ('train_dataloader', 'test_dataloader'), no_pin_memory=False)
+    cli.fill_dataloaders(cfg, ('train_dataloader', 'test_dataloader'), no_pin_memory=False)
 
 
 def compare(args: argparse.Namespace) -> List[str]:
@@ -57,16 +58,16 @@ def compare(args: argparse.Namespace) -> List[str]:
     from dpk_mm.compare.teachers import measure_teachers
     from dpk_mm.compare.training import quiet
 
-    comparison = inputs.read(_cli.load_config(args.input))
+    comparison = inputs.read(cli.load_config(args.input))
     with quiet():
-        alone, methods = plan.make_methods(comparison, _cli.load_config, fill)
+        alone, methods = plan.make_methods(comparison, cli.load_config, fill)
     for method in methods:
         check_files(method.cfg.model)
     path = Path(args.input).resolve()
     # of several in folders of their own, as in benchmarks/, the folder is the name
     name = path.parent.name if path.stem == 'compare' else path.stem
     work_dir = args.work_dir or Path('work_dirs/compare') / name
-    with _cli.only_one(work_dir):
+    with cli.only_one(work_dir):
         with quiet():
             runs = run.make_runs(methods, work_dir)
             left = [one for one in runs if one.result is None]
@@ -107,7 +108,7 @@ def check_files(model: dict) -> None:
     """Exit unless the teacher's checkpoint is there; what is not local is left to its download."""
     teacher = model.get('teacher')
     checkpoint = teacher.get('checkpoint') if isinstance(teacher, dict) else None
-    _cli.check_checkpoint(None if checkpoint == 'hub' else checkpoint, 'teacher')
+    cli.check_checkpoint(None if checkpoint == 'hub' else checkpoint, 'teacher')
 
 
 def write(comparison: Any, results: Dict[str, dict], runs: Sequence[Any], out: Path) -> None:
@@ -150,11 +151,11 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     try:
         failures = compare(args)
     except (ValueError, OSError, ImportError, SyntaxError) as error:
-        _cli.die(' '.join(str(error).split()))
+        cli.die(' '.join(str(error).split()))
     except KeyboardInterrupt:
-        _cli.die('interrupted; the same command goes on')
+        cli.die('interrupted; the same command goes on')
     if failures:
-        _cli.die('; '.join(failures))
+        cli.die('; '.join(failures))
 
 
 if __name__ == '__main__':

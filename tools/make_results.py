@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence
 
 import _claims
-import _cli
 import jinja2
 import plot_teachers
-from _stats import rank_correlation
 from mmengine.config import Config
 
+from dpk_mm.analysis.stats import rank_correlation
 from dpk_mm.compare import inputs, table
+from dpk_mm.utils import cli
 from dpk_mm.utils.text import count, markdown, spread
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -156,8 +156,8 @@ class Study:
 
         Args:
             method (str): The method.
-            column (str, optional): A column of ``ranking.csv``, by tools/rank_teachers.py, that says how good
-                the teachers are; by default their own metric.
+            column (str, optional): A column of ``ranking.csv``, by
+                tools/analysis_tools/rank_teachers.py, that says how good the teachers are; by default their own metric.
         """
         points = self.series[method]
         if column is None:
@@ -267,7 +267,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     try:
         pages, found = render(ROOT / 'benchmarks'), claims(ROOT / 'benchmarks')
     except (jinja2.TemplateError, AttributeError, KeyError, FileNotFoundError, ValueError) as error:
-        _cli.die(f'{type(error).__name__}: {error}')
+        cli.die(f'{type(error).__name__}: {error}')
     args.out.mkdir(parents=True, exist_ok=True)
     for name, text in pages.items():
         (args.out / name).write_text(text, encoding='utf-8')

@@ -9,11 +9,11 @@ import statistics
 from pathlib import Path
 from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
-import _cli
 import numpy as np
-from _stats import rank_correlation
 
+from dpk_mm.analysis.stats import rank_correlation
 from dpk_mm.compare import table
+from dpk_mm.utils import cli
 from dpk_mm.utils.colours import COLOURS
 
 _MARKS = 'osD^v'
@@ -126,7 +126,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     try:
         series = read_series(args.folder, args.metric)
     except (FileNotFoundError, ValueError, KeyError) as error:
-        _cli.die(f'{type(error).__name__}: {error}')
+        cli.die(f'{type(error).__name__}: {error}')
     plot(series, args.folder / 'teachers.png')
     for method, points in series.items():
         print(f'{method}: {slope(points):+.2f} for a point of the teacher, rank {agreement(points):+.2f}')

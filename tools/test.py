@@ -8,12 +8,11 @@ import argparse
 from copy import deepcopy
 from typing import Optional, Sequence
 
-import _cli
 import mmengine
 from mmengine.config import Config, ConfigDict
 from mmengine.evaluator import DumpResults
 
-from dpk_mm.utils import is_distiller, load_model_cfg
+from dpk_mm.utils import cli, is_distiller, load_model_cfg
 
 # What upstream's scripts do without a `tta_pipeline` in the config: flip, and pack as `last` says.
 DET_META_KEYS = ('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor')
@@ -34,7 +33,7 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
     parser.add_argument('--wait-time', type=float, default=2, help='seconds to show one')
     parser.add_argument('--interval', type=int, help='show one in so many')
     parser.add_argument('--tta', action='store_true', help='augment at test time')
-    _cli.add_common_flags(parser)
+    cli.add_common_flags(parser)
     args = parser.parse_args(argv)
     if args.out and not args.out.endswith(('.pkl', '.pickle')) and args.out_item == 'pred':
         parser.error(f'--out must end with .pkl or .pickle, got {args.out}')
@@ -43,7 +42,7 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
 
 def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
     """Merge the command line into the config."""
-    _cli.merge_common(cfg, args)
+    cli.merge_common(cfg, args)
     cfg.load_from = args.checkpoint
     cfg.resume = False
     if cfg.pop('strategy', None) is not None:  # of the training
@@ -55,13 +54,13 @@ def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
         show(cfg, args)
     if args.tta:
         augment(cfg)
-    _cli.fill_dataloaders(cfg, ('test_dataloader',), args.no_pin_memory)
+    cli.fill_dataloaders(cfg, ('test_dataloader',), args.no_pin_memory)
     return cfg
 
 
 def student_of(model: ConfigDict) -> ConfigDict:
     """Get the model to test: the student of a distiller, or the model itself."""
-    if not (_cli.type_name(model).endswith('Distiller') and is_distiller(model)):
+    if not (cli.type_name(model).endswith('Distiller') and is_distiller(model)):
         return model
     if isinstance(model.student, str):
         return load_model_cfg(model.student, field='student')
@@ -72,7 +71,7 @@ def show(cfg: Config, args: argparse.Namespace) -> None:
     """Turn on the hook that paints predictions; the two packages name its settings apart."""
     hook = cfg.get('default_hooks', {}).get('visualization')
     if hook is None:
-        _cli.die('--show needs a visualization hook in default_hooks')
+        cli.die('--show needs a visualization hook in default_hooks')
     is_det = cfg.get('default_scope') == 'mmdet'
     hook['draw' if is_det else 'enable'] = True
     hook.update(show=args.show, wait_time=args.wait_time)
@@ -117,11 +116,11 @@ def dump_metric(cfg: Config, path: str) -> DumpResults:
 def main(argv: Optional[Sequence[str]] = None) -> None:
     """Test."""
     args = parse_args(argv)
-    cfg = merge_args(_cli.load_config(args.config), args)
-    _cli.check_checkpoint(cfg.load_from, 'checkpoint')
-    _cli.launch_on_cpu(cfg)
-    with _cli.checkpoint_errors():
-        runner = _cli.build_runner(cfg)
+    cfg = merge_args(cli.load_config(args.config), args)
+    cli.check_checkpoint(cfg.load_from, 'checkpoint')
+    cli.launch_on_cpu(cfg)
+    with cli.checkpoint_errors():
+        runner = cli.build_runner(cfg)
         if args.out and args.out_item == 'pred':
             runner.test_evaluator.metrics.append(dump_metric(cfg, args.out))
         metrics = runner.test()

@@ -3,9 +3,9 @@
 import argparse
 from typing import Optional, Sequence
 
-import _cli
 from mmengine.config import Config
-from mmengine.device import get_device
+
+from dpk_mm.utils import cli
 
 
 def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
@@ -30,25 +30,25 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
     parser.add_argument(
         '--no-persistent-workers', action='store_true', help='dataloaders keep no workers alive'
     )
-    _cli.add_common_flags(parser)
+    cli.add_common_flags(parser)
     return parser.parse_args(argv)
 
 
 def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
     """Merge the command line into the config."""
-    _cli.merge_common(cfg, args)
+    cli.merge_common(cfg, args)
     if args.no_validate:
         cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
     if args.amp:
-        enable_amp(cfg)
+        cli.enable_amp(cfg)
     if args.auto_scale_lr:
         if 'base_batch_size' not in cfg.get('auto_scale_lr', {}):
-            _cli.die('--auto-scale-lr: the config has no auto_scale_lr.base_batch_size')
+            cli.die('--auto-scale-lr: the config has no auto_scale_lr.base_batch_size')
         cfg.auto_scale_lr.enable = True
     if args.resume is not None:
         cfg.resume = True
         cfg.load_from = None if args.resume == 'auto' else args.resume
-    _cli.fill_dataloaders(
+    cli.fill_dataloaders(
         cfg,
         ('train_dataloader', 'val_dataloader', 'test_dataloader'),
         args.no_pin_memory,
@@ -57,27 +57,15 @@ def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
     return cfg
 
 
-def enable_amp(cfg: Config) -> None:
-    """Train in mixed precision; the optimizer's constructor, clipping and the rest stay."""
-    wrapper = cfg.get('optim_wrapper')
-    kind = 'none' if wrapper is None else _cli.type_name(wrapper) or 'OptimWrapper'
-    if kind not in ('OptimWrapper', 'AmpOptimWrapper'):
-        _cli.die(f'--amp needs an optim_wrapper of type OptimWrapper, the config has {kind}')
-    if get_device() in ('cpu', 'mps'):
-        _cli.die(f'--amp needs a GPU, which mmengine does not find here (device: {get_device()})')
-    wrapper.type = 'AmpOptimWrapper'
-    wrapper.setdefault('loss_scale', 'dynamic')
-
-
 def main(argv: Optional[Sequence[str]] = None) -> None:
     """Train."""
     args = parse_args(argv)
-    cfg = merge_args(_cli.load_config(args.config), args)
-    _cli.check_checkpoint(cfg.get('load_from'), '--resume' if cfg.get('resume') else 'load_from')
-    _cli.launch_on_cpu(cfg)
-    runner = _cli.build_runner(cfg)
-    _cli.build_optimizers(runner)
-    with _cli.checkpoint_errors():
+    cfg = merge_args(cli.load_config(args.config), args)
+    cli.check_checkpoint(cfg.get('load_from'), '--resume' if cfg.get('resume') else 'load_from')
+    cli.launch_on_cpu(cfg)
+    runner = cli.build_runner(cfg)
+    cli.build_optimizers(runner)
+    with cli.checkpoint_errors():
         runner.train()
 
 

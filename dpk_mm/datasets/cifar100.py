@@ -13,8 +13,8 @@ from dpk_mm.registry import DATASETS
 class CIFAR100(MMPretrainCIFAR100):
     """MMPretrain's CIFAR100, which also reads files that are not the original archive's.
 
-    Upstream refuses files whose checksum is not the archive's, so data that ``tools/convert_data.py`` wrote
-    could never be read. This class says so in the log and reads them. Takes upstream's arguments.
+    Upstream refuses files whose checksum is not the archive's, so data that
+    ``tools/dataset_converters/convert_data.py`` wrote could never be read. This class says so in the log and reads them. Takes upstream's arguments.
     """
 
     def _check_integrity(self) -> bool:

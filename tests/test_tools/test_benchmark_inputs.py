@@ -17,7 +17,7 @@ PAIRS = ['resnet32x4_resnet8x4', 'resnet56_resnet20', 'wrn40-2_wrn16-2', 'vgg13_
 @pytest.fixture(scope='module')
 def planned(compare):
     """Name -> the input and its methods by name; making them checks that the comparison is fair."""
-    read = functools.cache(compare._cli.load_config)  # rows share files
+    read = functools.cache(compare.cli.load_config)  # rows share files
 
     @functools.cache
     def make(name):

@@ -1,7 +1,6 @@
 """The heat map of CKA between two models."""
 
 import csv
-import sys
 
 import cv2
 import numpy as np
@@ -125,7 +124,8 @@ def test_layers_are_found(cka_map, run, tmp_path, capsys):
 
 
 def test_names_of_one_output(cka_map, run):
-    find_layers = sys.modules['_models'].find_layers
+    from dpk_mm.analysis.models import find_layers
+
     model = tiny.build(tiny_cls.classifier())
     aliases = find_layers(model, (32, 32), aliases=True)
     assert list(find_layers(model, (32, 32))) == LAYERS

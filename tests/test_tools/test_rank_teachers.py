@@ -4,7 +4,6 @@ import copy
 import csv
 import json
 import pickle
-import sys
 import warnings
 
 import cv2
@@ -16,6 +15,12 @@ import torch
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 
+from dpk_mm.analysis import models, samples, stats
+from dpk_mm.analysis.ranking import measure as rank_measure
+from dpk_mm.analysis.ranking import order as rank_order
+from dpk_mm.analysis.ranking import probe as rank_probe
+from dpk_mm.analysis.ranking import rows as rank_rows
+from dpk_mm.analysis.ranking import study as rank_study
 from dpk_mm.registry import DATASETS
 from dpk_mm.utils import cka_from_hsics, hsics, record
 
@@ -92,7 +97,7 @@ def test_ranks_by_own_metric(rank_teachers, run, tmp_path, capsys):
     assert all(float(row['forward / student step']) > 0 for row in rows)
     said = capsys.readouterr().out
     text = (tmp_path / 'ranking.md').read_text()
-    assert text in said and sys.modules['_rank_order']._UNRANKED in text
+    assert text in said and rank_order._UNRANKED in text
     assert '- student: no checkpoint, random weights as it starts from (seed 0)' in text
     assert 'teacher good: no checkpoint' not in text
     assert f'| 1 | teacher good | {scores[0]:.2f} |' in text
@@ -163,7 +168,7 @@ def test_all_probes_are_the_same_training(rank_teachers, run, tmp_path):
     """Where the teacher has no say, the student becomes what it becomes alone."""
     argv = [*names(run, 'good'), '--probe', '4', '--embed-dims', '16', '--seeds', '7']
     study, (named,) = study_of(rank_teachers, argv, tmp_path)
-    probe = sys.modules['_rank_probe']
+    probe = rank_probe
     teacher = probe.build(named)
     distiller = probe.probe_model(study, named, teacher, study.stages(named, teacher))
     assert [stage['student_at'] for stage in distiller['stages']] == list(STAGES)
@@ -177,7 +182,7 @@ def test_all_probes_are_the_same_training(rank_teachers, run, tmp_path):
     ends = []
     for model in (None, distiller):
         runner = probe.make_runner(probe.probe_cfg(study, model, 7), tmp_path / str(len(ends)))
-        probe._cli.build_optimizers(runner)
+        probe.cli.build_optimizers(runner)
         model = runner.train()
         assert runner.iter == 4
         ends.append(getattr(model, 'student', model).state_dict())
@@ -216,7 +221,7 @@ def test_a_damaged_row_is_named(rank_teachers, run, tmp_path):
 
 def test_a_folder_has_one_command_at_a_time(rank_teachers, run, tmp_path):
     with (
-        rank_teachers._cli.only_one(tmp_path),
+        rank_teachers.cli.only_one(tmp_path),
         pytest.raises(SystemExit, match=f'error: {tmp_path} is in use'),
     ):
         rank_teachers.main([*names(run, 'good'), '--images', '16', '--out', str(tmp_path)])
@@ -245,7 +250,7 @@ def test_goes_on_where_it_was_stopped(rank_teachers, run, tmp_path, monkeypatch)
     monkeypatch.setattr(rank_teachers, 'evaluate', lambda *args: measured.append(args[3]) or evaluate(*args))
     rank_teachers.main(argv)
     assert measured == ['teacher_good_test']
-    monkeypatch.setattr(sys.modules['_rank_study'], 'build_dataset', forbid)
+    monkeypatch.setattr(rank_study, 'build_dataset', forbid)
     rank_teachers.main(argv)
     assert measured == ['teacher_good_test']
     # what was measured otherwise is measured again
@@ -269,7 +274,7 @@ def test_detectors(rank_teachers, tmp_path, capsys):
     assert 'how much of it is chance is not known' in capsys.readouterr().out
     # only the images that are shown count
     study, _ = study_of(rank_teachers, argv, tmp_path / 'out')
-    measure = sys.modules['_rank_measure']
+    measure = rank_measure
     seen, runner_of = [], measure.make_runner
     measure.make_runner = lambda *args: seen.append(runner_of(*args)) or seen[0]
     try:
@@ -285,9 +290,7 @@ def ranking(rank_teachers, taught, alone=(50.0,), metric='accuracy/top1', images
     def row(label, values, own=50.0):
         scores = {str(seed): {metric: value} for seed, value in enumerate(values)}
         probe = dict(steps=5)
-        return sys.modules['_rank_rows'].Row(
-            label, {}, 10, {metric: own}, dict(a=own / 100), 0.5, probe, scores
-        )
+        return rank_rows.Row(label, {}, 10, {metric: own}, dict(a=own / 100), 0.5, probe, scores)
 
     rows = [row(label, values, 60.0 + i) for i, (label, values) in enumerate(taught.items())]
     seeds = [str(seed) for seed in range(len(alone))]
@@ -295,7 +298,7 @@ def ranking(rank_teachers, taught, alone=(50.0,), metric='accuracy/top1', images
 
 
 def test_margins(rank_teachers):
-    verdict = sys.modules['_rank_order'].verdict
+    verdict = rank_order.verdict
     one = ranking(rank_teachers, dict(x=[52.0], y=[60.0]))
     assert [row.label for row in one.rows] == ['y', 'x']
     # two shares of 50% on 400 images: 1.96 * sqrt(2 * 0.25 / 400)
@@ -321,8 +324,8 @@ def test_gains_are_paired_by_seed(rank_teachers):
 
 def test_cost_is_the_forward_pass_over_the_step(rank_teachers, run, tmp_path, monkeypatch):
     study, (named,) = study_of(rank_teachers, [*names(run, 'good'), '--images', '16'], tmp_path)
-    measure = sys.modules['_rank_measure']
-    teacher = sys.modules['_models'].build(named)
+    measure = rank_measure
+    teacher = models.build(named)
     # begin and end of step and pass, in a round that warms up and two others: 4 and 8 s, 3 and 2 s
     times = iter([0, 90, 90, 91, 100, 104, 104, 107, 200, 208, 208, 210])
     monkeypatch.setattr('dpk_mm.profiling.cost.clock', lambda: next(times))
@@ -330,7 +333,7 @@ def test_cost_is_the_forward_pass_over_the_step(rank_teachers, run, tmp_path, mo
 
 
 def test_rank_correlation_with_the_gain(rank_teachers):
-    correlations = sys.modules['_rank_order'].correlations
+    correlations = rank_order.correlations
     rows = ranking(rank_teachers, dict(x=[51.0], y=[52.0], z=[53.0]))
     assert correlations(rows) == [
         'Rank correlation with the gain, of 3 teachers: own metric +1.00, CKA gap at a +1.00. '
@@ -342,7 +345,7 @@ def test_rank_correlation_with_the_gain(rank_teachers):
 
 
 def test_equal_values_share_a_rank(rank_teachers):
-    rank_correlation = sys.modules['_stats'].rank_correlation
+    rank_correlation = stats.rank_correlation
     # ranks 0, 1.5, 1.5, 3 and 0, 1, 2, 3: 4.5 / sqrt(4.5 * 5)
     assert rank_correlation([1, 2, 2, 5], [10, 20, 30, 40]) == pytest.approx(0.9**0.5)
     with warnings.catch_warnings():
@@ -351,7 +354,7 @@ def test_equal_values_share_a_rank(rank_teachers):
 
 
 def test_limits_any_validation_set(rank_teachers, run):
-    val_sample = sys.modules['_samples'].val_sample
+    val_sample = samples.val_sample
     cfg = Config.fromfile(run / 'student.py')
     for own, expected in (
         (None, [0, 32, 64]),
@@ -404,4 +407,4 @@ def test_a_label_may_be_given(rank_teachers, tmp_path, monkeypatch):
         path.parent.mkdir(exist_ok=True)
         path.write_text("model = dict(type='ImageClassifier')")
     texts = ['Net 1=net.py', 'b=lr=1/net.py', 'lr=1/net.py']
-    assert [one.label for one in sys.modules['_models'].parse_all(texts)] == ['Net 1', 'b', 'net']
+    assert [one.label for one in models.parse_all(texts)] == ['Net 1', 'b', 'net']

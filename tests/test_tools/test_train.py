@@ -142,12 +142,12 @@ def test_missing_files_are_one_line(train, workdir, toy):
 
 def test_pytorch_launcher_without_torchrun(train, toy, monkeypatch):
     monkeypatch.delenv('RANK', raising=False)
-    monkeypatch.setattr('_cli.get_device', lambda: 'cpu')
+    monkeypatch.setattr('cli.get_device', lambda: 'cpu')
     fails_with(lambda: train.main([toy, '--launcher', 'pytorch']), 'dist_')
 
 
 def test_package_configs_are_found(train):
-    from _cli import load_config
+    from dpk_mm.utils.cli import load_config
 
     assert load_config('mmdet::retinanet/retinanet_r50_fpn_1x_coco.py').model.type == 'RetinaNet'
 
@@ -200,7 +200,7 @@ def test_empty_checkpoint_is_one_line(train, toy, workdir):
 
 
 def test_other_errors_pass_through():
-    from _cli import checkpoint_errors
+    from dpk_mm.utils.cli import checkpoint_errors
 
     with pytest.raises(pickle.UnpicklingError), checkpoint_errors():
         raise pickle.UnpicklingError('of something else')

@@ -9,18 +9,17 @@ import csv
 from pathlib import Path
 from typing import Any, Dict, Iterator, Optional, Sequence
 
-import _cli
 import numpy as np
 import torch
-from _models import add_trust_flag, build, check_layers, find_layers, parse_all
-from _samples import Batch, Sample, add_sample_flags
-from _stats import LEAST_SAMPLES, pair_hsics
 from rich.console import Console
 from rich.progress import track
 from torch import Tensor
 
+from dpk_mm.analysis.models import add_trust_flag, build, check_layers, find_layers, parse_all
+from dpk_mm.analysis.samples import Batch, Sample, add_sample_flags
+from dpk_mm.analysis.stats import LEAST_SAMPLES, pair_hsics
 from dpk_mm.models import FrozenTeacher
-from dpk_mm.utils import cka_from_hsics
+from dpk_mm.utils import cka_from_hsics, cli
 
 # More cells than this are too small to write their values in.
 _MOST_WRITTEN = 225
@@ -36,7 +35,7 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
     parser.add_argument('--layers', nargs='+', help='as show_layers.py lists them (default: stages, logits)')
     parser.add_argument('--layers-b', nargs='+', help='those of B, where they have other names')
     parser.add_argument(
-        '--out', type=_cli.picture, default=Path('cka.png'), help='picture; a CSV goes beside it'
+        '--out', type=cli.picture, default=Path('cka.png'), help='picture; a CSV goes beside it'
     )
     add_sample_flags(parser, 512, 'data')
     add_trust_flag(parser)
@@ -153,7 +152,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     args = parse_args(argv)
     named = parse_all([args.a, args.b], args.trust_checkpoints)
     whose = args.data or args.a
-    cfg = _cli.load_config(args.data) if args.data else named[0].config
+    cfg = cli.load_config(args.data) if args.data else named[0].config
     cfg.merge_from_dict(args.cfg_options or {})
     a, b = models = [build(one) for one in named]
     for one in named:
@@ -172,7 +171,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     try:
         matrix = cka_matrix(a, b, *layers, data)
     except (ValueError, RuntimeError) as error:
-        _cli.die(' '.join(str(error).split()))
+        cli.die(' '.join(str(error).split()))
     args.out.parent.mkdir(parents=True, exist_ok=True)
     draw(matrix, *layers, [one.label for one in named]).savefig(args.out)
     write_csv(matrix, *layers, args.out.with_suffix('.csv'))

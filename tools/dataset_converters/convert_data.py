@@ -13,9 +13,8 @@ import argparse
 from pathlib import Path
 from typing import Optional, Sequence
 
-import _cli
-
 from dpk_mm.datasets.convert import ConversionError, read, write
+from dpk_mm.utils import cli
 
 
 def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
@@ -74,7 +73,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
         train, test = read(args.source, args.test)
         classes = write(train, test, args.to, args.out, args.resize)
     except (ConversionError, OSError) as error:
-        _cli.die(str(error))
+        cli.die(str(error))
     counts = f'{len(train.files)} training and {len(test.files)} test images of {len(classes)} classes'
     print(f'{args.out}: {counts}\n\nIn your config:\n')
     print(config_lines(args.to, args.out, len(classes)))

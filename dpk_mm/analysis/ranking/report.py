@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any, List, Sequence, Tuple
 
 import numpy as np
-from _rank_order import Ranking, correlations, random_ones, verdict
 
+from dpk_mm.analysis.ranking.order import Ranking, correlations, random_ones, verdict
 from dpk_mm.utils.colours import COLOURS
 
 # header, format, one value a teacher

@@ -5,9 +5,8 @@ import statistics
 from dataclasses import dataclass, field
 from typing import Any, Dict, List, Optional, Tuple
 
-from _bench_step import OWN_OPTIMIZER, STUDENT, TEACHER, WHOLE, WHOLE_OPTIMIZER
-
 from dpk_mm.profiling.parts import place
+from dpk_mm.profiling.step import OWN_OPTIMIZER, STUDENT, TEACHER, WHOLE, WHOLE_OPTIMIZER
 from dpk_mm.utils.text import count, markdown
 
 # operators, and kernels of GPUs, that count_flops() counts

@@ -4,18 +4,17 @@ import argparse
 import copy
 from typing import Any, Iterator, List, Optional, Tuple
 
-import _cli
 import numpy as np
-from _stats import LEAST_SAMPLES
 from mmengine.config import Config, ConfigDict
 from mmengine.dataset import BaseDataset, pseudo_collate
 from mmengine.device import get_device
 from mmengine.registry import DATASETS, init_default_scope
 from torch import Tensor, nn
 
+from dpk_mm.analysis.stats import LEAST_SAMPLES
 from dpk_mm.compare.training import quiet
 from dpk_mm.models import FrozenTeacher
-from dpk_mm.utils import is_detector
+from dpk_mm.utils import cli, is_detector
 
 # images (B, 3, H, W) and their B samples
 Batch = Tuple[Tensor, Optional[list]]
@@ -42,7 +41,7 @@ class Sample:
         self.is_detector = is_detector(model.model)
         self.batch_size = args.batch_size or (2 if self.is_detector else 64)
         if len(self) < LEAST_SAMPLES <= self.batch_size:
-            _cli.die(f'{len(self)} images are too few, {LEAST_SAMPLES} are needed')
+            cli.die(f'{len(self)} images are too few, {LEAST_SAMPLES} are needed')
         self.input_shape = None
         if not self.is_detector:
             images, _ = next(batches(self.dataset, self.preprocessor, 1))
@@ -60,7 +59,7 @@ def add_sample_flags(parser: argparse.ArgumentParser, images: int, whose: str) -
     default = f'validation images, evenly spread (default: {images})'
     parser.add_argument('--images', type=positive, default=images, help=default)
     parser.add_argument('--batch-size', type=positive, help='images a batch (default: 64, for detectors 2)')
-    _cli.add_cfg_options(parser, f'overrides of the config of the {whose}')
+    cli.add_cfg_options(parser, f'overrides of the config of the {whose}')
 
 
 def positive(text: str) -> int:
@@ -84,11 +83,11 @@ def val_sample(cfg: Config, images: int, whose: str) -> Tuple[str, ConfigDict, B
     """
     part = next((part for part in ('val', 'test') if cfg.get(f'{part}_dataloader')), None)
     if part is None:
-        _cli.die(f'{whose}: the config has neither a val_dataloader nor a test_dataloader')
+        cli.die(f'{whose}: the config has neither a val_dataloader nor a test_dataloader')
     loader = copy.deepcopy(cfg[f'{part}_dataloader'])
     dataset = build_dataset(cfg, loader)
     if not isinstance(dataset, BaseDataset):
-        _cli.die(f'{whose}: {type(dataset).__name__} takes no indices, so it cannot be limited')
+        cli.die(f'{whose}: {type(dataset).__name__} takes no indices, so it cannot be limited')
     total = len(dataset)
     picked = spread(images, total)
     own = loader.dataset.get('indices')
@@ -118,7 +117,7 @@ def build_dataset(cfg: Config, loader: ConfigDict) -> Any:
             if isinstance(dataset, BaseDataset):
                 dataset.full_init()
     except (ValueError, OSError, ImportError, RuntimeError) as error:
-        _cli.die(f'the data set cannot be read: {" ".join(str(error).split())}')
+        cli.die(f'the data set cannot be read: {" ".join(str(error).split())}')
     return dataset
 
 

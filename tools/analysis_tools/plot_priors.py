@@ -10,11 +10,8 @@ import csv
 from pathlib import Path
 from typing import Dict, Iterator, List, Optional, Sequence, Tuple
 
-import _cli
 import numpy as np
 import torch
-from _samples import Batch, batches, build_dataset, spread
-from _stats import LEAST_SAMPLES, rank_correlation
 from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.logging import MMLogger
@@ -25,9 +22,11 @@ from rich.progress import track
 from torch import Tensor
 from torch.utils.data import Subset
 
+from dpk_mm.analysis.samples import Batch, batches, build_dataset, spread
+from dpk_mm.analysis.stats import LEAST_SAMPLES, rank_correlation
 from dpk_mm.models import CKAPrior, DPKDistiller
 from dpk_mm.registry import MODELS
-from dpk_mm.utils import cka_from_hsics, hsics, load_weights, record, resize_like
+from dpk_mm.utils import cka_from_hsics, cli, hsics, load_weights, record, resize_like
 from dpk_mm.utils.colours import COLOURS
 
 UNTRAINED = 'untrained'
@@ -46,12 +45,12 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
         'checkpoints', nargs='+', metavar='CHECKPOINT', help=f'of one student, in order; or {UNTRAINED!r}'
     )
     parser.add_argument(
-        '--out', type=_cli.picture, default=Path('priors.png'), help='picture; a CSV goes beside it'
+        '--out', type=cli.picture, default=Path('priors.png'), help='picture; a CSV goes beside it'
     )
     parser.add_argument('--batch-size', type=int, default=2, help='images a batch for positions')
     parser.add_argument('--images', type=int, default=64, help='images of the training set, evenly spread')
     parser.add_argument('--image-batch', type=int, default=32, help='images a batch for images as samples')
-    _cli.add_cfg_options(parser, 'override settings of the config, as in train.py')
+    cli.add_cfg_options(parser, 'override settings of the config, as in train.py')
     args = parser.parse_args(argv)
     if args.batch_size < 1:
         parser.error(f'--batch-size must be at least 1, got {args.batch_size}')
@@ -62,9 +61,9 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
 
 def build_distiller(cfg: Config) -> DPKDistiller:
     """Build the distiller of a config, its student with the weights it starts training from."""
-    kind = _cli.type_name(cfg.get('model', {}))
+    kind = cli.type_name(cfg.get('model', {}))
     if not kind.endswith('Distiller'):
-        _cli.die(f'{cfg.filename}: a distiller is needed, the model is {kind or "missing"}')
+        cli.die(f'{cfg.filename}: a distiller is needed, the model is {kind or "missing"}')
     init_default_scope(cfg.get('default_scope', 'mmengine'))
     MMLogger.get_instance('plot_priors', log_level='WARNING')  # else every weight's start is told
     set_random_seed(cfg.get('randomness', {}).get('seed') or 0)
@@ -73,7 +72,7 @@ def build_distiller(cfg: Config) -> DPKDistiller:
     try:
         model = MODELS.build(cfg.model)
     except (ValueError, FileNotFoundError, ImportError) as error:
-        _cli.die(str(error))
+        cli.die(str(error))
     model.init_weights()
     return model.to(get_device()).eval()
 
@@ -97,17 +96,17 @@ def read_students(model: DPKDistiller, paths: Sequence[str]) -> Dict[str, Feats]
         if path == UNTRAINED:
             students[label] = start
             continue
-        _cli.check_checkpoint(path, 'CHECKPOINT')
+        cli.check_checkpoint(path, 'CHECKPOINT')
         try:
             weights = load_weights(path, field='CHECKPOINT')
             weights = {key: value for key, value in weights.items() if not key.startswith('distiller.')}
             missing, _ = model.student.load_state_dict(weights, strict=False)
         except (ValueError, FileNotFoundError) as error:
-            _cli.die(str(error))
+            cli.die(str(error))
         except RuntimeError as error:  # torch's way to say: other shapes
-            _cli.die(f'{path} is not of this student: {str(error).splitlines()[1].strip()}')
+            cli.die(f'{path} is not of this student: {str(error).splitlines()[1].strip()}')
         if missing:
-            _cli.die(f'{path} is not of this student: {len(missing)} weights are missing, {missing[0]} first')
+            cli.die(f'{path} is not of this student: {len(missing)} weights are missing, {missing[0]} first')
         students[label] = weights
     return students
 
@@ -126,7 +125,7 @@ def read_batches(cfg: Config, model: DPKDistiller, images: int, image_batch: int
     """
     dataset = build_dataset(cfg, cfg.train_dataloader)
     if len(dataset) < LEAST_SAMPLES:
-        _cli.die(f'CKA over images needs 4 of them, the training set has {len(dataset)}')
+        cli.die(f'CKA over images needs 4 of them, the training set has {len(dataset)}')
     dataset = Subset(dataset, spread(images, len(dataset)))
     return list(batches(dataset, model.data_preprocessor, image_batch))
 
@@ -296,7 +295,7 @@ def write_csv(ratios: Ratios, path: Path) -> None:
 def main(argv: Optional[Sequence[str]] = None) -> None:
     """Measure, draw and tell."""
     args = parse_args(argv)
-    cfg = _cli.load_config(args.config)
+    cfg = cli.load_config(args.config)
     cfg.merge_from_dict(args.cfg_options or {})
     model = build_distiller(cfg)
     students = read_students(model, args.checkpoints)

@@ -6,12 +6,11 @@ The names are what `at`, `student_at` and `teacher_at` of a stage take.
 import argparse
 from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple
 
-import _cli
 from mmengine.config import Config
 from torch import Tensor, nn
 
 from dpk_mm.registry import MODELS
-from dpk_mm.utils import is_distiller, load_model_cfg, run_blank
+from dpk_mm.utils import cli, is_distiller, load_model_cfg, run_blank
 
 # layer -> shape, or what else is to be said of it
 Layers = Dict[str, str]
@@ -120,20 +119,20 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     from rich.table import Table
 
     args = parse_args(argv)
-    cfg = _cli.load_config(args.config)
+    cfg = cli.load_config(args.config)
     configs = models_of(cfg)
     shape = args.input_shape or (cfg.get('model') or {}).get('input_shape')
     if args.teacher:
-        configs['teacher'] = dict(_cli.load_config(args.teacher))
+        configs['teacher'] = dict(cli.load_config(args.teacher))
     columns = {}
     for heading, config in configs.items():
         try:
             model = MODELS.build(load_model_cfg(config, heading))
             columns[heading] = list_layers(model, args.depth, shape and tuple(shape))
         except (FileNotFoundError, ValueError, ImportError, KeyError, TypeError) as error:
-            _cli.die(f'{heading}: {error.args[-1]}')
+            cli.die(f'{heading}: {error.args[-1]}')
         except RuntimeError as error:  # torch's way to say that a size does not fit
-            _cli.die(f'{heading} does not run on a blank image of this size, give --input-shape: {error}')
+            cli.die(f'{heading} does not run on a blank image of this size, give --input-shape: {error}')
     table = Table('layer', *(columns if len(columns) > 1 else ['channels x height x width']), box=None)
     for layer in dict.fromkeys(name for layers in columns.values() for name in layers):
         table.add_row(layer.replace('[', r'\['), *(layers.get(layer, '-') for layers in columns.values()))

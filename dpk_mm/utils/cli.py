@@ -95,6 +95,18 @@ def fill_dataloaders(
             loader.persistent_workers = False
 
 
+def enable_amp(cfg: Config) -> None:
+    """Train in mixed precision; the optimizer's constructor, clipping and the rest stay."""
+    wrapper = cfg.get('optim_wrapper')
+    kind = 'none' if wrapper is None else type_name(wrapper) or 'OptimWrapper'
+    if kind not in ('OptimWrapper', 'AmpOptimWrapper'):
+        die(f'--amp needs an optim_wrapper of type OptimWrapper, the config has {kind}')
+    if get_device() in ('cpu', 'mps'):
+        die(f'--amp needs a GPU, which mmengine does not find here (device: {get_device()})')
+    wrapper.type = 'AmpOptimWrapper'
+    wrapper.setdefault('loss_scale', 'dynamic')
+
+
 def type_name(cfg: dict) -> str:
     """Get the bare name of a config's type, which may have a scope or be a class."""
     kind = cfg.get('type', '')

@@ -4,10 +4,10 @@ import argparse
 from pathlib import Path
 from typing import Optional, Sequence
 
-import _cli
 import torch
 
 from dpk_mm.models import SFTN, DPKDistiller
+from dpk_mm.utils import cli
 
 
 def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
@@ -22,13 +22,13 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     """Write the file, and say how small it is."""
     args = parse_args(argv)
     if args.out.exists():
-        _cli.die(f'{args.out} exists already')
-    _cli.check_checkpoint(str(args.checkpoint), 'checkpoint')
-    with _cli.checkpoint_errors():
+        cli.die(f'{args.out} exists already')
+    cli.check_checkpoint(str(args.checkpoint), 'checkpoint')
+    with cli.checkpoint_errors():
         content = torch.load(args.checkpoint, map_location='cpu', weights_only=True)
     weights = content.get('state_dict') if isinstance(content, dict) else None
     if not weights:
-        _cli.die(f'{args.checkpoint}: no state_dict in it')
+        cli.die(f'{args.checkpoint}: no state_dict in it')
     # stock tools read the names of the classes from it
     meta = {key: value for key, value in content.get('meta', {}).items() if key == 'dataset_meta'}
     others = (f'{DPKDistiller.own}.', f'{SFTN.own}.')

@@ -4,14 +4,14 @@ import argparse
 from functools import cached_property
 from typing import List, Tuple
 
-import _cli
-from _models import Named, build, check_layers, find_layers
-from _rank_rows import fingerprint
-from _samples import Sample, build_dataset
 from mmengine.dataset import pseudo_collate
 from rich.progress import Progress
 
+from dpk_mm.analysis.models import Named, build, check_layers, find_layers
+from dpk_mm.analysis.ranking.rows import fingerprint
+from dpk_mm.analysis.samples import Sample, build_dataset
 from dpk_mm.models import FrozenTeacher
+from dpk_mm.utils import cli
 
 # (student's layer, teacher's layer)
 Stages = List[Tuple[str, str]]
@@ -24,7 +24,7 @@ class Study:
         self.args, self.student, self.progress = args, student, progress
         self.cfg = student.config
         if not self.cfg.get('train_dataloader'):
-            _cli.die(f'{student.text}: the config has no train_dataloader')
+            cli.die(f'{student.text}: the config has no train_dataloader')
         self.model = build(student)
         self.sample = Sample(self.cfg, self.model, args, student.text)
         self.layers = find_layers(self.model.model, self.sample.input_shape, aliases=True)
@@ -56,7 +56,7 @@ class Study:
             shapes = teacher.probe([other for _, other in pairs], self.sample.input_shape)
             flat = [name for name, shape in shapes.items() if len(shape) != 4]
             if self.args.probe and flat:
-                _cli.die(f'--stages {flat[0]}: a probe teaches at maps, the logits it takes by itself')
+                cli.die(f'--stages {flat[0]}: a probe teaches at maps, the logits it takes by itself')
             return pairs
         others = find_layers(teacher.model, self.sample.input_shape, aliases=True)
         first_names = find_layers(self.model.model, self.sample.input_shape)
@@ -65,7 +65,7 @@ class Study:
             shared = [name for name in names if len(self.layers[name]) == len(others.get(name, ())) == 4]
             if shared:
                 return [(name, name) for name in shared[-2:]]
-        _cli.die(
+        cli.die(
             f'{named.text}: no stage has one name in student and teacher; give --stages student=teacher '
             f'(student: {", ".join(first_names)}; teacher: {", ".join(others)})'
         )

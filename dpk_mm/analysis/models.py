@@ -6,17 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
-import _cli
 import torch
 from mmengine.config import Config
 from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
 from mmengine.runner import set_random_seed
-from show_layers import models_of, run_outputs
 from torch import nn
 
+from dpk_mm.analysis.layers import models_of, run_outputs
 from dpk_mm.models import FrozenTeacher
-from dpk_mm.utils import check_tap
+from dpk_mm.utils import check_tap, cli
 from dpk_mm.utils.config import hub_weights
 
 _NAMED = re.compile(r'^(?:(?P<label>[^=/:]+)=)?(?P<config>.+?\.(?:py|ya?ml|json))(?::(?P<checkpoint>.+))?$')
@@ -55,17 +54,17 @@ def parse_named(text: str, trust: bool = False) -> Named:
     """
     found = _NAMED.match(text)
     if found is None:
-        _cli.die(f'{text}: expected CONFIG.py or CONFIG.py:CHECKPOINT, after LABEL= or not')
+        cli.die(f'{text}: expected CONFIG.py or CONFIG.py:CHECKPOINT, after LABEL= or not')
     label, name, checkpoint = found['label'], found['config'], found['checkpoint']
     if label and Path(f'{label}={name}').exists():
         label, name = None, f'{label}={name}'  # of a folder that is so called
-    config = _cli.load_config(name)
+    config = cli.load_config(name)
     if checkpoint == 'hub':
         try:
             checkpoint = hub_weights(name, text)
         except (ValueError, ImportError) as error:
-            _cli.die(str(error))
-    _cli.check_checkpoint(checkpoint, text)
+            cli.die(str(error))
+    cli.check_checkpoint(checkpoint, text)
     return Named(text, config, checkpoint, label or Path(name).stem, trust)
 
 
@@ -110,7 +109,7 @@ def build(named: Named, seed: int = 0) -> FrozenTeacher:
         # what it advises are settings of a distiller's config
         message = ' '.join(str(error).split()).partition(' allow_incomplete=')[0]
         message = message.replace('set trust_checkpoint=True', 'pass --trust-checkpoints')
-        _cli.die(f'{named.text}: {message.partition(f"checkpoint {named.checkpoint!r}: ")[2] or message}')
+        cli.die(f'{named.text}: {message.partition(f"checkpoint {named.checkpoint!r}: ")[2] or message}')
     return model
 
 
@@ -133,7 +132,7 @@ def check_layers(
             check_tap(model.model, layer, flag)
         model.probe(layers, input_shape)
     except ValueError as error:
-        _cli.die(f'{named.text}: {error}')
+        cli.die(f'{named.text}: {error}')
 
 
 def add_trust_flag(parser: argparse.ArgumentParser) -> None:
@@ -151,7 +150,7 @@ def find_layers(
     """Find the outputs that are worth a comparison: stages of the backbone, levels of the neck, logits.
 
     These are the maps (B, C, H, W) that modules made of others give, outside the heads, and the vectors
-    (B, K), as taps of at most two names; see ``tools/show_layers.py``.
+    (B, K), as taps of at most two names; see ``tools/analysis_tools/show_layers.py``.
 
     Args:
         model (nn.Module): A detector or a classifier.

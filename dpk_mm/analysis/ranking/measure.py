@@ -8,21 +8,20 @@ from numbers import Number
 from pathlib import Path
 from typing import Any, Dict
 
-import _cli
 import torch
-from _rank_study import Stages, Study
-from _stats import LEAST_SAMPLES, pair_hsics
 from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.optim import OptimWrapper
 from mmengine.runner import Runner
 from torch import Tensor
 
+from dpk_mm.analysis.ranking.study import Stages, Study
+from dpk_mm.analysis.stats import LEAST_SAMPLES, pair_hsics
 from dpk_mm.compare.training import quiet
 from dpk_mm.models import FrozenTeacher
 from dpk_mm.profiling.cost import take_turns
 from dpk_mm.registry import MODELS
-from dpk_mm.utils import cka_from_hsics, load_model_cfg
+from dpk_mm.utils import cka_from_hsics, cli, load_model_cfg
 
 
 def copy_without(cfg: Config, *prefixes: str) -> Config:
@@ -48,11 +47,11 @@ def make_runner(cfg: Config, work_dir: Path) -> Runner:
     cfg.default_hooks = dict(checkpoint=None, logger=dict(type='LoggerHook', interval=10))
     # averages of weights and changes of the pipeline are for long runs
     cfg.custom_hooks = []
-    _cli.fill_dataloaders(
+    cli.fill_dataloaders(
         cfg, ('train_dataloader', 'test_dataloader'), no_pin_memory=True, no_persistent_workers=True
     )
     with quiet():
-        return _cli.build_runner(cfg)
+        return cli.build_runner(cfg)
 
 
 def evaluate(study: Study, model: Any, weights: Dict[str, Tensor], name: str) -> Dict[str, float]:

@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 from typing import List, Optional, Sequence
 
-import _cli
 import numpy as np
-from _rank_rows import Row
-from _stats import rank_correlation
+
+from dpk_mm.analysis.ranking.rows import Row
+from dpk_mm.analysis.stats import rank_correlation
+from dpk_mm.utils import cli
 
 # What a ranking goes by, best first, where the evaluator reports one of these; otherwise its first number.
 _METRICS = ('accuracy/top1', 'coco/bbox_mAP', 'coco/segm_mAP', 'pascal_voc/mAP')
@@ -82,9 +83,9 @@ def pick_metric(rows: Sequence[Row], asked: Optional[str]) -> str:
     """The metric to rank by."""
     names = list(dict.fromkeys(name for row in rows for name in row.metrics))
     if asked is not None and asked not in names:
-        _cli.die(f'--metric {asked}: the evaluator reports {", ".join(names) or "nothing"}')
+        cli.die(f'--metric {asked}: the evaluator reports {", ".join(names) or "nothing"}')
     if not names:
-        _cli.die('the evaluator reports no number of any teacher')
+        cli.die('the evaluator reports no number of any teacher')
     return asked or next((name for name in _METRICS if name in names), names[0])
 
 

@@ -8,23 +8,22 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Tuple
 
-import _cli
 import torch
-from _rank_measure import copy_without, make_runner
 from mmengine.config import Config
 from mmengine.logging import MessageHub
 from mmengine.optim import OptimWrapper, OptimWrapperDict, build_optim_wrapper
 from mmengine.runner import set_random_seed
 from torch import Tensor, nn
-from train import enable_amp
 
+from dpk_mm.analysis.ranking.measure import copy_without, make_runner
 from dpk_mm.compare.fairness import student_optimizer
 from dpk_mm.engine import ChannelsLastHook
 from dpk_mm.models.distillers import BaseDistiller
 from dpk_mm.profiling.cost import Task, peak_memory_of, storage_bytes, tensors_in
 from dpk_mm.profiling.parts import Parts, find_parts
 from dpk_mm.registry import MODELS
-from dpk_mm.utils import is_detector
+from dpk_mm.utils import cli, is_detector
+from dpk_mm.utils.cli import enable_amp
 
 BOXES = 7  # COCO has 7.3 objects an image
 STUDENT, TEACHER, WHOLE = 'student', 'teacher', 'whole'
@@ -50,7 +49,7 @@ class Bench:
 
     def __init__(self, cfg: Config, args: argparse.Namespace) -> None:
         hooks = cfg.get('custom_hooks') or []
-        is_channels_last = any(_cli.type_name(hook) == ChannelsLastHook.__name__ for hook in hooks)
+        is_channels_last = any(cli.type_name(hook) == ChannelsLastHook.__name__ for hook in hooks)
         cfg = _prepare(cfg, args)
         alone = copy.deepcopy(student_optimizer(cfg.optim_wrapper))
         if alone.get('constructor') is None:
@@ -65,7 +64,7 @@ class Bench:
             if is_channels_last:
                 ChannelsLastHook().before_train(runner)
             self.student = copy.deepcopy(self.model.student)
-            _cli.build_optimizers(runner)
+            cli.build_optimizers(runner)
         self.wrapper = runner.optim_wrapper
         self.student_wrapper = build_optim_wrapper(self.student, alone)
         for wrapper in (self.wrapper, self.student_wrapper):
@@ -84,7 +83,7 @@ class Bench:
         classes = [getattr(module, 'num_classes', None) for module in self.student.modules()]
         classes = max((number for number in classes if isinstance(number, int)), default=0)
         if classes < 1:
-            _cli.die(
+            cli.die(
                 f'student: no part of {type(self.student).__name__} has a num_classes to draw labels from'
             )
         if not self.is_detector:
@@ -190,14 +189,14 @@ def _prepare(cfg: Config, args: argparse.Namespace) -> Config:
     kind = (cfg.get('model') or {}).get('type')
     found = MODELS.get(kind) if isinstance(kind, str) else kind
     if not isinstance(found, type) or not issubclass(found, BaseDistiller):
-        got = f'a {_cli.type_name(cfg.model)}' if kind else 'none'
-        _cli.die(f'{args.config}: model must be a distiller such as dpk_mm.DPKDistiller, got {got}')
+        got = f'a {cli.type_name(cfg.model)}' if kind else 'none'
+        cli.die(f'{args.config}: model must be a distiller such as dpk_mm.DPKDistiller, got {got}')
     if not isinstance(cfg.model.get('teacher'), dict):
-        _cli.die(
+        cli.die(
             f'{args.config}: model.teacher must be a dict with a config, got {cfg.model.get("teacher")!r}'
         )
     if not cfg.get('optim_wrapper'):
-        _cli.die(f'{args.config}: the config has no optim_wrapper')
+        cli.die(f'{args.config}: the config has no optim_wrapper')
     cfg = copy_without(cfg, 'val_', 'test_', 'param_scheduler', 'load_from')
     cfg.model.teacher.update(checkpoint=None, allow_incomplete=True)
     if args.amp:
@@ -215,7 +214,7 @@ def _batch_size(cfg: Config) -> int:
     """The config's."""
     size = cfg.train_dataloader.get('batch_size')
     if size is None:
-        _cli.die('the config has no train_dataloader.batch_size; give --batch-size')
+        cli.die('the config has no train_dataloader.batch_size; give --batch-size')
     return size
 
 

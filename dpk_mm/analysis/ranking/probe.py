@@ -4,17 +4,16 @@ import math
 from pathlib import Path
 from typing import Dict, Optional
 
-import _cli
 import torch
-from _models import Named, as_teacher, build, find_layers, slug
-from _rank_measure import copy_without, evaluate, make_runner
-from _rank_study import Stages, Study
 from mmengine.config import Config, ConfigDict
 
+from dpk_mm.analysis.models import Named, as_teacher, build, find_layers, slug
+from dpk_mm.analysis.ranking.measure import copy_without, evaluate, make_runner
+from dpk_mm.analysis.ranking.study import Stages, Study
 from dpk_mm.compare.fairness import student_optimizer
 from dpk_mm.compare.training import ProgressHook, quiet
 from dpk_mm.models import FrozenTeacher
-from dpk_mm.utils import load_model_cfg
+from dpk_mm.utils import cli, load_model_cfg
 
 
 def probe_model(study: Study, named: Named, teacher: FrozenTeacher, stages: Stages) -> dict:
@@ -101,7 +100,7 @@ def run_probe(study: Study, label: str, distiller: Optional[dict], seed: int) ->
     keep_start(study, seed)
     name = slug(f'{label}_{seed}')
     runner = make_runner(probe_cfg(study, distiller, seed), study.args.out / 'runs' / name)
-    _cli.build_optimizers(runner)
+    cli.build_optimizers(runner)
     task = study.progress.add_task(f'{label}: probe, seed {seed}', total=study.args.probe)
     runner.register_hook(ProgressHook(lambda done, _: study.progress.update(task, completed=done)))
     with quiet():

@@ -9,18 +9,18 @@ import time
 from pathlib import Path
 from typing import Optional, Sequence
 
-import _cli
 import torch
-from _bench_report import Result
-from _bench_step import WHOLE, Bench
-from _samples import positive
 from mmengine.registry import init_default_scope
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from dpk_mm.analysis.samples import positive
 from dpk_mm.compare.run import write_json
 from dpk_mm.compare.training import quiet
 from dpk_mm.profiling.cost import Task, clock, count_flops, take_turns, time_operators
+from dpk_mm.profiling.report import Result
+from dpk_mm.profiling.step import WHOLE, Bench
+from dpk_mm.utils import cli
 
 
 def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
@@ -40,7 +40,7 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
     parser.add_argument('--amp', action='store_true', help='automatic mixed precision')
     parser.add_argument('--profile', action='store_true', help='tell the whole step by operators, too')
     parser.add_argument('--out', type=Path, help='folder to write (default: work_dirs/benchmark/NAME)')
-    _cli.add_cfg_options(parser, 'override settings of the config')
+    cli.add_cfg_options(parser, 'override settings of the config')
     args = parser.parse_args(argv)
     args.out = args.out or Path('work_dirs/benchmark') / Path(args.config.split('::')[-1]).stem
     return args
@@ -53,20 +53,20 @@ def check_device(args: argparse.Namespace) -> None:
     try:
         device = torch.device(args.device)
     except RuntimeError as error:
-        _cli.die(f'--device {args.device}: {str(error).splitlines()[0]}')
+        cli.die(f'--device {args.device}: {str(error).splitlines()[0]}')
     if device.type not in ('cpu', 'cuda'):
-        _cli.die(f'--device must be cpu or cuda, got {args.device}')
+        cli.die(f'--device must be cpu or cuda, got {args.device}')
     if device.type == 'cuda':
         if not has_cuda or (device.index or 0) >= torch.cuda.device_count():
-            _cli.die(f'--device {args.device}: torch finds no such GPU')
+            cli.die(f'--device {args.device}: torch finds no such GPU')
         torch.cuda.set_device(device)
     elif args.amp:
-        _cli.die('--amp needs a GPU, as mmengine has no mixed precision on a CPU')
+        cli.die('--amp needs a GPU, as mmengine has no mixed precision on a CPU')
 
 
 def measure(args: argparse.Namespace, progress: Progress) -> Result:
     """Build everything and measure it."""
-    cfg = _cli.load_config(args.config)
+    cfg = cli.load_config(args.config)
     cfg.merge_from_dict(args.cfg_options or {})
     init_default_scope(cfg.get('default_scope', 'mmengine'))
     bar = progress.add_task('building', total=None)
@@ -122,7 +122,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     """Measure and tell."""
     args = parse_args(argv)
     check_device(args)
-    with _cli.only_one(args.out):
+    with cli.only_one(args.out):
         columns = TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
         with Progress(*columns, console=Console(stderr=True)) as progress:
             result = measure(args, progress)

@@ -6,10 +6,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Dict, Optional
 
-import _cli
-from _models import Named, slug
-
+from dpk_mm.analysis.models import Named, slug
 from dpk_mm.compare.run import read_json, write_json
+from dpk_mm.utils import cli
 
 
 @dataclass
@@ -44,9 +43,9 @@ def read_row(out: Path, label: str, settings: dict) -> Optional[Row]:
     try:
         row = Row(**read_json(path)) if path.is_file() else None
     except ValueError as error:
-        _cli.die(str(error))
+        cli.die(str(error))
     except TypeError as error:  # other fields
-        _cli.die(f'{path} is damaged ({error}); remove it to have it made again')
+        cli.die(f'{path} is damaged ({error}); remove it to have it made again')
     return row if row and row.settings == settings else None
 
 

@@ -47,13 +47,13 @@ def configs(tmp_path_factory):
 
 
 @pytest.fixture
-def build(benchmark, configs):
+def build(profile_step, configs):
     """What the tool runs, of one of the two configs."""
 
     def make(name, *flags):
-        args = benchmark.parse_args([f'{configs}/{name}.py', *flags])
-        benchmark.check_device(args)
-        return benchmark.Bench(Config.fromfile(args.config), args)
+        args = profile_step.parse_args([f'{configs}/{name}.py', *flags])
+        profile_step.check_device(args)
+        return profile_step.Bench(Config.fromfile(args.config), args)
 
     return make
 
@@ -66,21 +66,21 @@ def changed(module, before):
     return {name for name, value in module.state_dict().items() if not torch.equal(value, before[name])}
 
 
-def result(benchmark, seconds, flops, stages=None):
+def result(profile_step, seconds, flops, stages=None):
     names = ('student', 'teacher', 'whole', "student's optimizer", 'all optimizers')
     settings = dict(config='x.py', batch_size=2, input_shape=(8, 6), device='CPU', threads=1, amp=False)
     settings.update(torch='2', rounds=3)
     stages = stages or {}
     extra = [f'{stage}: {part}' for stage, owned in stages.items() for part in owned]
-    return benchmark.Result(
+    return profile_step.Result(
         settings, dict(zip([*names, *extra], seconds)), dict(zip([*names, *extra], flops)), stages
     )
 
 
 @pytest.mark.parametrize('name', ['tiny', 'tiny_cls'])
-def test_tables_and_json(benchmark, configs, tmp_path, capsys, name):
+def test_tables_and_json(profile_step, configs, tmp_path, capsys, name):
     config, out = f'{configs}/{name}.py', tmp_path / 'out'
-    benchmark.main([config, '--rounds', '2', '--device', 'cpu', '--out', str(out)])
+    profile_step.main([config, '--rounds', '2', '--device', 'cpu', '--out', str(out)])
     text = (out / 'benchmark.md').read_text()
     assert text in capsys.readouterr().out
     rows = [line.split('|')[1].strip() for line in text.splitlines() if line.startswith('|')]
@@ -157,9 +157,9 @@ def test_the_step_is_measured_in_turns(build):
     assert list(bench.tasks())[:3] == ['student', 'teacher', 'whole']
 
 
-def test_ratios(benchmark):
+def test_ratios(profile_step):
     seconds = [2.0, 3.0, 9.0], [1.0, 1.0, 5.0], [6.0, 8.0, 7.0], [0.1] * 3, [0.3] * 3, [0.5] * 3, [1.0] * 3
-    found = result(benchmark, seconds, [30, 10, 60, 0, 0, 5, 15], dict(p4=['prior', 'loss']))
+    found = result(profile_step, seconds, [30, 10, 60, 0, 0, 5, 15], dict(p4=['prior', 'loss']))
     assert found.floor == 3 + 1
     assert found.ratio == 7 / 4
     assert found.ratios == [6 / 3, 8 / 4, 7 / 14]
@@ -174,8 +174,8 @@ def test_ratios(benchmark):
     assert '| sum of these | 1500.00 | 1500.00 | 21.4 % | 0.000 |' in text
 
 
-def test_operators_are_told_by_their_share(benchmark):
-    found = result(benchmark, [[1.0]] * 5, [1] * 5)
+def test_operators_are_told_by_their_share(profile_step):
+    found = result(profile_step, [[1.0]] * 5, [1] * 5)
     assert 'operator' not in found.to_markdown()
     found.operators = {'aten::convolution': 50.0, 'aten::mm': 29.0, 'aten::gelu': 20.5, 'aten::add': 0.5}
     lines = found.to_markdown().splitlines()
@@ -191,9 +191,9 @@ def test_operators_are_told_by_their_share(benchmark):
     ]
 
 
-def test_a_profile_has_the_operators_of_the_whole_step(benchmark, configs, tmp_path):
+def test_a_profile_has_the_operators_of_the_whole_step(profile_step, configs, tmp_path):
     config, out = f'{configs}/tiny_cls.py', tmp_path / 'out'
-    benchmark.main([config, '--rounds', '1', '--device', 'cpu', '--profile', '--out', str(out)])
+    profile_step.main([config, '--rounds', '1', '--device', 'cpu', '--profile', '--out', str(out)])
     found = json.loads((out / 'benchmark.json').read_text())['operator_seconds']
     assert {'aten::mkldnn_convolution', 'aten::convolution_backward', 'aten::addmm'} <= set(found)
     assert list(found.values()) == sorted(found.values(), reverse=True)
@@ -316,9 +316,9 @@ def test_shared_memory_counts_once():
         (['--device', 'cuda:99'], '--device cuda:99: torch finds no such GPU'),
     ],
 )
-def test_a_mistake_is_one_line(benchmark, configs, tmp_path, flags, problem):
+def test_a_mistake_is_one_line(profile_step, configs, tmp_path, flags, problem):
     with pytest.raises(SystemExit) as error:
-        benchmark.main([f'{configs}/tiny_cls.py', '--out', str(tmp_path), *flags])
+        profile_step.main([f'{configs}/tiny_cls.py', '--out', str(tmp_path), *flags])
     assert problem in str(error.value) and '\n' not in str(error.value)
 
 
@@ -330,10 +330,10 @@ def test_a_mistake_is_one_line(benchmark, configs, tmp_path, flags, problem):
         (None, 'got none'),
     ],
 )
-def test_a_config_without_distiller_is_refused(benchmark, tmp_path, model, got):
+def test_a_config_without_distiller_is_refused(profile_step, tmp_path, model, got):
     tiny_cls.training_cfg(model, '/none/such', tmp_path).dump(tmp_path / 'plain.py')
     with pytest.raises(SystemExit) as error:
-        benchmark.main([str(tmp_path / 'plain.py'), '--out', str(tmp_path)])
+        profile_step.main([str(tmp_path / 'plain.py'), '--out', str(tmp_path)])
     message = str(error.value)
     assert f'model must be a distiller such as dpk_mm.DPKDistiller, {got}' in message and '\n' not in message
 

@@ -12,17 +12,18 @@ import argparse
 from pathlib import Path
 from typing import Optional, Sequence
 
-import _cli
-from _models import Named, add_trust_flag, build, parse_all, slug
-from _rank_measure import evaluate, measure_cost, measure_gap
-from _rank_order import Ranking, pick_metric
-from _rank_probe import probe_model, run_probe
-from _rank_report import draw, to_markdown, write_csv
-from _rank_rows import Row, keep_row, read_row
-from _rank_study import Study
-from _samples import add_sample_flags, positive
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from dpk_mm.analysis.models import Named, add_trust_flag, build, parse_all, slug
+from dpk_mm.analysis.ranking.measure import evaluate, measure_cost, measure_gap
+from dpk_mm.analysis.ranking.order import Ranking, pick_metric
+from dpk_mm.analysis.ranking.probe import probe_model, run_probe
+from dpk_mm.analysis.ranking.report import draw, to_markdown, write_csv
+from dpk_mm.analysis.ranking.rows import Row, keep_row, read_row
+from dpk_mm.analysis.ranking.study import Study
+from dpk_mm.analysis.samples import add_sample_flags, positive
+from dpk_mm.utils import cli
 
 
 def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
@@ -82,7 +83,7 @@ def measure(study: Study, named: Named, is_student: bool = False) -> Row:
 def main(argv: Optional[Sequence[str]] = None) -> None:
     """Measure, rank, draw and tell."""
     args = parse_args(argv)
-    with _cli.only_one(args.out):
+    with cli.only_one(args.out):
         rank(args)
 
 

@@ -1,0 +1,1 @@
+"""What the tools of analysis share: models by name, their layers, samples, statistics."""
