@@ -256,7 +256,7 @@ def test_tuned_config_has_the_lean_necks_and_another_loss_and_prior_only():
     assert tuned.to_dict() == lean.to_dict()
 
 
-BCCD = ROOT.parent / 'bccd'
+BCCD = ROOT.parents[1] / 'experiments/bccd/configs'
 BCCD_ROWS = sorted(path.name for path in BCCD.glob('retinanet_fpn128_*.py'))
 
 

@@ -40,7 +40,7 @@ def load_config(
     epochs: Optional[int] = None,
     options: Optional[Dict[str, Any]] = None,
 ) -> Config:
-    """Load a config of ``configs/demo`` and point it at the data.
+    """Load a config of ``demo/configs`` and point it at the data.
 
     Args:
         path (str or Path): The config.

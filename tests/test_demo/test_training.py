@@ -1,14 +1,15 @@
 from pathlib import Path
 
+import data
+import inference
 import pytest
 import torch
 
 from dpk_mm.compare import training
-from dpk_mm.demo import data, inference
 from dpk_mm.utils import read_ratios
 
 ROOT = Path(__file__).resolve().parents[2]
-CONFIGS = ROOT / 'configs/demo'
+CONFIGS = ROOT / 'demo/configs'
 
 
 @pytest.fixture(scope='module')
