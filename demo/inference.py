@@ -12,7 +12,7 @@ from mmengine.config import Config
 from mmengine.registry import DATASETS, DefaultScope
 from torch import nn
 
-from dpk_mm.compare.training import quiet
+from dpk_mm.utils.quiet import quiet
 
 
 def load_model(cfg: Config, checkpoint: Union[str, Path]) -> nn.Module:

@@ -56,7 +56,7 @@ def compare(args: argparse.Namespace) -> List[str]:
     from dpk_mm.compare.digest import digest_settings
     from dpk_mm.compare.fairness import recipe
     from dpk_mm.compare.teachers import measure_teachers
-    from dpk_mm.compare.training import quiet
+    from dpk_mm.utils.quiet import quiet
 
     comparison = inputs.read(cli.load_config(args.input))
     with quiet():

@@ -54,11 +54,11 @@ from mmengine.registry import init_default_scope
 from mmengine.runner import set_random_seed
 from torch import nn
 
-from dpk_mm.compare.run import write_json
-from dpk_mm.compare.training import quiet
 from dpk_mm.profiling.cost import clock, storage_bytes, take_turns
 from dpk_mm.registry import MODELS
 from dpk_mm.utils import load_model_cfg
+from dpk_mm.utils.files import write_json
+from dpk_mm.utils.quiet import quiet
 
 # mmrazor imports all that it has, and its quantization uses functions that torch has no more. It is not
 # needed here, so that package is replaced by the two names which the rest imports from it.

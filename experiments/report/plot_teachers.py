@@ -14,7 +14,7 @@ import numpy as np
 from dpk_mm.analysis.stats import rank_correlation
 from dpk_mm.compare import table
 from dpk_mm.utils import cli
-from dpk_mm.utils.colours import COLOURS
+from dpk_mm.utils.plots import COLOURS, new_figure, set_style
 
 _MARKS = 'osD^v'
 
@@ -92,9 +92,8 @@ def plot(series: Dict[str, List[Point]], path: Path) -> None:
         series (dict): From :func:`read_series`.
         path (Path): PNG to write.
     """
-    from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(7, 4.2), dpi=130, layout='constrained')
+    figure = new_figure(7, 4.2)
     axes = figure.subplots()
     for (method, points), colour, mark in zip(series.items(), COLOURS * len(series), _MARKS * len(series)):
         x = [point.own for point in points]
@@ -109,8 +108,7 @@ def plot(series: Dict[str, List[Point]], path: Path) -> None:
             rotation=35, fontsize=8,
         )  # fmt: skip
     axes.set(xlabel='the teacher itself', ylabel='its student')
-    axes.grid(alpha=0.25)
-    axes.spines[['top', 'right']].set_visible(False)
+    set_style(axes)
     axes.legend(frameon=False, fontsize=9)
     figure.savefig(path)
 

@@ -7,7 +7,7 @@ from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from scipy import stats
 
-from dpk_mm.utils.colours import COLOURS
+from dpk_mm.utils.plots import COLOURS, new_figure, set_style
 from dpk_mm.utils.text import spread
 
 HELD, FAILED, UNKNOWN = 'held', 'did not hold', 'cannot be told'
@@ -81,10 +81,9 @@ def plot(claims: Sequence[Claim], path: Path) -> None:
         claims (Sequence[Claim]): From top to bottom.
         path (Path): PNG to write; what it shows stands in its description, so that it can be checked.
     """
-    from matplotlib.figure import Figure
 
     rows = sum(1 + len(claim.findings) for claim in claims)
-    figure = Figure(figsize=(8, 1.1 + 0.27 * rows), dpi=130, layout='constrained')
+    figure = new_figure(8, 1.1 + 0.27 * rows)
     axes = figure.subplots()
     beside = dict(transform=axes.get_yaxis_transform(), va='center')
     ticks: Dict[int, str] = {}
@@ -110,8 +109,7 @@ def plot(claims: Sequence[Claim], path: Path) -> None:
         ylim=(place - 0.4, -0.7),
     )
     axes.tick_params(axis='y', length=0)
-    axes.grid(axis='x', alpha=0.25)
-    axes.spines[['top', 'right', 'left']].set_visible(False)
+    set_style(axes, hide=('top', 'right', 'left'), grid='x')
     figure.legend(loc='outside upper right', ncols=3, frameon=False, fontsize=8)
     figure.savefig(path, metadata=dict(Description=describe(claims)))
 

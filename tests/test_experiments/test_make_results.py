@@ -94,7 +94,7 @@ def test_a_verdict_is_a_test_of_paired_gains(make_results, folder, gains, said):
 
 
 def test_claims_name_their_runs_and_are_drawn(make_results, folder, tmp_path):
-    (folder / 'claims').mkdir()
+    (folder / 'report').mkdir()
     (folder / 'report/claims.py').write_text(
         "gain = dict(study='a', on='A', of='large', over='small')\n"
         "claims = [dict(claim='size helps', paper='yes', gains=[gain])]"
