@@ -38,7 +38,7 @@ def take_a_step(model, stages):
     model.init_weights()
     model.train()
     losses = model(**tiny_cls.batch(model), mode='loss')
-    assert len([key for key in losses if key.startswith('loss_dpk_')]) == stages
+    assert len([key for key in losses if key.startswith('loss_distill_')]) == stages
     total, _ = model.parse_losses(losses)
     total.backward()
     assert torch.isfinite(total)

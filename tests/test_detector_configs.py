@@ -71,7 +71,7 @@ def settle(teacher, inputs):
 
 def distilled(losses):
     """The losses of distillation, by stage."""
-    return {key: value for key, value in losses.items() if key.startswith('loss_dpk_')}
+    return {key: value for key, value in losses.items() if key.startswith('loss_distill_')}
 
 
 def test_every_family_has_a_config():
