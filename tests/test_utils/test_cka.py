@@ -15,7 +15,7 @@ SHAPES = [
 
 
 def reference_hsic(k, l, unbiased):  # noqa: E741
-    """HSIC_1 of METHODS 1.1 with a loop for every sum; HSIC_0 through the centering matrix."""
+    """HSIC_1 (Nguyen et al., eq. 3) with a loop for every sum; HSIC_0 through the centering matrix."""
     n = len(k)
     if not unbiased:
         h = np.eye(n) - np.ones((n, n)) / n
