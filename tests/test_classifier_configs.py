@@ -198,6 +198,7 @@ def test_classifier_config_holds_the_authors_numbers(name):
     model = tiny.build(distiller(Config.fromfile(ROOT / f'dpk/{name}.py')))
     for i, stage in enumerate(cfg.model.stages):
         assert stage.neck.get('patch_size', 1) == 1
+        assert stage.neck.get('min_teacher_tokens', 2) == (2 if 'cifar100' in name else 4)
         for part, text in ((stage.neck.encoder, sizes[i]), (stage.neck.decoder, sizes[2 + i])):
             width, rest = text.split('x')
             depth, heads = rest.split('/')
@@ -233,6 +234,7 @@ def test_lean_config_has_other_sizes_of_the_necks_only(name):
         if 'neck' in theirs:
             assert ours.neck.pop('preset') == 'lean'
             assert theirs.neck.pop('encoder') and theirs.neck.pop('decoder')
+            assert ours.neck.pop('encoder') is ours.neck.pop('decoder') is None
     assert lean.to_dict() == whole.to_dict()
 
 
