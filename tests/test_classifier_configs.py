@@ -19,7 +19,7 @@ from shrink import distiller
 
 from dpk_mm.models import FeatureMixingNeck
 from dpk_mm.registry import DATASETS, MODELS
-from dpk_mm.utils import load_model_cfg
+from dpk_mm.utils import load_model_cfg, record
 
 ROOT = Path(__file__).parents[1] / 'configs'
 CONFIGS = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob('dpk/*.py'))
@@ -222,6 +222,18 @@ def test_classifier_config_holds_the_authors_numbers(name):
         assert (gamma, logits.loss_weight, losses) == (0.8, 0.8, [0.2, 0.2])
         assert (prior.floor, prior.fallback, cfg.train_cfg.max_epochs) == (0.1, 0.8, 100)
         assert cfg.model.teacher.checkpoint == 'hub'
+
+
+@pytest.mark.parametrize('name', [name for name in SIZES if name.startswith('wrn')])
+def test_maps_of_wrns_are_taken_before_the_relu(name):
+    """Of teachers and students; ShuffleNets are read after theirs."""
+    model = tiny.build(distiller(Config.fromfile(ROOT / f'dpk/{name}.py')))
+    places = [place for stage, place in model.places.items() if stage != 'logits']
+    for side, network in enumerate((model.student, model.teacher.model)):
+        with record(network, [place[side] for place in places]) as feats:
+            network.extract_feat(torch.randn(2, 3, 32, 32))
+        is_wrn = type(network.backbone) is MODELS.get('dpk_mm.CIFARWideResNet')
+        assert [bool(feat.min() < 0) for feat in feats.values()] == [is_wrn] * 2
 
 
 LEAN = ['resnet34_resnet18_lean_in1k', 'retinanet_r101_r50_lean_coco']
