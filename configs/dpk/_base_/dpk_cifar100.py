@@ -1,6 +1,6 @@
 # DPK on CIFAR-100: two optimizers with a schedule each, the weights of the losses, the bounds of the prior.
-# Ours are the bounds and that all necks are clipped together (the authors' code leaves out those of the lower
-# stage). All else is as in the authors' code; the paper's own weights of the losses are not known.
+# Ours are the bounds, and that both necks are clipped: the authors' code leaves one out. All else is as in
+# that code; the paper's own weights of the losses are not known.
 _base_ = ['./cifar100.py', './necks_adamw.py']
 
 optim_wrapper = dict(

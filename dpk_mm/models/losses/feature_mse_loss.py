@@ -11,7 +11,7 @@ from dpk_mm.registry import MODELS
 
 @MODELS.register_module()
 class FeatureMSELoss(nn.Module):
-    """Mean over all elements of the squared difference, as DPK trains classifiers [A].
+    """Mean over all elements of the squared difference, as DPK trains classifiers (authors' code).
 
     Args:
         loss_weight (float): Weight of the loss.
