@@ -7,6 +7,7 @@ from .cifar_shufflenet_v2 import CIFARShuffleNetV2
 from .cifar_vgg import CIFARVGG
 from .cifar_wide_resnet import CIFARWideResNet
 from .mobilenet_v1 import MobileNetV1
+from .repdistiller import convert_repdistiller
 
 __all__ = [
     'CIFARMobileNetV2',
@@ -16,4 +17,5 @@ __all__ = [
     'CIFARVGG',
     'CIFARWideResNet',
     'MobileNetV1',
+    'convert_repdistiller',
 ]
