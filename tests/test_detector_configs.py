@@ -239,7 +239,7 @@ def test_config_holds_the_authors_numbers(name):
         if level not in NECKS:
             continue
         patch, encoder, decoder = NECKS[level]
-        assert stage.neck.patch_size == patch
+        assert (stage.neck.patch_size, stage.neck.min_teacher_tokens) == (patch, 40)
         assert stage.neck.encoder == dict(embed_dims=encoder, num_layers=4, num_heads=8)
         assert stage.neck.decoder == dict(embed_dims=decoder, num_layers=4, num_heads=8)
         assert (stage.prior.samples, stage.prior.floor, stage.prior.cap) == ('positions', 0.15, 0.85)

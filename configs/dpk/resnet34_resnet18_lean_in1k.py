@@ -2,5 +2,8 @@
 _base_ = './resnet34_resnet18_in1k.py'
 
 model = dict(
-    stages=[dict(stage, neck=dict(type=stage.neck.type, preset='lean')) for stage in _base_.model.stages]
+    stages=[
+        dict(stage, neck=dict(stage.neck, preset='lean', encoder=None, decoder=None))
+        for stage in _base_.model.stages
+    ]
 )

@@ -3,7 +3,7 @@ _base_ = './retinanet_r101_r50_coco.py'
 
 model = dict(
     stages=[
-        dict(stage, neck=dict(type=stage.neck.type, patch_size=stage.neck.patch_size, preset='lean'))
+        dict(stage, neck=dict(stage.neck, preset='lean', encoder=None, decoder=None))
         if 'neck' in stage
         else stage
         for stage in _base_.model.stages

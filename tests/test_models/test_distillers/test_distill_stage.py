@@ -14,7 +14,7 @@ def test_smaller_student_map_is_resized():
     stage = DistillStage('s', (1, 3, 4, 4), (1, 3, 8, 8), MSE)
     student, teacher = torch.randn(2, 3, 4, 4, requires_grad=True), torch.randn(2, 3, 8, 8)
     loss = stage(*stage.align(student, teacher))['loss_distill_s']
-    resized = F.interpolate(student, size=(8, 8), mode='bilinear', align_corners=False)
+    resized = F.interpolate(student, size=(8, 8), mode='bilinear', align_corners=True)
     torch.testing.assert_close(loss, F.mse_loss(resized, teacher))
     loss.backward()
     assert student.grad.abs().sum() > 0

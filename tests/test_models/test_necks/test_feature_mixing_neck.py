@@ -75,17 +75,38 @@ def test_as_many_parameters_as_the_snapshots_r34_r18_necks(channels, parameters)
     assert not list(neck.buffers())
 
 
-def test_initialisation_is_xavier_and_zero_biases():
-    neck = neck_of(patch_size=2)
-    for name, parameter in neck.named_parameters():
-        if name.endswith('bias'):
+# 4 channels of the student and 6 of the teacher in patches of 2 x 2, and the encoder's width
+TORCHS_DEFAULT = {'student_stem': 16, 'teacher_stem': 24, 'to_decoder': 16}
+
+
+def test_initialisation_is_xavier_but_for_stems_and_to_decoder():
+    """Those three keep torch's default: uniform within 1 / sqrt(inputs), their biases too."""
+    for name, parameter in neck_of(patch_size=2).named_parameters():
+        inputs = TORCHS_DEFAULT.get(name.partition('.')[0])
+        if inputs is not None:
+            bound = 1 / inputs**0.5
+            assert 0.8 * bound < parameter.abs().max() <= bound, name
+        elif name.endswith('bias'):
             assert not parameter.any(), name
         elif parameter.ndim > 1:
-            fan_out, fan_in = parameter.flatten(1).shape
+            fan_out, fan_in = parameter.shape
             bound = (6 / (fan_in + fan_out)) ** 0.5
             assert 0.8 * bound < parameter.abs().max() <= bound, name
         else:
             assert (parameter == 1).all(), name
+
+
+def test_initialisation_of_an_imagenet_neck_is_as_wide_as_the_authors():
+    """1 / sqrt(3 x 512) = 0.0255 for 512 channels; Xavier's would be sqrt(2 / 1024) = 0.0442."""
+    sizes = dict(embed_dims=512, num_layers=1, num_heads=8)
+    neck = neck_of(512, 512, encoder=sizes, decoder=sizes)
+    for layer, std in (
+        (neck.student_stem, 0.0255),
+        (neck.teacher_stem, 0.0255),
+        (neck.to_decoder, 0.0255),
+        (neck.head, 0.0442),
+    ):
+        assert layer.weight.std().item() == pytest.approx(std, rel=0.01)
 
 
 @pytest.mark.parametrize('ratio', [0, 0.3, 1])
@@ -114,7 +135,29 @@ def test_mask_count_is_exact(num_tokens):
 
 @pytest.mark.parametrize('count', [1, 17, 29])
 def test_wanted_count_survives_float_arithmetic(count):
-    assert FeatureMixingNeck.num_teacher_tokens(49, count / 49) == max(count, 2)
+    assert neck_of().num_teacher_tokens(49, count / 49) == max(count, 2)
+
+
+@pytest.mark.parametrize(
+    'least, num_tokens, ratio, expected',
+    [
+        (2, 49, 0.01, 2),  # 0.49 tokens: CIFAR's least
+        (4, 49, 0.01, 4),  # ImageNet's
+        (4, 49, 0.5, 24),  # 24.5 is rounded to even
+        (40, 121, 0.15, 40),  # 18 tokens of a P7 of 11 x 11: detection's
+        (40, 273, 0.15, 41),
+        (40, 70, 0.15, 35),  # half of a small map
+        (40, 1, 0.15, 0),
+        (40, 121, 0, 0),  # taken at its word
+        (40, 121, 0.999, 119),  # the student keeps 2
+    ],
+)
+def test_the_teacher_fills_the_least_number_of_tokens(least, num_tokens, ratio, expected):
+    neck = neck_of(min_teacher_tokens=least)
+    assert neck.num_teacher_tokens(num_tokens, ratio) == expected
+    with record(neck, ['teacher_encoder']) as feats:
+        neck(*maps(height=1, width=num_tokens), ratio)
+    assert feats['teacher_encoder'].shape == (2, expected, 16)
 
 
 def test_every_sample_and_step_has_its_own_permutation():
@@ -348,6 +391,7 @@ def test_cpu_autocast_trains():
         (dict(patch_size=-1), 'patch_size must be a positive integer, got -1'),
         (dict(patch_size=2.0), 'patch_size must be a positive integer, got 2.0'),
         (dict(student=0), 'student_channels must be a positive integer, got 0'),
+        (dict(min_teacher_tokens=0), 'min_teacher_tokens must be a positive integer, got 0'),
         (dict(teacher='6'), "teacher_channels must be a positive integer, got '6'"),
         (dict(encoder=dict(embed_dims=15, num_layers=1, num_heads=3)), 'must be even'),
         (dict(decoder=dict(embed_dims=16, num_layers=1, num_heads=3)), 'got 16 and 3'),
