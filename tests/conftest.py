@@ -128,6 +128,18 @@ def workdir(tmp_path, monkeypatch):
 
 
 @pytest.fixture
+def figures(monkeypatch):
+    """The figures that are saved, so that a test sees what is drawn; in the order they are saved."""
+    from matplotlib.figure import Figure
+
+    saved, save = [], Figure.savefig
+    monkeypatch.setattr(
+        Figure, 'savefig', lambda self, *args, **kw: saved.append(self) or save(self, *args, **kw)
+    )
+    return saved
+
+
+@pytest.fixture
 def config(workdir):
     """Write a config file; returns its path."""
 
