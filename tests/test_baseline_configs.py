@@ -4,13 +4,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import shrink
 import tiny
 import tiny_cls
 import torch
 from mmdet.testing import demo_mm_inputs
-from mmengine.config import Config
 from mmengine.logging import MessageHub
-from shrink import distiller
 
 ROOT = Path(__file__).parents[1] / 'configs'
 CIFAR = sorted(path.name for path in ROOT.glob('baselines/*_cifar100.py'))
@@ -20,7 +19,7 @@ COCO_METHODS = ('cwd', 'fgd', 'fitnet', 'mgd', 'pkd')
 
 
 def load(name):
-    return Config.fromfile(ROOT / 'baselines' / name)
+    return shrink.load(ROOT / 'baselines' / name)
 
 
 def detector_batch(model):
@@ -40,7 +39,7 @@ def test_every_method_has_a_config():
 def test_builds_and_takes_a_step(name):
     MessageHub.get_current_instance().update_info('epoch', 30)  # past any warm-up
     cfg = load(name)
-    model = tiny.build(distiller(cfg))
+    model = tiny.build(shrink.distiller(cfg))
     model.init_weights()
     model.train()
     inputs = tiny_cls.batch(model) if name in CIFAR else detector_batch(model)
@@ -57,8 +56,8 @@ def test_builds_and_takes_a_step(name):
 
 @pytest.mark.parametrize('name', CIFAR)
 def test_cifar_has_the_recipe_of_the_student_alone_and_the_teacher_of_dpk(name):
-    cfg, alone = load(name), Config.fromfile(ROOT / 'dpk/cifar100/resnet8x4_cifar100.py')
-    dpk = Config.fromfile(ROOT / 'dpk/resnet32x4_resnet8x4_cifar100.py')
+    cfg, alone = load(name), shrink.load(ROOT / 'dpk/cifar100/resnet8x4_cifar100.py')
+    dpk = shrink.load(ROOT / 'dpk/resnet32x4_resnet8x4_cifar100.py')
     assert cfg.model.student == alone.model == dpk.model.student
     for field, value in alone.items():
         assert field == 'model' or cfg[field] == value, field  # one optimizer for all among them
@@ -70,7 +69,7 @@ def test_cifar_has_the_recipe_of_the_student_alone_and_the_teacher_of_dpk(name):
 
 @pytest.mark.parametrize('name', COCO)
 def test_coco_differs_from_dpk_by_the_stages_alone(name):
-    cfg, dpk = load(name), Config.fromfile(ROOT / 'dpk/retinanet_r101_r50_coco.py')
+    cfg, dpk = load(name), shrink.load(ROOT / 'dpk/retinanet_r101_r50_coco.py')
     for field, value in dpk.items():
         assert field == 'model' or cfg[field] == value, field
     for field in ('type', 'student', 'teacher', 'init_student'):

@@ -11,11 +11,11 @@ import cv2
 import mmpretrain
 import numpy as np
 import pytest
+import shrink
 import tiny
 import tiny_cls
 import torch
 from mmengine.config import Config
-from shrink import distiller
 
 from dpk_mm.registry import DATASETS, MODELS
 from dpk_mm.utils import load_model_cfg
@@ -92,8 +92,8 @@ def plain_config(name):
 
 @pytest.mark.parametrize('name', tiny.slow_but(CIFAR + IN1K, *FAST))
 def test_classifier_takes_a_step(name):
-    cfg = Config.fromfile(ROOT / name)
-    take_a_step(tiny.build(distiller(cfg)), len(cfg.model.stages) + 1)
+    cfg = shrink.load(ROOT / name)
+    take_a_step(tiny.build(shrink.distiller(cfg)), len(cfg.model.stages) + 1)
 
 
 STUDENTS = one_a_student(CIFAR) + one_a_student(IN1K)
@@ -101,8 +101,8 @@ STUDENTS = one_a_student(CIFAR) + one_a_student(IN1K)
 
 @pytest.mark.parametrize('name', tiny.slow_but(STUDENTS, STUDENTS[0]))
 def test_stock_tools_open_the_checkpoint(name, data, tmp_path, monkeypatch):
-    cfg = Config.fromfile(ROOT / name)
-    model = tiny.build(distiller(cfg))
+    cfg = shrink.load(ROOT / name)
+    model = tiny.build(shrink.distiller(cfg))
     # with the statistics of a batch, without which all images would be alike to a deep network
     for module in model.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
@@ -111,7 +111,7 @@ def test_stock_tools_open_the_checkpoint(name, data, tmp_path, monkeypatch):
     torch.save(dict(state_dict=model.state_dict(), meta={}), tmp_path / 'epoch_1.pth')
     scores = stock_predictions(plain_config(name), tmp_path / 'epoch_1.pth', data, tmp_path, monkeypatch)
     model.eval()
-    dataset = Config.fromfile(plain_config(name)).test_dataloader.dataset
+    dataset = shrink.load(plain_config(name)).test_dataloader.dataset
     images = DATASETS.build(dict(dataset, data_root=str(data), _scope_='mmpretrain'))
     with torch.no_grad():
         batch = model.data_preprocessor(dict(inputs=[image['inputs'] for image in images]))
@@ -123,27 +123,27 @@ def test_stock_tools_open_the_checkpoint(name, data, tmp_path, monkeypatch):
 @pytest.mark.parametrize('name', SHORT)
 def test_short_schedule_differs_from_the_student_alone_by_the_distiller_only(name):
     cfg, alone = (
-        Config.fromfile(ROOT / name),
-        Config.fromfile(ROOT / f'{SHORT_CONFIGS}/resnet8.py'),
+        shrink.load(ROOT / name),
+        shrink.load(ROOT / f'{SHORT_CONFIGS}/resnet8.py'),
     )
     assert cfg.model.student == alone.model
     for field in ('train_dataloader', 'param_scheduler', 'train_cfg', 'custom_hooks', 'test_dataloader'):
         assert cfg[field] == alone[field], field
     assert cfg.optim_wrapper.optimizer == alone.optim_wrapper.optimizer
     assert Path(cfg.model.teacher.config).resolve().is_file()
-    take_a_step(tiny.build(distiller(cfg)), len(cfg.model.stages) + 1)
+    take_a_step(tiny.build(shrink.distiller(cfg)), len(cfg.model.stages) + 1)
 
 
 def test_the_friendly_teacher_differs_from_the_standard_one_by_its_branches_only():
     cfg, plain = (
-        Config.fromfile(ROOT / f'{SHORT_CONFIGS}/{name}.py') for name in ('sftn_resnet20_resnet8', 'resnet20')
+        shrink.load(ROOT / f'{SHORT_CONFIGS}/{name}.py') for name in ('sftn_resnet20_resnet8', 'resnet20')
     )
     assert cfg.model.pop('teacher') == plain.pop('model') and cfg.pop('model').type == 'dpk_mm.SFTN'
     assert cfg.to_dict() == plain.to_dict()
 
 
 def test_short_schedule_chooses_on_images_that_are_neither_trained_nor_tested_on():
-    cfg = Config.fromfile(ROOT / f'{SHORT_CONFIGS}/resnet8.py')
+    cfg = shrink.load(ROOT / f'{SHORT_CONFIGS}/resnet8.py')
     train, val = cfg.train_dataloader.dataset, cfg.val_dataloader.dataset
     assert train.split == val.split == 'train' and cfg.test_dataloader.dataset.split == 'test'
     assert min(val.indices) == train.indices  # the first so many train
@@ -151,7 +151,7 @@ def test_short_schedule_chooses_on_images_that_are_neither_trained_nor_tested_on
 
 @pytest.mark.parametrize('name', PLAIN)
 def test_plain_config_builds_and_takes_a_step(name):
-    cfg = Config.fromfile(ROOT / name)
+    cfg = shrink.load(ROOT / name)
     model = tiny.build(dict(load_model_cfg(str(ROOT / name))))
     model.init_weights()
     losses = model(**tiny_cls.batch(model), mode='loss')
@@ -179,7 +179,7 @@ def test_config_runs_from_a_copied_folder(name, copied_folder):
 @pytest.mark.parametrize('name', CIFAR)
 def test_cifar_pair_has_the_recipe_of_the_student_alone(name):
     """A gain over the student alone means something only if nothing else differs."""
-    cfg, alone = Config.fromfile(ROOT / name), Config.fromfile(plain_config(name))
+    cfg, alone = shrink.load(ROOT / name), shrink.load(plain_config(name))
     assert cfg.model.student == alone.model
     assert cfg.param_scheduler.student == alone.param_scheduler
     for field in ('train_dataloader', 'train_cfg', 'data_preprocessor', 'test_dataloader', 'default_hooks'):
@@ -188,7 +188,7 @@ def test_cifar_pair_has_the_recipe_of_the_student_alone(name):
         assert cfg.optim_wrapper[field] == value, field
     teacher = name.split('/')[-1].split('_')[0]
     assert Path(cfg.model.teacher.config) == ROOT / f'dpk/cifar100/{teacher}_cifar100.py'
-    epochs = Config.fromfile(cfg.model.teacher.config).train_cfg.max_epochs
+    epochs = shrink.load(cfg.model.teacher.config).train_cfg.max_epochs
     assert cfg.model.teacher.checkpoint == f'work_dirs/{teacher}_cifar100/epoch_{epochs}.pth'
 
 
@@ -225,9 +225,9 @@ def test_every_pair_has_its_sizes():
 
 @pytest.mark.parametrize('name', SIZES)
 def test_classifier_config_holds_the_authors_numbers(name):
-    cfg = Config.fromfile(ROOT / f'dpk/{name}.py')
+    cfg = shrink.load(ROOT / f'dpk/{name}.py')
     *sizes, student_channels, teacher_channels = SIZES[name].split()
-    model = tiny.build(distiller(Config.fromfile(ROOT / f'dpk/{name}.py')))
+    model = tiny.build(shrink.distiller(shrink.load(ROOT / f'dpk/{name}.py')))
     for i, stage in enumerate(cfg.model.stages):
         assert stage.neck.get('patch_size', 1) == 1
         for part, text in ((stage.neck.encoder, sizes[i]), (stage.neck.decoder, sizes[2 + i])):
@@ -260,7 +260,7 @@ LEAN = ['resnet34_resnet18_lean_in1k', 'retinanet_r101_r50_lean_coco']
 
 @pytest.mark.parametrize('name', LEAN)
 def test_lean_config_has_other_sizes_of_the_necks_only(name):
-    lean, whole = (Config.fromfile(ROOT / f'dpk/{n}.py') for n in (name, name.replace('_lean', '')))
+    lean, whole = (shrink.load(ROOT / f'dpk/{n}.py') for n in (name, name.replace('_lean', '')))
     for ours, theirs in zip(lean.model.stages, whole.model.stages):
         if 'neck' in theirs:
             assert ours.neck.pop('preset') == 'lean'
@@ -273,7 +273,7 @@ def test_lean_config_has_other_sizes_of_the_necks_only(name):
 )
 def test_tuned_config_has_other_necks_and_weights_only(name):
     whole = f'{SHORT_CONFIGS}/resnet20_resnet8_dpk' if 'short' in name else name.format('')
-    tuned, whole = (Config.fromfile(ROOT / f'{n}.py') for n in (name.format('_tuned'), whole))
+    tuned, whole = (shrink.load(ROOT / f'{n}.py') for n in (name.format('_tuned'), whole))
     for ours, theirs, patch_size, weight in zip(
         tuned.model.stages, whole.model.stages, (1, 2), (100.0, 60.0)
     ):
@@ -286,7 +286,7 @@ def test_tuned_config_has_other_necks_and_weights_only(name):
 
 @pytest.mark.parametrize('name', IN1K)
 def test_upstream_publishes_the_teacher_and_offline_says_what_to_fetch(name, monkeypatch, tmp_path):
-    teacher = Config.fromfile(ROOT / name).model.teacher
+    teacher = shrink.load(ROOT / name).model.teacher
     depth = Path(name).name.split('_')[0]
 
     def offline(url, path):
@@ -302,8 +302,8 @@ def test_upstream_publishes_the_teacher_and_offline_says_what_to_fetch(name, mon
 
 @pytest.mark.parametrize('name', [name for name in IN1K if 'pretrained' in name])
 def test_pretrained_student_follows_the_authors_protocol(name):
-    cfg = Config.fromfile(ROOT / name)
-    usual = Config.fromfile(ROOT / name.replace('_pretrained-student', ''))
+    cfg = shrink.load(ROOT / name)
+    usual = shrink.load(ROOT / name.replace('_pretrained-student', ''))
     assert cfg.model.student.pop('init_cfg').type == 'Pretrained'
     assert cfg.model == usual.model and 'init_cfg' not in usual.model.student
     assert cfg.train_dataloader.batch_size == 256 and cfg.optim_wrapper.accumulative_counts == 2

@@ -10,7 +10,6 @@ import shrink
 import tiny
 import torch
 from mmdet.testing import demo_mm_inputs
-from mmengine.config import Config
 from mmengine.logging import MessageHub
 from mmengine.runner import load_checkpoint
 
@@ -36,7 +35,7 @@ def iteration():
 
 
 def distiller_cfg(name, **changes):
-    cfg = shrink.distiller(Config.fromfile(ROOT / name))
+    cfg = shrink.distiller(shrink.load(ROOT / name))
     cfg.update(changes)
     return cfg
 
@@ -156,7 +155,7 @@ def test_sizes_change_from_step_to_step(name):
 
 @pytest.mark.parametrize('name', tiny.slow_but(DETECTORS, *FAST))
 def test_teacher_is_published_or_has_a_config_of_its_own(name):
-    teacher = Config.fromfile(ROOT / name).model.teacher
+    teacher = shrink.load(ROOT / name).model.teacher
     if teacher.checkpoint == 'hub':
         assert hub_weights(teacher.config).endswith('.pth')
     else:
@@ -166,7 +165,7 @@ def test_teacher_is_published_or_has_a_config_of_its_own(name):
 
 @pytest.mark.parametrize('name', PLAIN)
 def test_plain_config_is_upstreams_with_another_backbone(name):
-    cfg, depth = Config.fromfile(ROOT / 'coco' / name), int(re.search(r'_r(\d+)_', name)[1])
+    cfg, depth = shrink.load(ROOT / 'coco' / name), int(re.search(r'_r(\d+)_', name)[1])
     package = 'retinanet' if name.startswith('retinanet') else 'faster_rcnn'
     upstream = load_model_cfg(f'mmdet::{package}/{name.replace(f"r{depth}", "r50")}')
     assert cfg.model.backbone.depth == depth and cfg.train_cfg.max_epochs == 24
@@ -195,7 +194,7 @@ NECKS = {'p4': (4, 512, 1024), 'p5': (2, 256, 512), 'p6': (1, 256, 256), 'p7': (
 
 @pytest.mark.parametrize('name', FGD_WEIGHTS)
 def test_config_holds_the_authors_numbers(name):
-    cfg = Config.fromfile(ROOT / name)
+    cfg = shrink.load(ROOT / name)
     one_stage = name.startswith('retinanet')
     assert cfg.train_cfg.max_epochs == 24 and cfg.optim_wrapper.clip_grad.max_norm == 35
     assert cfg.train_dataloader.batch_size == 2 and cfg.model.init_student
@@ -216,7 +215,7 @@ def test_config_holds_the_authors_numbers(name):
 
 
 def test_tuned_config_has_the_lean_necks_and_another_loss_and_prior_only():
-    tuned, lean = (Config.fromfile(ROOT / f'retinanet_r101_r50_{name}_coco.py') for name in ('tuned', 'lean'))
+    tuned, lean = (shrink.load(ROOT / f'retinanet_r101_r50_{name}_coco.py') for name in ('tuned', 'lean'))
     for ours, theirs in zip(tuned.model.stages, lean.model.stages):
         assert ours.loss == dict(type='dpk_mm.PKDLoss', loss_weight=3.0)
         ours.loss = theirs.loss
@@ -233,7 +232,7 @@ BCCD_ROWS = sorted(path.name for path in BCCD.glob('retinanet_fpn128_*.py'))
 @pytest.mark.parametrize('name', BCCD_ROWS)
 def test_bccd_row_differs_from_the_student_alone_by_the_distiller_only(name):
     student = Path(name).stem.split('_')[2]
-    cfg, alone = Config.fromfile(BCCD / name), Config.fromfile(BCCD / f'retinanet_{student}.py')
+    cfg, alone = shrink.load(BCCD / name), shrink.load(BCCD / f'retinanet_{student}.py')
     assert cfg.model.student == alone.model and cfg.model.get('init_student', False) == (student == 'thin')
     for field in ('train_dataloader', 'train_cfg', 'optim_wrapper', 'param_scheduler', 'custom_hooks'):
         assert cfg[field] == alone[field], field
@@ -241,7 +240,7 @@ def test_bccd_row_differs_from_the_student_alone_by_the_distiller_only(name):
 
 
 def test_bccd_chooses_on_images_that_are_neither_trained_nor_tested_on():
-    cfg = Config.fromfile(BCCD / 'retinanet_thin.py')
+    cfg = shrink.load(BCCD / 'retinanet_thin.py')
     train, val = cfg.train_dataloader.dataset, cfg.val_dataloader.dataset
     assert not set(train.indices) & set(val.indices) and len(train.indices) + len(val.indices) == 292
     assert train.ann_file == val.ann_file == 'train.json'
