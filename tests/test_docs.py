@@ -27,7 +27,7 @@ def test_a_config_of_the_readme_trains(text, tmp_path):
     wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
     batch = (tiny if shrink.is_detector(cfg) else tiny_cls).batch(model)
     losses = model(**batch, mode='loss')
-    assert {f'loss_dpk_{name}' for name in model.distiller} <= set(losses)
+    assert {f'loss_distill_{name}' for name in model.distiller} <= set(losses)
     loss, _ = model.parse_losses(losses)
     before = {name: parameter.detach().clone() for name, parameter in model.distiller.named_parameters()}
     wrapper.update_params(loss)

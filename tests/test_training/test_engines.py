@@ -129,7 +129,7 @@ def train_on_two_ranks(folder, cfgs):
         cfg.dump(folder / f'{name}.py')
     (folder / 'train_all.py').write_text(TRAIN_ALL)
     env = dict(os.environ, OMP_NUM_THREADS='1', CUDA_VISIBLE_DEVICES='')
-    env['PYTHONPATH'] = os.pathsep.join([str(REPO)])
+    env['PYTHONPATH'] = os.pathsep.join([str(REPO), str(REPO / 'tools')])
     launcher = ['-m', 'torch.distributed.run', '--standalone', '--nproc_per_node=2']
     command = [sys.executable, *launcher, 'train_all.py', *cfgs]
     done = subprocess.run(command, env=env, cwd=folder, capture_output=True, text=True, timeout=300)

@@ -53,7 +53,7 @@ def test_zero_weights_train_the_plain_student_bit_for_bit(data, tmp_path, how):
     for a, b in zip(*logs):
         assert a['loss_cls'] == b['loss_cls'] and a['loss_bbox'] == b['loss_bbox']
         assert a['grad_norm'] == b['grad_norm'] > 1e-3
-        assert b['loss_dpk_neck_0'] == 0 and ('ratio_neck_2' in b) == (how == 'watched')
+        assert b['loss_distill_neck_0'] == 0 and ('ratio_neck_2' in b) == (how == 'watched')
 
 
 def test_distillation_trains_and_logs(data, tmp_path):

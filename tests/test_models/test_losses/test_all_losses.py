@@ -163,4 +163,4 @@ def test_weight_zero_leaves_a_stage_idle(name):
     shape = (1, 6) if name in LOGITS else (1, 6, 8, 8)
     stage = DistillStage('s', shape, shape, loss)
     assert stage.is_idle and not any(parameter.requires_grad for parameter in stage.parameters())
-    assert {key: value.item() for key, value in stage(None, None).items()} == {'loss_dpk_s': 0.0}
+    assert {key: value.item() for key, value in stage(None, None).items()} == {'loss_distill_s': 0.0}
