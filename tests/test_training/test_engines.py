@@ -93,6 +93,7 @@ def test_activation_checkpointing_by_the_config(tmp_path):
     assert_close(*weights, rtol=0, atol=0)
 
 
+@pytest.mark.slow
 def test_a_compiled_step(tmp_path):
     """mmengine compiles the whole step; taps, prior and random mask work inside of it."""
     data = tiny_cls.write_cifar(tmp_path / 'cifar', num=12)
@@ -184,6 +185,7 @@ def test_fsdp_keeps_the_loss_scale(monkeypatch):
     assert saved == scaled and loaded == [scaled]
 
 
+@pytest.mark.slow
 def test_fsdp_trains_as_ddp_and_saves_a_student(tmp_path):
     """With two optimizers that clip, gradients accumulated, and nested shards; then it is resumed."""
     data = tiny_cls.write_cifar(tmp_path / 'cifar')
@@ -231,6 +233,7 @@ def test_fsdp_trains_as_ddp_and_saves_a_student(tmp_path):
             assert_close(again['optimizer'][name]['state'][key], state, rtol=0, atol=0)
 
 
+@pytest.mark.slow
 def test_fsdp_trains_a_detector_as_ddp(tmp_path):
     """FGD's attention, boxes and the sampled positions of the prior, which the ranks share."""
     data = tiny.write_coco(tmp_path / 'coco')

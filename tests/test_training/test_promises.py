@@ -31,7 +31,7 @@ def train_log(work_dir):
     return [entry for entry in map(json.loads, lines) if 'loss_cls' in entry]
 
 
-@pytest.mark.parametrize('how', ['watched', 'idle'])
+@pytest.mark.parametrize('how', tiny.slow_but(['watched', 'idle'], 'watched'))
 def test_zero_weights_train_the_plain_student_bit_for_bit(data, tmp_path, how):
     """With a stage whose prior is watched, and with stages that have nothing to do."""
     stages = tiny.stages(loss_weight=0.0)
@@ -56,6 +56,7 @@ def test_zero_weights_train_the_plain_student_bit_for_bit(data, tmp_path, how):
         assert b['loss_distill_neck_0'] == 0 and ('ratio_neck_2' in b) == (how == 'watched')
 
 
+@pytest.mark.slow
 def test_distillation_trains_and_logs(data, tmp_path):
     adamw = dict(_delete_=True, type='AdamW', lr=2e-3)
     runner = tiny.train(
@@ -115,6 +116,7 @@ def test_checkpoint_is_a_student_checkpoint(data, tmp_path, monkeypatch):
             assert torch.equal(a, b)
 
 
+@pytest.mark.slow
 def test_load_from_a_plain_student(data, tmp_path):
     student = tiny.retinanet()
     plain = tiny.train(tiny.training_cfg(student, data, tmp_path / 'plain', epochs=1))
@@ -124,6 +126,7 @@ def test_load_from_a_plain_student(data, tmp_path):
     assert_equal(state(plain), {k: v for k, v in state(runner).items() if not k.startswith('distiller.')})
 
 
+@pytest.mark.slow
 def test_ema_copies_no_teacher_and_saves_student_names(data, tmp_path):
     cfg = tiny.training_cfg(tiny.distiller(), data, tmp_path, epochs=1)
     cfg.custom_hooks = [dict(type='EMAHook', momentum=0.1)]
@@ -142,6 +145,7 @@ def test_ema_copies_no_teacher_and_saves_student_names(data, tmp_path):
     tiny.train(cfg)
 
 
+@pytest.mark.slow
 def test_teacher_stays_as_it_was(data, tmp_path):
     cfg = tiny.training_cfg(tiny.distiller(), data, tmp_path, epochs=1)
     runner = Runner.from_cfg(cfg)
@@ -156,6 +160,7 @@ def test_teacher_stays_as_it_was(data, tmp_path):
     assert optimized == {id(p) for p in runner.model.parameters() if p.requires_grad}
 
 
+@pytest.mark.slow
 def test_accumulated_gradients_train(data, tmp_path):
     cfg = tiny.training_cfg(tiny.distiller(), data, tmp_path, epochs=1)
     cfg.optim_wrapper.accumulative_counts = 2

@@ -211,6 +211,7 @@ class Break(nn.Identity):
         return super().forward(x)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('stop_early', [True, False])
 def test_compiled_code_is_recorded(stop_early):
     """With an in-place layer: compiled code counts changes of a tensor in its own way."""
