@@ -1,13 +1,16 @@
 # The commands of this project; each sets up .venv first and needs nothing else.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-cls test lint format lock
+.PHONY: help setup demo demo-cls test test-fast lint format lock
 # Waiting threads sleep instead of spinning: on a shared machine that is 10 times faster, with the same numbers.
 export OMP_WAIT_POLICY ?= PASSIVE
 VENV_PYTHON := .venv/bin/python
+# how many processes run the tests, each on one core; the tests of a file stay together
+WORKERS ?= 2
+PYTEST := $(VENV_PYTHON) -m pytest -q -n $(WORKERS) --dist loadfile
 UV := $(if $(wildcard .uv/bin/uv),.uv/bin/uv,uv)
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup:  ## make .venv, the tested environment (minutes the first time, then a second)
 	@bash tools/setup.sh
@@ -18,8 +21,11 @@ demo: setup  ## distil a small detector on the CPU and print the table
 demo-cls: setup  ## the same with a small classifier, three seeds
 	@$(VENV_PYTHON) demo/demo_cls.py $(ARGS)
 
-test: setup  ## run the tests (ARGS='tests/test_tools -x' picks some)
-	@$(VENV_PYTHON) -m pytest -q $(ARGS)
+test: setup  ## run the tests (ARGS='tests/test_tools -x' picks some, WORKERS=1 runs one at a time)
+	@$(PYTEST) $(ARGS)
+
+test-fast: setup  ## the same without those marked slow, in 3 minutes
+	@$(PYTEST) -m 'not slow' $(ARGS)
 
 lint: setup  ## check style, changing nothing
 	@$(VENV_PYTHON) -m ruff check .

@@ -1,7 +1,5 @@
 """What students reach over what their teachers reach."""
 
-import cv2
-import numpy as np
 import pytest
 
 RESULTS = """method,seed,accuracy/top1
@@ -54,10 +52,18 @@ def test_slope_and_agreement_are_of_the_means(plot_teachers, folder):
     assert plot_teachers.agreement(series['dpk, cka']) == pytest.approx(-1.0)
 
 
-def test_the_picture_and_the_figures_are_given(plot_teachers, folder, capsys):
+def test_the_picture_and_the_figures_are_given(plot_teachers, folder, capsys, figures):
     plot_teachers.main([str(folder)])
-    picture = cv2.imread(str(folder / 'teachers.png'))
-    assert picture.shape[0] > 300 and len(np.unique(picture.reshape(-1, 3), axis=0)) > 20
+    assert (folder / 'teachers.png').exists()
+    (axes,) = figures[0].axes
+    lines = {line.get_label(): line for line in axes.lines if line.get_label()[0] != '_'}
+    assert list(lines) == ['kd', 'dpk, cka']
+    x, y = lines['kd'].get_data()
+    assert list(zip(x, y)) == [(60, 32), (65, 35), (70, 42)]
+    # every seed, above its teacher
+    dots = {(x, y) for line in axes.lines if line.get_marker() == '.' for x, y in zip(*line.get_data())}
+    kd = {(60, 31), (60, 33), (65, 34), (65, 36), (70, 41), (70, 43)}
+    assert dots == kd | {(60, 50), (65, 40), (70, 30)}
     assert 'kd: +1.00 for a point of the teacher, rank +1.00' in capsys.readouterr().out
 
 

@@ -54,12 +54,11 @@ def test_positions_are_subsampled_alike_in_both_maps():
 
 def test_whole_bounds_give_floats_too():
     """A tensor made of an int has no mean, which mmengine takes of all it logs."""
-    teacher = maps(2)[1]
-    unrelated = torch.randn(2, 4, 5, 6, generator=torch.Generator().manual_seed(1))
-    for feat, expected in ((teacher, 0), (unrelated, 1)):
-        for floor, cap in ((0, 1), (expected, expected)):
-            ratio = CKAPrior(floor=floor, cap=cap)(feat, teacher)
-            assert type(ratio) is float and ratio == pytest.approx(expected, abs=0.3)
+    student, teacher = maps(2)
+    between = 1 - linear_cka(rows(student), rows(teacher)).item()
+    for floor, cap, expected in ((0, 1, between), (0, 0, 0), (1, 1, 1)):
+        ratio = CKAPrior(floor=floor, cap=cap)(student, teacher)
+        assert type(ratio) is float and ratio == pytest.approx(expected, abs=1e-6)
 
 
 def test_floor_and_cap_hold():
