@@ -52,7 +52,7 @@ def test_teacher_sees_the_mixed_images(data):
     assert torch.equal(seen[0], batch['inputs'])
     assert set(losses) == {
         'loss_task',
-        *(f'{kind}_backbone_layer{i}' for kind in ('loss_dpk', 'ratio') for i in (2, 3)),
+        *(f'{kind}_backbone_layer{i}' for kind in ('loss_distill', 'ratio') for i in (2, 3)),
         'loss_distill_logits',
     }
 
