@@ -1,6 +1,6 @@
 """Write the pages of figures, docs/RESULTS.md and others, from experiments/: texts, and figures of the runs.
 
-Each experiments/PAGE.md.jinja becomes docs/PAGE.md, and experiments/report/claims.py docs/claims.png. The texts
+Each experiments/PAGE.md.jinja becomes docs/PAGE.md, and experiments/report/claims.py docs/results/claims.png. The texts
 ask for figures by name, such as {{ study('cifar100_short').gain('kd', 'alone') }}, so they cannot say another
 figure than the run.
 """
@@ -268,12 +268,12 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
         pages, found = render(ROOT / 'experiments'), claims(ROOT / 'experiments')
     except (jinja2.TemplateError, AttributeError, KeyError, FileNotFoundError, ValueError) as error:
         cli.die(f'{type(error).__name__}: {error}')
-    args.out.mkdir(parents=True, exist_ok=True)
+    (args.out / 'results').mkdir(parents=True, exist_ok=True)
     for name, text in pages.items():
         (args.out / name).write_text(text, encoding='utf-8')
         print(f'wrote {args.out / name}')
-    verdicts.plot(found, args.out / 'claims.png')
-    print(f'wrote {args.out / "claims.png"}')
+    verdicts.plot(found, args.out / 'results/claims.png')
+    print(f'wrote {args.out / "results/claims.png"}')
 
 
 if __name__ == '__main__':

@@ -43,7 +43,7 @@ def test_the_pages_are_what_the_runs_give(make_results, root):
 
 
 def test_the_picture_of_the_claims_is_of_these_runs(make_results, root):
-    drawn = Image.open(root / 'docs/claims.png').text['Description']
+    drawn = Image.open(root / 'docs/results/claims.png').text['Description']
     assert drawn == make_results.verdicts.describe(make_results.claims(root / 'experiments'))
 
 
