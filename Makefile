@@ -1,6 +1,6 @@
 # The commands of this project; each sets up .venv first and needs nothing else.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-cls test test-fast lint format lock
+.PHONY: help setup demo demo-cls test test-fast lint format docs-check lock
 # Waiting threads sleep instead of spinning: on a shared machine that is 10 times faster, with the same numbers.
 export OMP_WAIT_POLICY ?= PASSIVE
 VENV_PYTHON := .venv/bin/python
@@ -10,7 +10,7 @@ PYTEST := $(VENV_PYTHON) -m pytest -q -n $(WORKERS) --dist loadfile
 UV := $(if $(wildcard .uv/bin/uv),.uv/bin/uv,uv)
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup:  ## make .venv, the tested environment (minutes the first time, then a second)
 	@bash tools/setup.sh
@@ -34,6 +34,9 @@ lint: setup  ## check style, changing nothing
 format: setup  ## put the code in style
 	@$(VENV_PYTHON) -m ruff check --fix .
 	@$(VENV_PYTHON) -m ruff format .
+
+docs-check: setup  ## check that the result pages state what the files in experiments/ give
+	@$(VENV_PYTHON) experiments/report/make_results.py --check
 
 # torch and its companions are pinned in build.txt; the rest is what was newest when this was run and then tested.
 lock: setup  ## resolve requirements/lock.txt anew

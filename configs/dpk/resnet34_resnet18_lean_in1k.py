@@ -1,4 +1,4 @@
-# resnet34_resnet18_in1k.py with necks of a ninth of the cost, see docs/RESULTS.md.
+# resnet34_resnet18_in1k.py with necks of a ninth of the cost, see docs/results/speed.md.
 _base_ = './resnet34_resnet18_in1k.py'
 
 model = dict(

@@ -1,4 +1,4 @@
-# retinanet_r101_r50_coco.py with necks of a twentieth of the cost, see docs/RESULTS.md.
+# retinanet_r101_r50_coco.py with necks of a twentieth of the cost, see docs/results/speed.md.
 _base_ = './retinanet_r101_r50_coco.py'
 
 model = dict(
