@@ -1,9 +1,9 @@
 """What a training step costs on this device, by precision, kind of necks, and with a compiled teacher.
 
-A detector and a classifier; the most wanted come first, and what no longer fits is left out. One JSON line each:
-medians in seconds of the student's step alone, the teacher's forward and the whole step, taken in turns on one
-batch that is made up and lies on the device; peaks of memory in bytes; ``ratio``, the whole step over its floor,
-the other two.
+A detector and a classifier; the most wanted come first, and what no longer fits is left out. One JSON line
+each: medians in seconds of the student's step alone, the teacher's forward and the whole step, taken in turns
+on one batch that is made up and lies on the device; peaks of memory in bytes; ``ratio``, the whole step over
+its floor, the other two.
 """
 
 import argparse
