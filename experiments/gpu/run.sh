@@ -31,9 +31,18 @@ step() {
 # --- 0. what this machine is, and what it lacks
 say "$(uname -sr), $(nproc) cores, $($python -V), glibc $(ldd --version | head -1 | grep -o '[0-9.]*$')"
 nvidia-smi >> "$out/log.txt" 2>&1 || say 'no nvidia-smi'
-site=$work/site
 shopt -s nullglob
-wheels=("$packed"/wheels/*.whl )
+archives=("$packed"/data/*train*.npz "${MORE:-$packed/more}"/data/*train*.npz)
+if [ ${#archives[@]} -gt 0 ] && [ -z "$toy" ]; then
+  "$python" "$here/images.py" unpack "$work/train" "${archives[@]}" >> "$out/log.txt" 2>&1 &
+  "$python" "$here/images.py" unpack "$work/test" "$packed"/data/*test*.npz >> "$out/log.txt" 2>&1 &
+else
+  "$python" "$here/images.py" invent "$work/train" 8 >> "$out/log.txt" 2>&1
+  "$python" "$here/images.py" invent "$work/test" 8 >> "$out/log.txt" 2>&1
+fi
+unpacking=$(jobs -p)
+site=$work/site
+wheels=("$packed"/wheels/*.whl)
 if [ ${#wheels[@]} -gt 0 ]; then
   step wheels 90 "$python" -m pip install -q --no-index --no-deps --no-compile --no-cache-dir --upgrade \
     --target "$site" "${wheels[@]}"
@@ -70,17 +79,10 @@ if torch.cuda.is_available():
     roi = RoIAlign(2)(torch.arange(16.0, device='cuda').view(1, 1, 4, 4), torch.tensor([[0.0, 0, 0, 4, 4]]).cuda())
     print('RoIAlign', roi.flatten().tolist())
 EOF
-say "versions: $(tail -7 "$out/log.txt" | tr '\n' ';')"
+say "versions: $(grep -A 9 '^torch ' "$out/log.txt" | tr '\n' ';')"
 
 # --- 1. side by side: CIFAR-100, the tests that need a GPU, the whole suite
-archives=("$packed"/data/*train*.npz "${MORE:-$packed/more}"/data/*train*.npz)
-if [ ${#archives[@]} -gt 0 ] && [ -z "$toy" ]; then
-  step images 60 "$python" "$here/images.py" unpack "$work/train" "${archives[@]}" | tee -a "$out/log.txt"
-  step images 60 "$python" "$here/images.py" unpack "$work/test" "$packed"/data/*test*.npz | tee -a "$out/log.txt"
-else
-  "$python" "$here/images.py" invent "$work/train" 8 | tee -a "$out/log.txt"
-  "$python" "$here/images.py" invent "$work/test" 8 | tee -a "$out/log.txt"
-fi
+[ -z "$unpacking" ] || wait $unpacking
 mps=
 if [ -z "$toy" ] && command -v nvidia-cuda-mps-control > /dev/null; then
   # lets kernels of several processes run at the same time; only for the trainings
