@@ -13,10 +13,10 @@ setup:  ## make .venv, the tested environment (minutes the first time, then a se
 	@bash tools/setup.sh
 
 demo: setup  ## distil a small detector on the CPU and print the table
-	@$(VENV_PYTHON) tools/demo.py $(ARGS)
+	@$(VENV_PYTHON) demo/demo.py $(ARGS)
 
 demo-cls: setup  ## the same with a small classifier, three seeds
-	@$(VENV_PYTHON) tools/demo_cls.py $(ARGS)
+	@$(VENV_PYTHON) demo/demo_cls.py $(ARGS)
 
 test: setup  ## run the tests (ARGS='tests/test_tools -x' picks some)
 	@$(VENV_PYTHON) -m pytest -q $(ARGS)

@@ -1,5 +1,9 @@
 """Settings of all tests."""
 
+import importlib.util
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -14,3 +18,131 @@ def _fresh_message_hub():
 
     MessageHub._instance_dict.clear()
     yield
+
+
+ROOT = Path(__file__).resolve().parents[1]
+
+TOY = """
+import torch
+from mmengine.model import BaseModel
+from mmengine.evaluator import BaseMetric
+from mmengine.registry import DATASETS, METRICS, MODELS
+from torch.utils.data import Dataset
+
+
+@MODELS.register_module(force=True)
+class ToyModel(BaseModel):
+    def __init__(self):
+        super().__init__()
+        self.layer = torch.nn.Linear(4, 1)
+
+    def forward(self, x, mode):
+        return dict(loss=self.layer(x).square().mean()) if mode == 'loss' else [dict(score=1.0)] * len(x)
+
+
+@MODELS.register_module(force=True)
+class ToyDistiller(BaseModel):
+    def __init__(self, student, teacher):
+        raise AssertionError('a distiller was built')
+
+
+@DATASETS.register_module(force=True)
+class ToyDataset(Dataset):
+    def __len__(self):
+        return 8
+
+    def __getitem__(self, i):
+        return dict(x=torch.full((4,), i / 8.0))
+
+
+@METRICS.register_module(force=True)
+class ToyMetric(BaseMetric):
+    def process(self, data_batch, data_samples):
+        self.results += [sample['score'] for sample in data_samples]
+
+    def compute_metrics(self, results):
+        return dict(score=sum(results) / len(results))
+"""
+
+TOY_CONFIG = """
+custom_imports = dict(imports=['dpk_mm_test_toy'])
+model = dict(type='ToyModel')
+loader = dict(
+    batch_size=2, num_workers=0, dataset=dict(type='ToyDataset'),
+    sampler=dict(type='DefaultSampler', shuffle=False), collate_fn=dict(type='default_collate'))
+train_dataloader = val_dataloader = test_dataloader = loader
+train_cfg = dict(by_epoch=True, max_epochs=1)
+val_cfg = test_cfg = dict()
+val_evaluator = test_evaluator = dict(type='ToyMetric')
+optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=0.1))
+"""
+
+
+def _load(path):
+    spec = importlib.util.spec_from_file_location(f'dpk_mm_tools_{path.stem}', path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope='session')
+def root():
+    return ROOT
+
+
+def _tool(name, folder='tools'):
+    """A fixture that is a script, most of tools/, as a module."""
+
+    @pytest.fixture(scope='session', name=name)
+    def tool():
+        return _load(ROOT / folder / f'{name}.py')
+
+    return tool
+
+
+train = _tool('train')
+test = _tool('test')
+convert_data = _tool('convert_data', 'tools/dataset_converters')
+plot_ratio = _tool('plot_ratio', 'tools/analysis_tools')
+plot_priors = _tool('plot_priors', 'tools/analysis_tools')
+export_student = _tool('export_student', 'tools/model_converters')
+show_layers = _tool('show_layers', 'tools/analysis_tools')
+cka_map = _tool('cka_map', 'tools/analysis_tools')
+rank_teachers = _tool('rank_teachers', 'tools/analysis_tools')
+compare = _tool('compare')
+profile_step = _tool('profile_step', 'tools/analysis_tools')
+plot_teachers = _tool('plot_teachers', 'experiments/report')
+make_results = _tool('make_results', 'experiments/report')
+prepare = _tool('prepare', 'experiments/bccd')
+
+
+@pytest.fixture
+def workdir(tmp_path, monkeypatch):
+    """An empty current folder and a clean environment."""
+    monkeypatch.chdir(tmp_path)
+    for name in ('LOCAL_RANK', 'TORCH_FORCE_WEIGHTS_ONLY_LOAD', 'TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD'):
+        # set first, so that what the scripts set is undone
+        monkeypatch.setenv(name, '')
+        monkeypatch.delenv(name)
+    return tmp_path
+
+
+@pytest.fixture
+def config(workdir):
+    """Write a config file; returns its path."""
+
+    def write(text, name='config.py'):
+        path = workdir / name
+        path.write_text(text)
+        return str(path)
+
+    return write
+
+
+@pytest.fixture
+def toy(config, workdir, monkeypatch):
+    """A config that trains in a second."""
+    (workdir / 'dpk_mm_test_toy.py').write_text(TOY)
+    monkeypatch.syspath_prepend(str(workdir))
+    yield config(TOY_CONFIG, 'toy.py')
+    sys.modules.pop('dpk_mm_test_toy', None)

@@ -45,7 +45,7 @@ def test_builds_and_takes_a_step(name):
     model.train()
     inputs = tiny_cls.batch(model) if name in CIFAR else detector_batch(model)
     losses = model(**inputs, mode='loss')
-    values = {key: value for key, value in losses.items() if key.startswith('loss_dpk_')}
+    values = {key: value for key, value in losses.items() if key.startswith('loss_distill_')}
     assert len(values) == len(cfg.model.stages) + ('logits' in cfg.model)
     assert all(value.isfinite() and value > 0 for value in values.values()), values
     total, _ = model.parse_losses(losses)

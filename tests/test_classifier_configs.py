@@ -26,7 +26,8 @@ CONFIGS = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob('dpk/*.py'))
 FOLDERS = [ROOT / 'dpk/cifar100', ROOT / 'dpk/in1k']
 PLAIN = sorted(str(path.relative_to(ROOT)) for folder in FOLDERS for path in folder.glob('*.py'))
 COCO = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob('dpk/coco/*.py'))
-SHORT = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob('cifar100_short/resnet*_*.py'))
+SHORT_CONFIGS = '../experiments/cifar100_short/configs'
+SHORT = sorted(f'{SHORT_CONFIGS}/{path.name}' for path in ROOT.glob(f'{SHORT_CONFIGS}/resnet*_*.py'))
 CIFAR = [name for name in CONFIGS if name.endswith('_cifar100.py')]
 IN1K = [name for name in CONFIGS if name.endswith('_in1k.py')]
 STOCK = Path(mmpretrain.__file__).parent / '.mim'
@@ -37,7 +38,7 @@ def take_a_step(model, stages):
     model.init_weights()
     model.train()
     losses = model(**tiny_cls.batch(model), mode='loss')
-    assert len([key for key in losses if key.startswith('loss_dpk_')]) == stages
+    assert len([key for key in losses if key.startswith('loss_distill_')]) == stages
     total, _ = model.parse_losses(losses)
     total.backward()
     assert torch.isfinite(total)
@@ -96,7 +97,10 @@ def test_classifier_takes_a_step_and_stock_tools_open_it(name, data, tmp_path, m
 
 @pytest.mark.parametrize('name', SHORT)
 def test_short_schedule_differs_from_the_student_alone_by_the_distiller_only(name):
-    cfg, alone = Config.fromfile(ROOT / name), Config.fromfile(ROOT / 'cifar100_short/resnet8.py')
+    cfg, alone = (
+        Config.fromfile(ROOT / name),
+        Config.fromfile(ROOT / f'{SHORT_CONFIGS}/resnet8.py'),
+    )
     assert cfg.model.student == alone.model
     for field in ('train_dataloader', 'param_scheduler', 'train_cfg', 'custom_hooks', 'test_dataloader'):
         assert cfg[field] == alone[field], field
@@ -107,14 +111,14 @@ def test_short_schedule_differs_from_the_student_alone_by_the_distiller_only(nam
 
 def test_the_friendly_teacher_differs_from_the_standard_one_by_its_branches_only():
     cfg, plain = (
-        Config.fromfile(ROOT / f'cifar100_short/{name}.py') for name in ('sftn_resnet20_resnet8', 'resnet20')
+        Config.fromfile(ROOT / f'{SHORT_CONFIGS}/{name}.py') for name in ('sftn_resnet20_resnet8', 'resnet20')
     )
     assert cfg.model.pop('teacher') == plain.pop('model') and cfg.pop('model').type == 'dpk_mm.SFTN'
     assert cfg.to_dict() == plain.to_dict()
 
 
 def test_short_schedule_chooses_on_images_that_are_neither_trained_nor_tested_on():
-    cfg = Config.fromfile(ROOT / 'cifar100_short/resnet8.py')
+    cfg = Config.fromfile(ROOT / f'{SHORT_CONFIGS}/resnet8.py')
     train, val = cfg.train_dataloader.dataset, cfg.val_dataloader.dataset
     assert train.split == val.split == 'train' and cfg.test_dataloader.dataset.split == 'test'
     assert min(val.indices) == train.indices  # the first so many train
@@ -236,9 +240,11 @@ def test_lean_config_has_other_sizes_of_the_necks_only(name):
     assert lean.to_dict() == whole.to_dict()
 
 
-@pytest.mark.parametrize('name', ['dpk/resnet56_resnet20{}_cifar100', 'cifar100_short/resnet20_resnet8{}'])
+@pytest.mark.parametrize(
+    'name', ['dpk/resnet56_resnet20{}_cifar100', f'{SHORT_CONFIGS}/resnet20_resnet8{{}}']
+)
 def test_tuned_config_has_other_necks_and_weights_only(name):
-    whole = 'cifar100_short/resnet20_resnet8_dpk' if 'short' in name else name.format('')
+    whole = f'{SHORT_CONFIGS}/resnet20_resnet8_dpk' if 'short' in name else name.format('')
     tuned, whole = (Config.fromfile(ROOT / f'{n}.py') for n in (name.format('_tuned'), whole))
     for ours, theirs, patch_size, weight in zip(
         tuned.model.stages, whole.model.stages, (1, 2), (100.0, 60.0)

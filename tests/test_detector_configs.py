@@ -71,7 +71,7 @@ def settle(teacher, inputs):
 
 def distilled(losses):
     """The losses of distillation, by stage."""
-    return {key: value for key, value in losses.items() if key.startswith('loss_dpk_')}
+    return {key: value for key, value in losses.items() if key.startswith('loss_distill_')}
 
 
 def test_every_family_has_a_config():
@@ -256,7 +256,7 @@ def test_tuned_config_has_the_lean_necks_and_another_loss_and_prior_only():
     assert tuned.to_dict() == lean.to_dict()
 
 
-BCCD = ROOT.parent / 'bccd'
+BCCD = ROOT.parents[1] / 'experiments/bccd/configs'
 BCCD_ROWS = sorted(path.name for path in BCCD.glob('retinanet_fpn128_*.py'))
 
 

@@ -33,10 +33,10 @@ def test_builds_and_takes_a_step(name):
     model.train()
     batch = tiny_cls.batch(model) if name in CIFAR else tiny.batch(model)
     losses = model(**batch, mode='loss')
-    distilled = {key: value for key, value in losses.items() if key.startswith('loss_dpk_')}
+    distilled = {key: value for key, value in losses.items() if key.startswith('loss_distill_')}
     assert len(distilled) == len(cfg.model.stages) + ('logits' in cfg.model)
     assert all(value.isfinite() and value > 0 for value in distilled.values()), distilled
-    groups = [stage for key, stage in model.places.items() if key != 'logits']
+    groups = [stage for key, stage in model.layers.items() if key != 'logits']
     assert [(len(student), len(teacher)) for student, teacher in groups] == BLOCKS[cfg_data(name)]
     # student and teacher are equally wide: there is nothing to train beside the student
     assert list(model.distiller.parameters()) == []

@@ -1,6 +1,6 @@
 """Compare distillation methods fairly: train, test and tabulate them by one command.
 
-INPUT is a config such as benchmarks/cifar100_short/compare.py: a student, a teacher, methods and seeds. All
+INPUT is a config such as experiments/cifar100_short/compare.py: a student, a teacher, methods and seeds. All
 methods share recipe, data order and the student's first weights, or the command refuses to begin. A command
 that was interrupted goes on where it stopped when it is given again.
 """
@@ -56,7 +56,7 @@ def compare(args: argparse.Namespace) -> List[str]:
     from dpk_mm.compare.digest import digest_settings
     from dpk_mm.compare.fairness import recipe
     from dpk_mm.compare.teachers import measure_teachers
-    from dpk_mm.compare.training import quiet
+    from dpk_mm.utils.quiet import quiet
 
     comparison = inputs.read(cli.load_config(args.input))
     with quiet():
@@ -64,7 +64,7 @@ def compare(args: argparse.Namespace) -> List[str]:
     for method in methods:
         check_files(method.cfg.model)
     path = Path(args.input).resolve()
-    # of several in folders of their own, as in benchmarks/, the folder is the name
+    # of several in folders of their own, as in experiments/, the folder is the name
     name = path.parent.name if path.stem == 'compare' else path.stem
     work_dir = args.work_dir or Path('work_dirs/compare') / name
     with cli.only_one(work_dir):

@@ -12,9 +12,9 @@ from mmengine.registry import DATASETS, init_default_scope
 from torch import Tensor, nn
 
 from dpk_mm.analysis.stats import LEAST_SAMPLES
-from dpk_mm.compare.training import quiet
 from dpk_mm.models import FrozenTeacher
 from dpk_mm.utils import cli, is_detector
+from dpk_mm.utils.quiet import quiet
 
 # images (B, 3, H, W) and their B samples
 Batch = Tuple[Tensor, Optional[list]]

@@ -18,7 +18,7 @@ from mmengine.runner import IterBasedTrainLoop, Runner
 
 from dpk_mm.compare.digest import digest_batch
 from dpk_mm.compare.fairness import digest_student
-from dpk_mm.profiling.cost import clock
+from dpk_mm.utils.clock import clock
 
 _KEY = 'dpk_mm_compare'  # of what these hooks put into checkpoints
 

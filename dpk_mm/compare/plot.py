@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Dict, Optional
 
-from dpk_mm.utils.colours import COLOURS
+from dpk_mm.utils.plots import COLOURS, new_figure, set_style
 from dpk_mm.utils.text import spread
 
 _DOT, _MEAN = COLOURS[:2]
@@ -22,11 +22,9 @@ def plot(
         path (Path): PNG to write.
         baselines (Sequence[str or None]): Methods whose means are drawn as lines across.
     """
-    from matplotlib.figure import Figure
-
     rows = {name: list(seeds.values()) for name, seeds in found.items() if seeds}
     many = any(len(own) > 1 for own in rows.values())
-    figure = Figure(figsize=(7.5, 1.3 + 0.45 * len(rows)), dpi=130, layout='constrained')
+    figure = new_figure(7.5, 1.3 + 0.45 * len(rows))
     axes = figure.subplots()
     for place, own in enumerate(rows.values()):
         # the dots of one method stand a little apart, so that equal ones are seen
@@ -47,8 +45,7 @@ def plot(
     axes.set_yticks(range(len(rows)), list(rows))
     axes.set(xlabel=f'{metric} in percent', ylim=(len(rows) - 0.4, -0.6))
     axes.margins(x=0.08)
-    axes.grid(axis='x', alpha=0.25)
-    axes.spines[['top', 'right']].set_visible(False)
+    set_style(axes, grid='x')
     figure.legend(
         *axes.get_legend_handles_labels(), loc='outside upper right', ncols=2, frameon=False, fontsize=8
     )

@@ -7,7 +7,7 @@ from typing import Any, Dict, List, Tuple
 
 import numpy as np
 
-from dpk_mm.utils.colours import COLOURS
+from dpk_mm.utils.plots import COLOURS, new_figure, set_style
 
 _DOT, _BEST = COLOURS[:2]
 
@@ -24,14 +24,12 @@ def plot_cost(
         unit (str): What the costs are.
         path (Path): PNG to write.
     """
-    from matplotlib.figure import Figure
-
     names = [name for name, seeds in found.items() if seeds and name in costs]
     own = {name: list(found[name].values()) for name in names}
     points = {name: (costs[name], statistics.fmean(own[name])) for name in names}
     if not points:
         return
-    figure = Figure(figsize=(8, max(3.5, 1 + 0.3 * len(names))), dpi=130, layout='constrained')
+    figure = new_figure(8, max(3.5, 1 + 0.3 * len(names)))
     axes = figure.subplots()
     best = frontier(list(points.values()))
     axes.step(*zip(*best), where='post', color=_BEST, linewidth=1, label='none is better for less')
@@ -40,8 +38,7 @@ def plot_cost(
         axes.errorbar(cost, mean, yerr=error, fmt='o', color=_DOT, capsize=3, markersize=5)
     axes.set(xlabel=unit, ylabel=f'{metric} in percent')
     axes.margins(x=0.06, y=0.08)
-    axes.grid(alpha=0.25)
-    axes.spines[['top', 'right']].set_visible(False)
+    set_style(axes)
     figure.legend(*axes.get_legend_handles_labels(), loc='outside upper right', frameon=False, fontsize=8)
     _label(axes, points)
     figure.savefig(path)

@@ -1,8 +1,6 @@
 """One run of a comparison: what it is, and what it left in its folder."""
 
 import copy
-import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Dict, List, Optional
@@ -13,6 +11,7 @@ from dpk_mm.compare.digest import digest_file, first_difference, plain
 from dpk_mm.compare.fairness import compares_start, digest_start
 from dpk_mm.compare.plan import Method
 from dpk_mm.utils import is_distiller
+from dpk_mm.utils.files import read_json, write_json
 
 
 @dataclass
@@ -163,39 +162,3 @@ def checkpoints(folder: Path) -> List[Path]:
     """
     found = [*folder.glob('epoch_*.pth'), *folder.glob('iter_*.pth')]
     return sorted(found, key=lambda path: int(path.stem.split('_')[1]), reverse=True)
-
-
-def read_json(path: Path, needed: Optional[str] = None) -> Dict[str, Any]:
-    """Read a file that :func:`write_json` wrote.
-
-    Args:
-        path (Path): The file.
-        needed (str, optional): A field that it has.
-
-    Returns:
-        dict: Its content.
-
-    Raises:
-        ValueError: Something else has been there; names the file.
-    """
-    try:
-        content = json.loads(path.read_text(encoding='utf-8'))
-        if isinstance(content, dict) and (needed is None or needed in content):
-            return content
-        problem = f'no {needed or "dict"} in it'
-    except ValueError as error:
-        problem = str(error)
-    raise ValueError(f'{path} is damaged ({problem}); remove it to have it made again')
-
-
-def write_json(path: Path, content: Any) -> None:
-    """Write a file whole or not at all.
-
-    Args:
-        path (Path): The file.
-        content (Any): What JSON keeps.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f'{path.name}.{os.getpid()}')
-    draft.write_text(json.dumps(content, indent=1), encoding='utf-8')
-    os.replace(draft, path)

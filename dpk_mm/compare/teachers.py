@@ -12,10 +12,11 @@ from mmengine.registry import DefaultScope
 from dpk_mm.compare import training
 from dpk_mm.compare.digest import digest_file, digest_settings, plain
 from dpk_mm.compare.plan import Method
-from dpk_mm.compare.run import read_json, write_json
 from dpk_mm.registry import MODELS
 from dpk_mm.utils import is_distiller, load_model_cfg
 from dpk_mm.utils.config import hub_weights
+from dpk_mm.utils.files import read_json, write_json
+from dpk_mm.utils.quiet import quiet
 
 
 def measure_teachers(
@@ -70,7 +71,7 @@ def _test(method: Method) -> Dict[str, Any]:
     """Test the teacher of a method."""
     teacher, test_cfg = method.cfg.model.teacher, method.test_cfg
     print(f'testing the teacher {teacher.checkpoint}', flush=True)  # it may take a while
-    with training.quiet(), DefaultScope.overwrite_default_scope(test_cfg.get('default_scope')):
+    with quiet(), DefaultScope.overwrite_default_scope(test_cfg.get('default_scope')):
         # as a training builds it, which checks the weights
         weights = MODELS.build({'type': 'dpk_mm.FrozenTeacher', **teacher}).model.state_dict()
     model = load_model_cfg(teacher.config, 'teacher.config')

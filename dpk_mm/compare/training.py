@@ -1,13 +1,10 @@
 """Train and test the models of the demos with mmengine's own runner."""
 
-import contextlib
 import copy
-import io
 import logging
 import sys
 import time
-import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Dict, Optional, Union
 
@@ -15,6 +12,8 @@ import torch
 from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
+
+from dpk_mm.utils.quiet import quiet
 
 
 class ProgressHook(Hook):
@@ -40,7 +39,7 @@ def load_config(
     epochs: Optional[int] = None,
     options: Optional[Dict[str, Any]] = None,
 ) -> Config:
-    """Load a config of ``configs/demo`` and point it at the data.
+    """Load a config of ``demo/configs`` and point it at the data.
 
     Args:
         path (str or Path): The config.
@@ -67,14 +66,6 @@ def load_config(
     if epochs is not None:
         cfg.train_cfg.max_epochs = cfg.param_scheduler[-1].end = epochs
     return cfg
-
-
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """Keep upstream's log, deprecations and pycocotools' own table off the screen."""
-    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-        warnings.simplefilter('ignore')
-        yield
 
 
 def _build_runner(cfg: Config) -> Runner:

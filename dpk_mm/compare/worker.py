@@ -16,7 +16,8 @@ from mmengine.utils import import_modules_from_strings
 
 from dpk_mm.compare import training
 from dpk_mm.compare.hooks import CostHook, FirstStepHook, RandomStateHook
-from dpk_mm.compare.run import checkpoints, write_json
+from dpk_mm.compare.run import checkpoints
+from dpk_mm.utils.files import write_json
 
 
 def newest_checkpoint(folder: Path) -> Optional[Path]:

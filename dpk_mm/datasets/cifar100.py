@@ -14,7 +14,8 @@ class CIFAR100(MMPretrainCIFAR100):
     """MMPretrain's CIFAR100, which also reads files that are not the original archive's.
 
     Upstream refuses files whose checksum is not the archive's, so data that
-    ``tools/dataset_converters/convert_data.py`` wrote could never be read. This class says so in the log and reads them. Takes upstream's arguments.
+    ``tools/dataset_converters/convert_data.py`` wrote could never be read. This class says so in the log and
+    reads them. Takes upstream's arguments.
     """
 
     def _check_integrity(self) -> bool:

@@ -1,26 +1,16 @@
 """What pieces of work cost: time, taken in turns; arithmetic; memory."""
 
 import gc
-import time
 from collections.abc import Callable, Iterable
 from typing import Any, Dict, List, Optional
 
 import torch
 from torch import Tensor, nn
 
+from dpk_mm.utils.clock import clock
+
 # Gets everything ready and gives the work itself: what is done before is not measured.
 Task = Callable[[], Callable[[], Any]]
-
-
-def clock() -> float:
-    """The time, when all that the GPU was told to do is done.
-
-    Returns:
-        float: Seconds since some moment.
-    """
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-    return time.perf_counter()
 
 
 def take_turns(

@@ -7,7 +7,7 @@ from typing import Any, Dict, List, Tuple, Union
 
 import numpy as np
 
-from dpk_mm.utils.colours import COLOURS
+from dpk_mm.utils.plots import COLOURS
 
 # title -> (name of the metric upstream, factor that makes it percent)
 Columns = Dict[str, Tuple[str, float]]

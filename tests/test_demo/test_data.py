@@ -1,10 +1,9 @@
 import json
 
 import cv2
+import data
 import numpy as np
 import pytest
-
-from dpk_mm.demo import data
 
 NUMBERS = {'train': 12, 'val': 6}
 

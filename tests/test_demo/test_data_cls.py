@@ -1,8 +1,7 @@
 import cv2
+import data_cls
 import numpy as np
 import pytest
-
-from dpk_mm.demo import data_cls
 
 NUMBERS = {'train': 20, 'test': 12}
 

@@ -1,17 +1,19 @@
 import json
 from pathlib import Path
 
+import data
+import inference
+import pool
 import pytest
 
 from dpk_mm.compare import training
-from dpk_mm.demo import data, inference, pool
 
-TOOLS = Path(__file__).resolve().parents[2] / 'tools'
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
 def demo(monkeypatch):
-    monkeypatch.syspath_prepend(str(TOOLS))
+    monkeypatch.syspath_prepend(str(ROOT / 'demo'))
     import demo
 
     return demo
@@ -65,8 +67,6 @@ def test_status_line(capsys):
 
 
 def test_schedule_can_be_shortened(tmp_path):
-    cfg = training.load_config(
-        TOOLS.parent / 'configs/demo/retinanet_r18_digits.py', tmp_path, tmp_path, 3, 1
-    )
+    cfg = training.load_config(ROOT / 'demo/configs/retinanet_r18_digits.py', tmp_path, tmp_path, 3, 1)
     assert cfg.train_cfg.max_epochs == cfg.param_scheduler[-1].end == 1
     assert cfg.randomness.seed == 3

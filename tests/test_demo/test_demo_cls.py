@@ -1,20 +1,22 @@
 import json
 from pathlib import Path
 
+import data_cls
+import inference
+import pool
 import pytest
 
 from dpk_mm.compare import training
-from dpk_mm.demo import data_cls, inference, pool
 from dpk_mm.utils import read_ratios
 
 ROOT = Path(__file__).resolve().parents[2]
-CONFIGS = ROOT / 'configs/demo'
+CONFIGS = ROOT / 'demo/configs'
 
 
 @pytest.fixture
 def demo(monkeypatch):
     pytest.importorskip('mmpretrain')
-    monkeypatch.syspath_prepend(str(ROOT / 'tools'))
+    monkeypatch.syspath_prepend(str(ROOT / 'demo'))
     import demo_cls
 
     return demo_cls

@@ -1,7 +1,6 @@
 import cv2
+import detections
 import numpy as np
-
-from dpk_mm.demo import detections
 
 
 def test_an_object_is_found_once_by_the_right_class_and_place():

@@ -1,14 +1,16 @@
 from pathlib import Path
 
+import data
+import inference
 import pytest
 import torch
 
 from dpk_mm.compare import training
-from dpk_mm.demo import data, inference
 from dpk_mm.utils import read_ratios
+from dpk_mm.utils.quiet import quiet
 
 ROOT = Path(__file__).resolve().parents[2]
-CONFIGS = ROOT / 'configs/demo'
+CONFIGS = ROOT / 'demo/configs'
 
 
 @pytest.fixture(scope='module')
@@ -46,7 +48,7 @@ def test_inherited_start_is_the_teachers_neck_and_head(root, tmp_path):
     from mmengine.runner import Runner
 
     cfg = load('retinanet_r18_inherit_digits.py', root, tmp_path)
-    with training.quiet():
+    with quiet():
         runner = Runner(cfg.model, cfg.work_dir, default_scope='mmdet', experiment_name=tmp_path.name)
         runner.model.init_weights()
     weights = torch.load(CONFIGS / 'retinanet_r34_digits.pth', weights_only=True)['state_dict']

@@ -2,13 +2,12 @@
 
 from pathlib import Path
 
+import data
 import tiny
 import torch
 from mmengine.config import Config
 
-from dpk_mm.demo import data
-
-CONFIGS = Path(__file__).resolve().parents[2] / 'configs/demo'
+CONFIGS = Path(__file__).resolve().parents[2] / 'demo/configs'
 
 
 def ten_steps(cfg, root, work_dir):

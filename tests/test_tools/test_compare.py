@@ -607,7 +607,7 @@ def test_detections_are_in_percent_and_nothing_detected_is_zero():
 def test_the_example_input_is_read(root):
     from dpk_mm.compare.inputs import read
 
-    comparison = read(Config.fromfile(root / 'benchmarks/cifar100_short/compare.py'))
+    comparison = read(Config.fromfile(root / 'experiments/cifar100_short/compare.py'))
     assert comparison.methods['alone'] is None and comparison.reference in comparison.methods
     assert json.dumps(comparison.seeds) == '[0, 1, 2]'
 

@@ -53,7 +53,7 @@ def test_teacher_sees_the_mixed_images(data):
     assert set(losses) == {
         'loss_task',
         *(f'{kind}_backbone_layer{i}' for kind in ('loss_dpk', 'ratio') for i in (2, 3)),
-        'loss_dpk_logits',
+        'loss_distill_logits',
     }
 
 
@@ -64,7 +64,7 @@ def test_distillation_trains_and_logs(data, tmp_path):
     cfg.log_processor = dict(window_size=1)
     runner = tiny.train(cfg)
     first, *_, last = log(tmp_path)
-    parts = ('loss_dpk_backbone_layer3', 'loss_dpk_backbone_layer2', 'loss_dpk_logits')
+    parts = ('loss_distill_backbone_layer3', 'loss_distill_backbone_layer2', 'loss_distill_logits')
     for name in parts:
         assert last[name] < 0.9 * first[name], name
     assert last['loss'] == pytest.approx(sum(last[name] for name in parts)) and last['loss_task'] == 0

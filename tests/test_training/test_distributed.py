@@ -41,7 +41,7 @@ def assert_ranks_agree(ranks, logs, stage):
     ratios = [[entry[f'ratio_{stage}'] for entry in log] for log in logs]
     assert ratios[0] == ratios[1]
     assert len(ratios[0]) == 4 and len(set(ratios[0])) > 1
-    assert logs[0][0][f'loss_dpk_{stage}'] != logs[1][0][f'loss_dpk_{stage}']
+    assert logs[0][0][f'loss_distill_{stage}'] != logs[1][0][f'loss_distill_{stage}']
 
 
 def test_detector_on_two_ranks(tmp_path):

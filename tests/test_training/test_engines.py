@@ -108,7 +108,7 @@ def test_a_compiled_step(tmp_path):
         logs.append(log(tmp_path / name))
         # torch.compile's wrapper names what it compiled
         assert hasattr(runner.model.train_step, '_torchdynamo_orig_callable') == bool(how)
-    assert len(logs[0]) == 2 and {'loss_dpk_backbone_layer3', 'ratio_backbone_layer3'} <= set(logs[0][0])
+    assert len(logs[0]) == 2 and {'loss_distill_backbone_layer3', 'ratio_backbone_layer3'} <= set(logs[0][0])
     for ours, theirs in zip(*reversed(logs)):
         assert ours == pytest.approx(theirs, rel=1e-5)
     assert_close(*reversed(weights), rtol=1e-4, atol=1e-6)
@@ -130,7 +130,7 @@ def train_on_two_ranks(folder, cfgs):
         cfg.dump(folder / f'{name}.py')
     (folder / 'train_all.py').write_text(TRAIN_ALL)
     env = dict(os.environ, OMP_NUM_THREADS='1', CUDA_VISIBLE_DEVICES='')
-    env['PYTHONPATH'] = os.pathsep.join([str(REPO), str(REPO / 'tools')])
+    env['PYTHONPATH'] = os.pathsep.join([str(REPO)])
     launcher = ['-m', 'torch.distributed.run', '--standalone', '--nproc_per_node=2']
     command = [sys.executable, *launcher, 'train_all.py', *cfgs]
     done = subprocess.run(command, env=env, cwd=folder, capture_output=True, text=True, timeout=300)
@@ -245,7 +245,7 @@ def test_fsdp_trains_a_detector_as_ddp(tmp_path):
 
     logs = log(tmp_path / 'ddp'), log(tmp_path / 'fsdp')
     assert len(logs[0]) == len(logs[1]) == 4
-    assert {'loss_cls', 'loss_dpk_neck_0', 'loss_dpk_neck_2', 'ratio_neck_2'} <= set(logs[0][0])
+    assert {'loss_cls', 'loss_distill_neck_0', 'loss_distill_neck_2', 'ratio_neck_2'} <= set(logs[0][0])
     for theirs, ours in zip(*logs):
         assert ours == pytest.approx(theirs, rel=1e-4)
     ddp, fsdp = (torch.load(tmp_path / name / 'epoch_1.pth')['state_dict'] for name in ('ddp', 'fsdp'))

@@ -120,7 +120,7 @@ SETTINGS = {
 }
 
 
-@pytest.mark.parametrize('name', losses.__all__)
+@pytest.mark.parametrize('name', [name for name in losses.__all__ if name != 'DistillLoss'])
 def test_every_loss(waits, name):
     loss = tiny.build(dict(SETTINGS.get(name, {}), type=f'dpk_mm.{name}'))
     if name == 'FGDLoss':
@@ -129,9 +129,7 @@ def test_every_loss(waits, name):
     else:
         model = tiny.build(tiny_cls.classifier())
         data = tiny_cls.batch(model, num=2)
-    student, teacher = torch.randn(
-        2, 2, *((100,) if getattr(loss, 'takes', None) == 'logits' else (8, 12, 10))
-    )
+    student, teacher = torch.randn(2, 2, *((100,) if loss.takes == 'logits' else (8, 12, 10)))
     with on_gpu(loss, data) as data:
         student, teacher = student.to('cuda'), teacher.to('cuda')
         feats = ((student, student), (teacher, teacher)) if name == 'KRLoss' else (student, teacher)

@@ -25,7 +25,7 @@ def step(cfg, **batch):
     model.train()
     losses = model(**tiny.batch(model, **batch), mode='loss')
     model.parse_losses(losses)[0].backward()
-    assert all(torch.isfinite(losses[f'loss_dpk_{name}']) for name in model.distiller)
+    assert all(torch.isfinite(losses[f'loss_distill_{name}']) for name in model.distiller)
     assert [n for n, p in model.named_parameters() if p.requires_grad and p.grad is None] == []
     return losses
 
@@ -122,4 +122,4 @@ def test_many_stages_from_one_teacher_and_other_losses():
         dict(student_at='neck[2]', teacher_at='neck[1]', loss=mse),
     ]
     losses = step(tiny.distiller(stages=stages))
-    assert len([key for key in losses if key.startswith('loss_dpk_')]) == 4
+    assert len([key for key in losses if key.startswith('loss_distill_')]) == 4

@@ -59,13 +59,16 @@ def test_distillation_trains_and_logs(data, tmp_path):
         tiny.training_cfg(tiny.distiller(), data, tmp_path, epochs=3, **{'optim_wrapper.optimizer': adamw})
     )
     log = train_log(tmp_path)
-    assert {'loss_dpk_neck_0', 'loss_dpk_neck_2', 'ratio_neck_2', 'loss_cls'} <= set(log[0])
+    assert {'loss_distill_neck_0', 'loss_distill_neck_2', 'ratio_neck_2', 'loss_cls'} <= set(log[0])
     assert 'ratio_neck_0' not in log[0]
     total = (
-        log[-1]['loss_cls'] + log[-1]['loss_bbox'] + log[-1]['loss_dpk_neck_0'] + log[-1]['loss_dpk_neck_2']
+        log[-1]['loss_cls']
+        + log[-1]['loss_bbox']
+        + log[-1]['loss_distill_neck_0']
+        + log[-1]['loss_distill_neck_2']
     )
     assert log[-1]['loss'] == pytest.approx(total, rel=1e-5)
-    for name in ('loss_dpk_neck_0', 'loss_dpk_neck_2'):
+    for name in ('loss_distill_neck_0', 'loss_distill_neck_2'):
         assert log[-1][name] < 0.9 * log[0][name]
     metrics = runner.val_loop.run()
     assert 'coco/bbox_mAP' in metrics  # upstream's name, so save_best and dashboards work

@@ -20,6 +20,7 @@ from dpk_mm.analysis.samples import Batch, Sample, add_sample_flags
 from dpk_mm.analysis.stats import LEAST_SAMPLES, pair_hsics
 from dpk_mm.models import FrozenTeacher
 from dpk_mm.utils import cka_from_hsics, cli
+from dpk_mm.utils.plots import new_figure
 
 # More cells than this are too small to write their values in.
 _MOST_WRITTEN = 225
@@ -114,12 +115,11 @@ def draw(matrix: np.ndarray, rows: Sequence[str], columns: Sequence[str], labels
         matplotlib.figure.Figure: The picture.
     """
     from matplotlib import colormaps
-    from matplotlib.figure import Figure
 
     is_written = matrix.size <= _MOST_WRITTEN
     side = 0.55 if is_written else 0.3
     size = max(4.2, side * len(columns) + 2.6), max(3.4, side * len(rows) + 1.8)
-    figure = Figure(figsize=size, dpi=130, layout='constrained')
+    figure = new_figure(*size)
     axes = figure.subplots()
     colours = colormaps['viridis'].with_extremes(bad='#dddddd')
     image = axes.imshow(matrix, vmin=0, vmax=1, cmap=colours, origin='lower', aspect='auto')

@@ -27,7 +27,7 @@ from dpk_mm.analysis.stats import LEAST_SAMPLES, rank_correlation
 from dpk_mm.models import CKAPrior, DPKDistiller
 from dpk_mm.registry import MODELS
 from dpk_mm.utils import cka_from_hsics, cli, hsics, load_weights, record, resize_like
-from dpk_mm.utils.colours import COLOURS
+from dpk_mm.utils.plots import COLOURS, new_figure, set_style
 
 UNTRAINED = 'untrained'
 _COLUMNS = ('checkpoint', 'stage', 'positions', 'positions_sd', 'images')
@@ -172,7 +172,7 @@ def measure_batch(
         dict: Stage -> ratios by positions of the small batches, and the (3,) HSICs by images of all.
     """
     measured = {}
-    for name, (student_at, teacher_at) in model.places.items():
+    for name, (student_at, teacher_at) in model.layers.items():
         stage = model.distiller[name]
         if stage.is_idle or not isinstance(student_at, str) or teachers[0][teacher_at].ndim != 4:
             continue  # nothing is read there; a group of layers; logits
@@ -253,10 +253,8 @@ def plot(ratios: Ratios, batch_size: int, path: Path) -> None:
         batch_size (int): Named in the title.
         path (Path): Picture to write.
     """
-    from matplotlib.figure import Figure
-
     labels, stages = (list(dict.fromkeys(key[i] for key in ratios)) for i in (0, 1))
-    figure = Figure(figsize=(11, 3.8), dpi=130, layout='constrained')
+    figure = new_figure(11, 3.8)
     left, middle, right = figure.subplots(1, 3)
     steps = np.arange(len(labels))
     for stage, colour in zip(stages, COLOURS * len(stages)):
@@ -277,8 +275,7 @@ def plot(ratios: Ratios, batch_size: int, path: Path) -> None:
     right.set(xlabel='by images', ylabel='by positions', xlim=(low, high), ylim=(low, high))
     right.set_title('one against the other', fontsize=10)
     for axes in (left, middle, right):
-        axes.grid(alpha=0.25)
-        axes.spines[['top', 'right']].set_visible(False)
+        set_style(axes)
     left.legend(frameon=False, fontsize=8)
     figure.savefig(path)
 

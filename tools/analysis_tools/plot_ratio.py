@@ -7,7 +7,7 @@ from typing import Dict, List, Optional, Sequence, Tuple
 import numpy as np
 
 from dpk_mm.utils import read_ratios
-from dpk_mm.utils.colours import COLOURS
+from dpk_mm.utils.plots import COLOURS, new_figure, set_style
 from dpk_mm.utils.ratio_log import Curves
 
 _STYLES = ('-', '--', ':', '-.')
@@ -20,10 +20,8 @@ def plot(runs: Dict[str, List[Curves]], path: Path) -> None:
         runs (dict): Label -> its runs, such as seeds of one config.
         path (Path): Picture to write.
     """
-    from matplotlib.figure import Figure
-
     stages = sorted({stage for curves in runs.values() for run in curves for stage in run})
-    figure = Figure(figsize=(7, 4), dpi=130, layout='constrained')
+    figure = new_figure(7, 4)
     axes = figure.subplots()
     for (label, curves), style in zip(runs.items(), _STYLES * len(runs)):
         for stage, colour in zip(stages, COLOURS * len(stages)):
@@ -36,8 +34,7 @@ def plot(runs: Dict[str, List[Curves]], path: Path) -> None:
             axes.plot(steps, values.mean(0), style, color=colour, label=name, linewidth=1.5)
             axes.fill_between(steps, values.min(0), values.max(0), color=colour, alpha=0.15, linewidth=0)
     axes.set(xlabel='step', ylabel='ratio: share of teacher tokens', ylim=(0, 1))
-    axes.grid(alpha=0.25)
-    axes.spines[['top', 'right']].set_visible(False)
+    set_style(axes)
     axes.legend(frameon=False, fontsize=8)
     figure.savefig(path)
 

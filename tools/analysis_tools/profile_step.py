@@ -15,12 +15,12 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from dpk_mm.analysis.samples import positive
-from dpk_mm.compare.run import write_json
-from dpk_mm.compare.training import quiet
 from dpk_mm.profiling.cost import Task, clock, count_flops, take_turns, time_operators
 from dpk_mm.profiling.report import Result
 from dpk_mm.profiling.step import WHOLE, Bench
 from dpk_mm.utils import cli
+from dpk_mm.utils.files import write_json
+from dpk_mm.utils.quiet import quiet
 
 
 def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:

@@ -17,11 +17,11 @@ from torch import Tensor
 
 from dpk_mm.analysis.ranking.study import Stages, Study
 from dpk_mm.analysis.stats import LEAST_SAMPLES, pair_hsics
-from dpk_mm.compare.training import quiet
 from dpk_mm.models import FrozenTeacher
 from dpk_mm.profiling.cost import take_turns
 from dpk_mm.registry import MODELS
 from dpk_mm.utils import cka_from_hsics, cli, load_model_cfg
+from dpk_mm.utils.quiet import quiet
 
 
 def copy_without(cfg: Config, *prefixes: str) -> Config:

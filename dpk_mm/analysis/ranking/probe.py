@@ -11,9 +11,10 @@ from dpk_mm.analysis.models import Named, as_teacher, build, find_layers, slug
 from dpk_mm.analysis.ranking.measure import copy_without, evaluate, make_runner
 from dpk_mm.analysis.ranking.study import Stages, Study
 from dpk_mm.compare.fairness import student_optimizer
-from dpk_mm.compare.training import ProgressHook, quiet
+from dpk_mm.compare.training import ProgressHook
 from dpk_mm.models import FrozenTeacher
 from dpk_mm.utils import cli, load_model_cfg
+from dpk_mm.utils.quiet import quiet
 
 
 def probe_model(study: Study, named: Named, teacher: FrozenTeacher, stages: Stages) -> dict:

@@ -7,7 +7,7 @@ from typing import Any, List, Sequence, Tuple
 import numpy as np
 
 from dpk_mm.analysis.ranking.order import Ranking, correlations, random_ones, verdict
-from dpk_mm.utils.colours import COLOURS
+from dpk_mm.utils.plots import COLOURS, new_figure, set_style
 
 # header, format, one value a teacher
 Column = Tuple[str, str, Sequence[Any]]
@@ -66,11 +66,9 @@ def draw(ranking: Ranking) -> Any:
     Returns:
         matplotlib.figure.Figure: The picture.
     """
-    from matplotlib.figure import Figure
-
     rows, places = ranking.rows, np.arange(len(ranking.rows))
     panels = 4 if ranking.seeds else 3
-    figure = Figure(figsize=(2 + 2.6 * panels, 1.5 + 0.45 * len(rows)), dpi=130, layout='constrained')
+    figure = new_figure(2 + 2.6 * panels, 1.5 + 0.45 * len(rows))
     metric, gap, cost, *gain = axes = figure.subplots(1, panels, sharey=True)
     own = [ranking.own(row) for row in rows]
     error = np.nan_to_num([1.96 * ranking.sample_error(value) for value in own])
@@ -87,8 +85,7 @@ def draw(ranking: Ranking) -> Any:
     if gain:
         _draw_gains(gain[0], ranking)
     for one in axes:
-        one.grid(axis='x', alpha=0.25)
-        one.spines[['top', 'right', 'left']].set_visible(False)
+        set_style(one, hide=('top', 'right', 'left'), grid='x')
         one.tick_params(axis='y', length=0)
     return figure
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Dict, Optional
 
 from dpk_mm.analysis.models import Named, slug
-from dpk_mm.compare.run import read_json, write_json
 from dpk_mm.utils import cli
+from dpk_mm.utils.files import read_json, write_json
 
 
 @dataclass

@@ -8,12 +8,4 @@ from .cifar_vgg import CIFARVGG
 from .cifar_wide_resnet import CIFARWideResNet
 from .mobilenet_v1 import MobileNetV1
 
-__all__ = [
-    'CIFARMobileNetV2',
-    'CIFARResNet',
-    'CIFARShuffleNetV1',
-    'CIFARShuffleNetV2',
-    'CIFARVGG',
-    'CIFARWideResNet',
-    'MobileNetV1',
-]
+__all__ = [name for name in dir() if name[0].isupper()]

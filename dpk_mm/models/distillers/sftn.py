@@ -7,6 +7,7 @@ from typing import Optional, Union
 import torch
 from torch import Tensor, nn
 
+from dpk_mm.models.losses import LogitsKLLoss
 from dpk_mm.registry import MODELS
 from dpk_mm.utils import check_tap, load_model_cfg, preserve_random_state, probe, record
 
@@ -83,14 +84,14 @@ class SFTN(ModelWrapper):
         self.branch_loss_weight = branch_loss_weight
         loss_kl = _LOSS_KL if loss_kl is None else loss_kl
         self.loss_kl = build_part(loss_kl, 'loss_kl')
-        if getattr(self.loss_kl, 'takes', 'logits') != 'logits':
+        if self.loss_kl.takes not in ('any', 'logits'):
             raise ValueError(f'loss_kl: {type(self.loss_kl).__name__} does not compare logits.')
         if self.loss_kl.state_dict():
             raise ValueError(
                 f'loss_kl: {type(self.loss_kl).__name__} has weights, and a checkpoint of the teacher has no '
                 'place for them.'
             )
-        if hasattr(self.loss_kl, 'detach_teacher'):
+        if isinstance(self.loss_kl, LogitsKLLoss):
             self.loss_kl.detach_teacher = loss_kl.get('detach_teacher', False)
         places = [_places(block, f'blocks[{i}]') for i, block in enumerate(blocks)]
         self.taps = {}

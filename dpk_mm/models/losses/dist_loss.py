@@ -3,13 +3,16 @@
 from collections.abc import Sequence
 from typing import Optional
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from dpk_mm.registry import MODELS
+from dpk_mm.utils.checks import check_number
+
+from .distill_loss import DistillLoss
 
 
 @MODELS.register_module()
-class DISTLoss(nn.Module):
+class DISTLoss(DistillLoss):
     """DIST: correlation of the predictions, by image and by class, instead of their divergence.
 
     Source: Huang et al., NeurIPS 2022. With p = softmax(z / T) of (B, K) logits z and r Pearson's
@@ -37,14 +40,11 @@ class DISTLoss(nn.Module):
     def __init__(
         self, beta: float = 1.0, gamma: float = 1.0, temperature: float = 1.0, loss_weight: float = 1.0
     ) -> None:
-        super().__init__()
-        if temperature <= 0:
-            raise ValueError(f'temperature must be positive, got {temperature}.')
+        # Two weights of zero are a loss of weight zero.
+        super().__init__(loss_weight if beta or gamma else 0.0)
         self.beta = beta
         self.gamma = gamma
-        self.temperature = temperature
-        # Two weights of zero are a loss of weight zero.
-        self.loss_weight = loss_weight if beta or gamma else 0.0
+        self.temperature = check_number(temperature, 'temperature', above=0)
 
     def forward(
         self,
@@ -52,16 +52,7 @@ class DISTLoss(nn.Module):
         teacher_logits: Tensor,
         data_samples: Optional[Sequence] = None,
     ) -> Tensor:
-        """The loss.
-
-        Args:
-            student_logits (Tensor): (B, K).
-            teacher_logits (Tensor): (B, K), the target; gets no gradient.
-            data_samples (Sequence, optional): Not used.
-
-        Returns:
-            Tensor: Scalar float32.
-        """
+        """The loss of logits (B, K); see :meth:`DistillLoss.forward`."""
         student = (student_logits.float() / self.temperature).softmax(dim=1)
         teacher = (teacher_logits.detach().float() / self.temperature).softmax(dim=1)
         inter = 1 - _correlation(student, teacher).mean()

@@ -6,13 +6,16 @@ from typing import Optional
 import torch
 import torch.nn.functional as F
 from mmengine.logging import MessageHub
-from torch import Tensor, nn
+from torch import Tensor
 
 from dpk_mm.registry import MODELS
+from dpk_mm.utils.checks import check_number
+
+from .distill_loss import DistillLoss
 
 
 @MODELS.register_module()
-class DKDLoss(nn.Module):
+class DKDLoss(DistillLoss):
     """Decoupled KD: the labelled class against the rest, and the rest among themselves.
 
     Source: Zhao et al., CVPR 2022. For (B, K) logits z and the label y of an image, at temperature T, with
@@ -46,17 +49,12 @@ class DKDLoss(nn.Module):
         warmup_epochs: int = 20,
         loss_weight: float = 1.0,
     ) -> None:
-        super().__init__()
-        if temperature <= 0:
-            raise ValueError(f'temperature must be positive, got {temperature}.')
-        if warmup_epochs < 0:
-            raise ValueError(f'warmup_epochs must be 0 or more, got {warmup_epochs}.')
+        # Two weights of zero are a loss of weight zero.
+        super().__init__(loss_weight if alpha or beta else 0.0)
         self.alpha = alpha
         self.beta = beta
-        self.temperature = temperature
-        self.warmup_epochs = warmup_epochs
-        # Two weights of zero are a loss of weight zero.
-        self.loss_weight = loss_weight if alpha or beta else 0.0
+        self.temperature = check_number(temperature, 'temperature', above=0)
+        self.warmup_epochs = check_number(warmup_epochs, 'warmup_epochs', least=0)
 
     def forward(
         self,

@@ -10,9 +10,11 @@ from torch import Tensor, nn
 from dpk_mm.registry import MODELS
 from dpk_mm.utils import step_generator
 
+from .distill_loss import DistillLoss
+
 
 @MODELS.register_module()
-class MGDLoss(nn.Module):
+class MGDLoss(DistillLoss):
     """MGD: a small network makes the teacher's map from the student's, of which a part is hidden.
 
     Source: Yang et al., ECCV 2022. G is a 3x3 convolution, a ReLU and a 3x3 convolution, all of C channels;
@@ -47,7 +49,6 @@ class MGDLoss(nn.Module):
     """
 
     takes = 'maps'
-    stage = ''
 
     def __init__(
         self,
@@ -56,14 +57,13 @@ class MGDLoss(nn.Module):
         mask: str = 'positions',
         loss_weight: float = 2e-5,
     ) -> None:
-        super().__init__()
+        super().__init__(loss_weight)
         if not 0 <= mask_ratio < 1:
             raise ValueError(f'mask_ratio must lie in [0, 1), got {mask_ratio}.')
         if mask not in ('positions', 'channels'):
             raise ValueError(f"mask must be 'positions' or 'channels', got {mask!r}.")
         self.mask_ratio = mask_ratio
         self.mask = mask
-        self.loss_weight = loss_weight
         self.generation = nn.Sequential(
             nn.Conv2d(channels, channels, 3, padding=1),
             nn.ReLU(inplace=True),
@@ -73,16 +73,7 @@ class MGDLoss(nn.Module):
     def forward(
         self, student_feat: Tensor, teacher_feat: Tensor, data_samples: Optional[Sequence] = None
     ) -> Tensor:
-        """The loss.
-
-        Args:
-            student_feat (Tensor): (B, C, H, W).
-            teacher_feat (Tensor): (B, C, H, W), the target; gets no gradient.
-            data_samples (Sequence, optional): Not used.
-
-        Returns:
-            Tensor: Scalar float32.
-        """
+        """The loss of maps (B, C, H, W); see :meth:`DistillLoss.forward`."""
         student_feat = student_feat.to(self.generation[0].weight.dtype)
         generated = self.generation(student_feat * self.kept(student_feat)).float()
         error = F.mse_loss(generated, teacher_feat.detach().float(), reduction='sum')

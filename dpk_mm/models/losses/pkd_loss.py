@@ -4,13 +4,15 @@ from collections.abc import Sequence
 from typing import Optional
 
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from dpk_mm.registry import MODELS
 
+from .distill_loss import DistillLoss
+
 
 @MODELS.register_module()
-class PKDLoss(nn.Module):
+class PKDLoss(DistillLoss):
     """PKD: each channel brought to mean 0 and variance 1 before maps are compared.
 
     Source: Cao et al., NeurIPS 2022. With n(x) = (x - mean) / (std + 1e-6), for each of the C channels over
@@ -29,22 +31,12 @@ class PKDLoss(nn.Module):
     takes = 'maps'
 
     def __init__(self, loss_weight: float = 6.0) -> None:
-        super().__init__()
-        self.loss_weight = loss_weight
+        super().__init__(loss_weight)
 
     def forward(
         self, student_feat: Tensor, teacher_feat: Tensor, data_samples: Optional[Sequence] = None
     ) -> Tensor:
-        """The loss.
-
-        Args:
-            student_feat (Tensor): (B, C, H, W).
-            teacher_feat (Tensor): (B, C, H, W), the target; gets no gradient.
-            data_samples (Sequence, optional): Not used.
-
-        Returns:
-            Tensor: Scalar float32.
-        """
+        """The loss of maps (B, C, H, W); see :meth:`DistillLoss.forward`."""
         student, teacher = _standardise(student_feat), _standardise(teacher_feat.detach())
         return self.loss_weight * F.mse_loss(student, teacher) / 2
 

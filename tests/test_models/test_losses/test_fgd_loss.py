@@ -294,7 +294,7 @@ def test_needs_data_samples():
 
 @pytest.mark.parametrize('temp', [0, -0.5])
 def test_refuses_temperatures_that_are_not_positive(temp):
-    with pytest.raises(ValueError, match=f'temp must be positive, got {temp}'):
+    with pytest.raises(ValueError, match=f'temp must be a number above 0, got {temp}'):
         FGDLoss(4, temp=temp)
 
 

@@ -1,2 +1,0 @@
-# A teacher: deeper, and trained for longer.
-_base_ = ['../dpk/_base_/models/resnet20_cifar.py', './_base_/teacher.py']

@@ -1,4 +1,0 @@
-# Ours, not the paper's: what led the search on held-out images (docs/RESULTS.md).
-_base_ = ['./resnet20_resnet8_dpk.py', '../dpk/_base_/tuned_cifar100.py']
-
-model = dict(stages=[dict(stage, **tuned) for stage, tuned in zip(_base_.model.stages, _base_.tuned)])

@@ -1,2 +1,0 @@
-# The student alone.
-_base_ = ['../dpk/_base_/models/resnet8_cifar.py', './_base_/short.py']

@@ -1,0 +1,42 @@
+"""Read and write small files of results, whole or not at all."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any, Dict, Optional
+
+
+def read_json(path: Path, needed: Optional[str] = None) -> Dict[str, Any]:
+    """Read a file that :func:`write_json` wrote.
+
+    Args:
+        path (Path): The file.
+        needed (str, optional): A field that it has.
+
+    Returns:
+        dict: Its content.
+
+    Raises:
+        ValueError: Something else has been there; names the file.
+    """
+    try:
+        content = json.loads(path.read_text(encoding='utf-8'))
+        if isinstance(content, dict) and (needed is None or needed in content):
+            return content
+        problem = f'no {needed or "dict"} in it'
+    except ValueError as error:
+        problem = str(error)
+    raise ValueError(f'{path} is damaged ({problem}); remove it to have it made again')
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write a file whole or not at all.
+
+    Args:
+        path (Path): The file.
+        content (Any): What JSON keeps.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f'{path.name}.{os.getpid()}')
+    draft.write_text(json.dumps(content, indent=1), encoding='utf-8')
+    os.replace(draft, path)

@@ -1,0 +1,20 @@
+# ResNet-56 teaches ResNet-20 on CIFAR-100 for 240 epochs:
+#   python tools/train.py configs/dpk/cifar100/resnet56_cifar100.py --cfg-options randomness.seed=0
+#   python tools/train.py configs/sftn/sftn_resnet56_resnet20_cifar100.py --cfg-options randomness.seed=0
+#   python tools/compare.py experiments/cifar100_resnet56_resnet20/compare.py \
+#     --out experiments/cifar100_resnet56_resnet20 --jobs 4
+_base_ = '../_base_/cifar100.py'
+base = 'configs/dpk/cifar100/resnet20_cifar100.py'
+teacher = dict(
+    config='configs/dpk/cifar100/resnet56_cifar100.py', checkpoint='work_dirs/resnet56_cifar100/epoch_240.pth'
+)
+_dpk = 'configs/dpk/resnet56_resnet20_cifar100.py'
+_sftn = dict(teacher, checkpoint='work_dirs/sftn_resnet56_resnet20_cifar100/epoch_240.pth')
+methods = {
+    'dkd': dict(model=dict(logits=dict(loss=dict(beta=2.0)))),  # the authors' for this pair
+    **{name: dict(config=_dpk) for name in _base_.methods if name.startswith('dpk')},
+    'kd, sftn': dict(teacher=_sftn),
+    'dpk, cka, sftn': dict(config=_dpk, teacher=_sftn),
+}
+# At 240 epochs: the student, KD and FitNet by Tian et al. (CRD, ICLR 2020), DKD by its authors.
+published = {'alone': 69.06, 'kd': 70.66, 'dkd': 71.97, 'fitnet': 69.21}

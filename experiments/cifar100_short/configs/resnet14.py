@@ -1,0 +1,2 @@
+# A teacher: deeper, and trained for longer.
+_base_ = ['../../../configs/dpk/_base_/models/resnet14_cifar.py', './_base_/teacher.py']

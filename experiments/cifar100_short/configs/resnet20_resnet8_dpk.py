@@ -1,0 +1,10 @@
+# DPK, beside the same logit distillation as in every row.
+_base_ = ['../../../configs/dpk/_base_/models/resnet8_cifar.py', './_base_/distil.py']
+
+model = dict(
+    _delete_=True,
+    **_base_.dpk.distiller,
+    student=_base_.model,
+    stages=[dict(stage, prior=_base_.dpk.cka) for stage in _base_.dpk.stages],
+)
+optim_wrapper = _base_.dpk.optim_wrapper

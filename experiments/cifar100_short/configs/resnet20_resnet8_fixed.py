@@ -1,0 +1,10 @@
+# DPK with half of the tokens the teacher's, from start to end.
+_base_ = ['../../../configs/dpk/_base_/models/resnet8_cifar.py', './_base_/distil.py']
+
+model = dict(
+    _delete_=True,
+    **_base_.dpk.distiller,
+    student=_base_.model,
+    stages=[dict(stage, prior=dict(type='dpk_mm.FixedPrior', ratio=0.5)) for stage in _base_.dpk.stages],
+)
+optim_wrapper = _base_.dpk.optim_wrapper

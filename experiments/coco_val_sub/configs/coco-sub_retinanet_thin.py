@@ -1,0 +1,6 @@
+# The student alone, with the teacher's width and half the layers of its head.
+_base_ = ['../../bccd/configs/_base_/retinanet_mobilenet-v2.py', './_base_/coco_val_sub.py']
+model = dict(
+    neck=dict(out_channels=128),
+    bbox_head=dict(num_classes=80, in_channels=128, feat_channels=128, stacked_convs=1),
+)
