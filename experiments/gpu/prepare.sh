@@ -23,7 +23,7 @@ mkdir -p "$out/wheels" "$out/data" "$out.more/data"
 
 # what CUDA images commonly hold (numpy, opencv, matplotlib, scipy, ...) is not gathered
 packages=(mmengine==0.10.7 mmdet==3.3.0 mmpretrain==1.2.0 addict yapf termcolor terminaltables pycocotools==2.0.11
-  shapely setuptools==80.9.0 platformdirs modelindex mat4py ordered-set 'importlib-metadata<9')  # 10 wants lazy-importer
+  shapely setuptools==80.9.0 platformdirs modelindex model-index mat4py ordered-set 'importlib-metadata<9')  # 10 wants lazy-importer
 if [ -n "${WHEELS:-}" ]; then
   cp "$WHEELS"/*.whl "$out/wheels"
 else

@@ -11,6 +11,7 @@ out=$(cd "$out" && pwd)
 python=${PYTHON:-python3}
 work=$(mktemp -d)
 begin=$(date +%s)
+cores=$(nproc)
 packed=${PACKED:-$root/..}  # what prepare.sh gathered beside the checkout
 export PYTHONPATH=$root${PYTHONPATH:+:$PYTHONPATH} PYTHONUNBUFFERED=1 OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE
 export PYTHONDONTWRITEBYTECODE=1 TORCHINDUCTOR_CACHE_DIR=$work/inductor MPLBACKEND=Agg
@@ -29,7 +30,7 @@ step() {
 }
 
 # --- 0. what this machine is, and what it lacks
-say "$(uname -sr), $(nproc) cores, $($python -V), glibc $(ldd --version | head -1 | grep -o '[0-9.]*$')"
+say "$(uname -sr), $cores cores, $($python -V), glibc $(ldd --version | head -1 | grep -o '[0-9.]*$')"
 nvidia-smi >> "$out/log.txt" 2>&1 || say 'no nvidia-smi'
 shopt -s nullglob
 archives=("$packed"/data/*train*.npz "${MORE:-$packed/more}"/data/*train*.npz)
@@ -54,7 +55,7 @@ if [ ${#sources[@]} -gt 0 ] && ! "$python" -c 'import mmcv' 2>> "$out/log.txt"; 
   MMCV_WITH_OPS=0 step mmcv-plain 60 "$python" -m pip install -q --no-index --no-deps --no-build-isolation \
     --target "$site" "${sources[0]}" >> "$out/log.txt" 2>&1
   (tar xf "${sources[0]}" -C "$work" &&
-    JOBS=$(($(nproc) / 2)) PYTHON=$python bash "$here/build_mmcv.sh" "$work"/mmcv-* "$work/built" > "$work/mmcv.log" 2>&1 &&
+    JOBS=$((cores / 2)) PYTHON=$python bash "$here/build_mmcv.sh" "$work"/mmcv-* "$work/built" > "$work/mmcv.log" 2>&1 &&
     "$python" -m pip install -q --no-index --no-deps --upgrade --target "$site" "$work"/built/*.whl &&
     say 'mmcv is compiled') &
   building=$!
@@ -142,8 +143,8 @@ step step-costs "$(left $finish)" "$python" "$here/step_costs.py" "$out/step_cos
   > "$work/step_costs.log" 2>&1
 tail -c 5000 "$work/step_costs.log" | cut -c1-400
 tar -C "$work" -czf "$out/logs.tar.gz" $(cd "$work" && ls ./*.log) 2>> "$out/log.txt"
-rm -rf "$work"
 say "done; in $out: $(cd "$out" && du -ab --max-depth 1 | tr '\n\t' '; ')"
+rm -rf "$work"
 if [ -n "$toy" ]; then
   # a try is to fail where a measurement would only have a gap
   grep -q '"kind": "run"' "$out/cifar100.jsonl" && grep -q '"ratio"' "$out/step_costs.jsonl" &&
