@@ -321,6 +321,7 @@ def main():
     parser.add_argument(
         '--seeds', type=int, default=2, help='seeds that must fit; more are tried if time is left'
     )
+    parser.add_argument('--epochs', type=int, help='of the students (default: as many as fit)')
     parser.add_argument('--workers', type=int, default=10)
     parser.add_argument('--batch-size', type=int, default=128)
     parser.add_argument('--skip', type=int, default=10, help='steps of a probe that are not counted')
@@ -342,7 +343,7 @@ def main():
     for pair in PAIRS:
         own = [seconds for (of, _), seconds in speeds.items() if of == pair]
         if own:
-            epochs[pair] = max(1, int(SHARE * left / options.seeds / (max(own) * steps)))
+            epochs[pair] = options.epochs or max(1, int(SHARE * left / options.seeds / (max(own) * steps)))
     pool.write(dict(kind='plan', left=round(left, 1), steps=steps, epochs=epochs))
     jobs = [
         (train_student, pair, row, seed, epochs[pair], speeds[pair, row] * steps * epochs[pair], options.end)

@@ -102,7 +102,7 @@ say "MPS: ${mps:-none}"
 alone=370  # seconds after the start from which on the device does one thing at a time
 finish=500
 options=(--seconds "$(left $alone)")
-[ -z "$toy" ] || options=(--seconds 60 --teacher-seconds 1 --probe-seconds 0.5 --seeds 1 --workers 2 --batch-size 4 --skip 1)
+[ -z "$toy" ] || options=(--seconds 150 --epochs 1 --teacher-seconds 1 --probe-seconds 0.5 --seeds 1 --workers 2 --batch-size 4 --skip 1)
 (
   [ -z "$mps" ] || export CUDA_MPS_PIPE_DIRECTORY=$mps
   step cifar100 "$(left $((alone + 25)))" "$python" "$here/cifar100.py" "$work/train" "$work/test" \
