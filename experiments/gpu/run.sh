@@ -110,7 +110,7 @@ options=(--seconds "$(left $alone)")
   grep ' s\] ' "$work/cifar100.log"
 ) &
 cifar=$!
-tests=(-q -rf --tb=short -p no:cacheprovider)
+tests=(-q -rfE --tb=short -p no:cacheprovider -W ignore --continue-on-collection-errors)
 "$python" -c 'import pytest_timeout' 2> /dev/null && tests+=(--timeout=120)
 (
   if [ -z "$toy" ]; then
