@@ -345,9 +345,11 @@ def main():
         if own:
             epochs[pair] = options.epochs or max(1, int(SHARE * left / options.seeds / (max(own) * steps)))
     pool.write(dict(kind='plan', left=round(left, 1), steps=steps, epochs=epochs))
+    # while there is time
+    seeds = options.seeds if options.epochs else 3 * options.seeds
     jobs = [
         (train_student, pair, row, seed, epochs[pair], speeds[pair, row] * steps * epochs[pair], options.end)
-        for seed, row, pair in itertools.product(range(3 * options.seeds), ROWS, PAIRS)
+        for seed, row, pair in itertools.product(range(seeds), ROWS, PAIRS)
         if (pair, row) in speeds and Path(f'{options.work_dir}/{pair.split("_")[0]}.pth').exists()
     ]
     done = pool(jobs)

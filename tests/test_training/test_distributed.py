@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import tiny
 import tiny_cls
 import torch
@@ -44,6 +45,7 @@ def assert_ranks_agree(ranks, logs, stage):
     assert logs[0][0][f'loss_distill_{stage}'] != logs[1][0][f'loss_distill_{stage}']
 
 
+@pytest.mark.slow
 def test_detector_on_two_ranks(tmp_path):
     data = tiny.write_coco(tmp_path / 'coco')
     cfg = tiny.training_cfg(tiny.distiller(), data, tmp_path / 'run', epochs=1)
@@ -52,6 +54,7 @@ def test_detector_on_two_ranks(tmp_path):
     assert_ranks_agree(ranks, logs, 'neck_2')
 
 
+@pytest.mark.slow
 def test_classifier_with_two_optimizers_on_two_ranks(tmp_path):
     """Accumulated over two steps, as in the authors' ImageNet protocol."""
     data = tiny_cls.write_cifar(tmp_path / 'cifar', num=48)

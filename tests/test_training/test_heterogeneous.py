@@ -1,7 +1,5 @@
 """Students and teachers that have little in common."""
 
-import logging
-
 import pytest
 import shrink
 import tiny
@@ -43,17 +41,13 @@ def test_other_width_of_the_pyramid(neck):
 
 @pytest.mark.parametrize('neck', [True, False])
 @pytest.mark.parametrize('levels', [(0, 1), (1, 0), (2, 0)])
-def test_other_strides_are_resized_and_the_log_says_so_once(levels, neck, caplog, monkeypatch):
-    said = []
-    monkeypatch.setattr(
-        'dpk_mm.models.distillers.distill_stage.print_log', lambda msg, *args, **kw: said.append((msg, args))
-    )
+def test_other_strides_are_resized_and_the_log_says_so_once(levels, neck, warnings_logged):
     stages = [pair(f'neck[{levels[0]}]', f'neck[{levels[1]}]', neck)]
     step(tiny.distiller(stages=stages), size=(101, 83))
-    assert len(said) == 1 and said[0][1][-1] == logging.WARNING
+    (said,) = (text for text in warnings_logged if 'resized' in text)
     sizes = [256 // 8 // 2**level for level in levels]
-    assert f"the student's is (1, 8, {sizes[0]}, {sizes[0]}), the teacher's (1, 8, {sizes[1]}" in said[0][0]
-    assert 'resized to the height and width of the teacher' in said[0][0]
+    assert f"the student's is (1, 8, {sizes[0]}, {sizes[0]}), the teacher's (1, 8, {sizes[1]}" in said
+    assert 'resized to the height and width of the teacher' in said
 
 
 TEACHERS = {

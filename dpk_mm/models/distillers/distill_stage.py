@@ -21,8 +21,9 @@ class DistillStage(BaseStage):
     feature-distillation method is a loss on such a stage. A loss whose class says ``any_channels = True``
     compares maps whatever their channels, and gets no convolution.
 
-    Where height or width differ, the student's map is resized bilinearly to the teacher's [A]; where they
-    do at build, the log says so.
+    Where height or width differ, the student's map is resized bilinearly to the teacher's, before prior and
+    neck see it (authors' code, see :func:`dpk_mm.utils.resize_like`). Where they do at build, the log says
+    so.
 
     Args:
         name (str): Its name in logs and checkpoints.

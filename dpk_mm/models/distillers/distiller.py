@@ -38,7 +38,7 @@ class Distiller(BaseDistiller):
             compare groups, such as :class:`dpk_mm.KRLoss`.
         logits (dict, optional): One more stage on the logits: ``at``, ``loss``.
         init_student (bool): Start the student from every teacher weight outside the backbone whose name
-            and shape it shares (inheriting, [A]).
+            and shape it shares (inheriting, authors' code).
         input_shape (tuple[int, int], optional): Of the dry run; see :class:`BaseDistiller`.
         task_loss_weight (float): Factor of the student's own losses.
         data_preprocessor (dict, optional): See :class:`BaseDistiller`.

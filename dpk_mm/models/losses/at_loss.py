@@ -16,13 +16,13 @@ class ATLoss(DistillLoss):
     """Attention transfer: where a map is active, whatever its channels.
 
     Source: Zagoruyko and Komodakis, ICLR 2017. With a the vector of the H W sums of squares over channels,
-    brought to length 1 [P]::
+    brought to length 1 (paper)::
 
-        mean over images and positions of (a_student - a_teacher)^2      [B]
+        mean over images and positions of (a_student - a_teacher)^2      (benchmark code)
 
     The paper's formula has the distance itself, halved. The weight is 1000 on each of the three stages of a
-    network for CIFAR-100 [B]. Where sizes differ, the stage resizes the student's map [O]; the benchmarks
-    pool the larger one [B].
+    network for CIFAR-100 (benchmark code). Where sizes differ, the stage resizes the student's map (ours);
+    the benchmarks pool the larger one (benchmark code).
 
     Args:
         loss_weight (float): Weight of the loss.

@@ -17,11 +17,13 @@ class CWDLoss(DistillLoss):
     """CWD: each channel is a distribution over the positions.
 
     Source: Shu et al., ICCV 2021. With p the softmax of each of the C channels over its H W positions at
-    temperature T [P]::
+    temperature T (paper)::
 
-        T^2 sum over positions of p_teacher log(p_teacher / p_student), mean over channels [P] and images [A]
+        T^2 sum over positions of p_teacher log(p_teacher / p_student)
 
-    T = 1 and weight 10 on every level are MMRazor's for detectors [B].
+    It is the mean over channels (paper) and images (authors' code).
+
+    T = 1 and weight 10 on every level are MMRazor's for detectors (benchmark code).
 
     Args:
         temperature (float): T > 0.

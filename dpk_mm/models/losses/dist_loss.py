@@ -16,14 +16,15 @@ class DISTLoss(DistillLoss):
     """DIST: correlation of the predictions, by image and by class, instead of their divergence.
 
     Source: Huang et al., NeurIPS 2022. With p = softmax(z / T) of (B, K) logits z and r Pearson's
-    correlation of two vectors [P]::
+    correlation of two vectors (paper)::
 
         T^2 (beta (1 - mean_i r(p_student[i, :], p_teacher[i, :]))      inter: B images, over classes
            + gamma (1 - mean_k r(p_student[:, k], p_teacher[:, k])))    intra: K classes, over images
 
     The authors' code adds 1e-8 to the product of the norms, and so do we: classes that no image of the batch
-    is like count for little [A]. It takes beta = gamma = 1 and T = 1 on ImageNet, T = 4 on CIFAR-100 [A];
-    MMRazor weighs the sum by 2 on ImageNet [B]. The batch is that of one GPU.
+    is like count for little. It takes beta = gamma = 1 and T = 1 on ImageNet, and T = 4 and a weight of 2 on
+    CIFAR-100 (authors' code); MMRazor weighs the sum by 2 on ImageNet too (benchmark code). The batch is that
+    of one GPU.
 
     Args:
         beta (float): Weight of the relation within an image.

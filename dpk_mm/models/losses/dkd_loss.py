@@ -19,13 +19,13 @@ class DKDLoss(DistillLoss):
     """Decoupled KD: the labelled class against the rest, and the rest among themselves.
 
     Source: Zhao et al., CVPR 2022. For (B, K) logits z and the label y of an image, at temperature T, with
-    p = softmax(z / T), b = (p_y, 1 - p_y) and q the softmax over the K - 1 other classes [P]::
+    p = softmax(z / T), b = (p_y, 1 - p_y) and q the softmax over the K - 1 other classes (paper)::
 
         T^2 (alpha KL(b_teacher || b_student) + beta KL(q_teacher || q_student)), mean over images
 
-    alpha = 1, beta = 8 and T = 4 are the authors' defaults on CIFAR-100 [A]; on ImageNet MMRazor has
-    beta = 0.5 and T = 1 [B]. The weight grows linearly from 1 / ``warmup_epochs`` in the first epoch [A]. Of
-    mixed images the label is the class with the largest share [O].
+    alpha = 1, beta = 8 and T = 4 are the authors' defaults on CIFAR-100 (authors' code); on ImageNet MMRazor
+    has beta = 0.5 and T = 1 (benchmark code). The weight grows linearly from 1 / ``warmup_epochs`` in the
+    first epoch (authors' code). Of mixed images the label is the class with the largest share (ours).
 
     Args:
         alpha (float): Weight of the labelled class (TCKD).

@@ -13,7 +13,7 @@ from .distill_loss import DistillLoss
 
 @MODELS.register_module()
 class FeatureMSELoss(DistillLoss):
-    """Mean over all elements of the squared difference, as DPK trains classifiers [A].
+    """Mean over all elements of the squared difference, as DPK trains classifiers (authors' code).
 
     Args:
         loss_weight (float): Weight of the loss.

@@ -19,9 +19,9 @@ from .distill_loss import DistillLoss
 class FGDLoss(DistillLoss):
     """FGD of one level: squared error on foreground and background, attention, relation.
 
-    Source: Yang et al., CVPR 2022 [A]; the relation term is GCNet's block, mmcv's own. Boxes
+    Source: Yang et al., CVPR 2022 (authors' code); the relation term is GCNet's block, mmcv's own. Boxes
     are scaled by the padded size of the batch, so that they lie where the objects lie on the map (the
-    original scales by each image's own size, which shifts them on padded images) [O].
+    original scales by each image's own size, which shifts them on padded images) (ours).
 
     Args:
         channels (int): C of both maps.

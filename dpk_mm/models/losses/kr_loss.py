@@ -18,9 +18,9 @@ class KRLoss(DistillLoss):
     """KR: what a group of layers says on the whole, with a threshold on what the student must learn of it.
 
     Source: Liu et al., CVPR Workshops 2019. Knowledge aggregation takes the teacher's distribution over
-    groups of layers, which is more abstract than single maps, against the residuals that deep layers pile up;
-    sparse recoding penalises the gradients, against over-regularisation; the loss is a cross-entropy [P]. The
-    formulas were not at hand, so these are our reading of that [O]:
+    groups of layers, which is more abstract than single maps, against the residuals that deep layers pile
+    up; sparse recoding penalises the gradients, against over-regularisation; the loss is a cross-entropy
+    (paper). The formulas were not at hand, so these are our reading of that (ours):
 
     - aggregation: v = mean over the group's layers of their maps' means over positions, (B, C), the student's
       through a 1x1 convolution where its width is another; p = softmax(v / T);

@@ -18,22 +18,22 @@ class MGDLoss(DistillLoss):
     """MGD: a small network makes the teacher's map from the student's, of which a part is hidden.
 
     Source: Yang et al., ECCV 2022. G is a 3x3 convolution, a ReLU and a 3x3 convolution, all of C channels;
-    M hides each position, or each channel, of each image with probability ``mask_ratio`` [P]::
+    M hides each position, or each channel, of each image with probability ``mask_ratio`` (paper)::
 
         sum over C, H and W of (teacher - G(M student))^2, mean over images
 
-    ============== ========= ========== =========== ===
+    ============== ========= ========== =========== ===============
     task           mask      mask_ratio loss_weight
-    ============== ========= ========== =========== ===
-    one stage      positions 0.65       2e-5        [A]
-    two stages     positions 0.45       5e-7        [A]
-    classification channels  0.15       7e-5        [A]
-    ============== ========= ========== =========== ===
+    ============== ========= ========== =========== ===============
+    one stage      positions 0.65       2e-5        (authors' code)
+    two stages     positions 0.45       5e-7        (authors' code)
+    classification channels  0.15       7e-5        (authors' code)
+    ============== ========= ========== =========== ===============
 
     The paper hides positions in classification too; its authors' code hides channels, which they say works
     better there. Where the channels of student and teacher differ, the stage's own 1x1 convolution comes
-    first, as theirs [A]. The numbers drawn depend on the run's seed, the iteration, the rank and the stage
-    alone, so a resumed run hides what the first one would have [O].
+    first, as theirs (authors' code). The numbers drawn depend on the run's seed, the iteration, the rank and
+    the stage alone, so a resumed run hides what the first one would have (ours).
 
     Args:
         channels (int): C of the teacher's map.

@@ -16,13 +16,15 @@ class PKDLoss(DistillLoss):
     """PKD: each channel brought to mean 0 and variance 1 before maps are compared.
 
     Source: Cao et al., NeurIPS 2022. With n(x) = (x - mean) / (std + 1e-6), for each of the C channels over
-    the B H W positions of the batch [P]::
+    the B H W positions of the batch (paper)::
 
-        mean over all elements of (n(student) - n(teacher))^2 / 2 = 1 - r, r Pearson's correlation   [P] [B]
+        mean over all elements of (n(student) - n(teacher))^2 / 2 = 1 - r
 
-    The weight is 6 for Faster R-CNN, 10 for RetinaNet, on each of four levels [B]. The variance is divided by
-    B H W [O], not by one less [B]: the loss is 1 - r at any size, and a single position gives 0. Padding
-    counts like any other position; the batch is that of one GPU.
+    r is Pearson's correlation (paper, benchmark code).
+
+    The weight is 6 for Faster R-CNN, 10 for RetinaNet, on each of four levels (benchmark code). The variance
+    is divided by B H W (ours), not by one less (benchmark code): the loss is 1 - r at any size, and a single
+    position gives 0. Padding counts like any other position; the batch is that of one GPU.
 
     Args:
         loss_weight (float): Weight of the loss.

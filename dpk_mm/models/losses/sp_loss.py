@@ -17,12 +17,13 @@ class SPLoss(DistillLoss):
     """Similarity preserving: how alike the images of a batch are, whatever the channels.
 
     Source: Tung and Mori, ICCV 2019. With F the (B, C H W) maps and G = F F^T, each of its B rows brought to
-    length 1 [P]::
+    length 1 (paper)::
 
-        sum of (G_student - G_teacher)^2 / B^2      [P]
+        sum of (G_student - G_teacher)^2 / B^2      (paper)
 
-    On the last stage alone, with weight 3000 [B]. The batch is that of one GPU; of one image the loss is 0.
-    Where sizes differ, the stage resizes the student's map, which this loss would not need [O].
+    On the last stage alone, with weight 3000 (benchmark code). The batch is that of one GPU; of one image
+    the loss is 0. Where sizes differ, the stage resizes the student's map, which this loss would not need
+    (ours).
 
     Args:
         loss_weight (float): Weight of the loss.

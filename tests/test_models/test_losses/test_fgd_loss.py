@@ -92,7 +92,7 @@ def reference_relation(feat, weights):
 
 
 def reference(loss, student, teacher, boxes, shapes):
-    """METHODS 1.5 with loops, in float64: foreground, background, attention and relation."""
+    """FGD, eq. 2 to 8, with loops, in float64: foreground, background, attention and relation."""
     weights = [
         {key: value.double().numpy() for key, value in module.state_dict().items()}
         for module in (loss.student_relation, loss.teacher_relation)
