@@ -1,7 +1,6 @@
 """repdistiller2dpk_mm.py: a file of RepDistiller's becomes a teacher; the maps have tests of their own."""
 
 import argparse
-import importlib.util
 from pathlib import Path
 
 import pytest
@@ -13,13 +12,9 @@ ROOT = Path(__file__).resolve().parents[2]
 CONFIG = str(ROOT / 'configs/dpk/cifar100/resnet20_cifar100.py')
 
 
-@pytest.fixture(scope='module')
-def convert():
-    path = ROOT / 'tools/model_converters/repdistiller2dpk_mm.py'
-    spec = importlib.util.spec_from_file_location('repdistiller2dpk_mm', path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.main
+@pytest.fixture
+def convert(repdistiller2dpk_mm):
+    return repdistiller2dpk_mm.main
 
 
 @pytest.fixture(scope='module')
@@ -42,11 +37,12 @@ def source(weights, tmp_path):
     return path
 
 
-def fails(convert, capsys, *argv):
-    """What the last line of the error says."""
-    with pytest.raises(SystemExit):
+def error_of(convert, *argv):
+    """The one line of an error."""
+    with pytest.raises(SystemExit) as error:
         convert([str(arg) for arg in argv])
-    return capsys.readouterr().err.splitlines()[-1]
+    assert str(error.value).count('\n') == 0
+    return str(error.value)
 
 
 def test_a_converted_file_is_a_teacher(convert, source, weights, tmp_path, capsys):
@@ -61,26 +57,26 @@ def test_a_converted_file_is_a_teacher(convert, source, weights, tmp_path, capsy
     assert list(out.parent.iterdir()) == [out]
 
 
-def test_what_does_not_fit_is_one_line(convert, source, tmp_path, capsys):
+def test_what_does_not_fit_is_one_line(convert, source, tmp_path):
     out = tmp_path / 'out.pth'
     other, pair = (
         str(ROOT / f'configs/dpk/{name}_cifar100.py') for name in ('cifar100/vgg8', 'resnet56_resnet20')
     )
     mobile = str(ROOT / 'configs/dpk/cifar100/mobilenet-v2_cifar100.py')
-    assert "'conv1' with {'weight': (16, 3, 3, 3)} does not fit" in fails(convert, capsys, other, source, out)
-    assert 'a MobileNetV2 cannot be converted' in fails(convert, capsys, mobile, source, out)
-    assert 'is of a distiller' in fails(convert, capsys, pair, source, out)
-    assert "CONFIG='nowhere.py'" in fails(convert, capsys, 'nowhere.py', source, out)
-    assert "SOURCE='nowhere.pth': no such file" in fails(convert, capsys, CONFIG, 'nowhere.pth', out)
+    assert "'conv1' with {'weight': (16, 3, 3, 3)} does not fit" in error_of(convert, other, source, out)
+    assert 'a MobileNetV2 cannot be converted' in error_of(convert, mobile, source, out)
+    assert 'is of a distiller' in error_of(convert, pair, source, out)
+    assert "CONFIG='nowhere.py'" in error_of(convert, 'nowhere.py', source, out)
+    assert "SOURCE='nowhere.pth': no such file" in error_of(convert, CONFIG, 'nowhere.pth', out)
     assert not out.exists()
-    assert 'exists already' in fails(convert, capsys, CONFIG, source, source)
+    assert 'exists already' in error_of(convert, CONFIG, source, source)
 
 
-def test_a_file_that_can_run_code_needs_trust(convert, weights, tmp_path, capsys):
+def test_a_file_that_can_run_code_needs_trust(convert, weights, tmp_path):
     """As those that RepDistiller calls *_last.pth: they keep the options of the command line."""
     source, out = tmp_path / 'resnet20_last.pth', tmp_path / 'out.pth'
     torch.save(dict(opt=argparse.Namespace(lr=0.05), model=weights), source)
-    message = fails(convert, capsys, CONFIG, source, out)
+    message = error_of(convert, CONFIG, source, out)
     assert 'argparse.Namespace' in message and 'pass --trust-checkpoint.' in message
     assert not out.exists()
     convert([CONFIG, str(source), str(out), '--trust-checkpoint'])

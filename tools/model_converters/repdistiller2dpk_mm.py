@@ -15,7 +15,7 @@ import torch
 
 from dpk_mm.models.backbones import convert_repdistiller
 from dpk_mm.registry import MODELS
-from dpk_mm.utils import is_distiller, load_model_cfg, load_weights
+from dpk_mm.utils import cli, is_distiller, load_model_cfg, load_weights
 
 
 def main(argv: Optional[Sequence[str]] = None) -> None:
@@ -34,7 +34,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     )
     args = parser.parse_args(argv)
     if args.out.exists():
-        parser.error(f'OUT={str(args.out)!r} exists already')
+        cli.die(f'OUT={str(args.out)!r} exists already')
     try:
         cfg = load_model_cfg(args.config, 'CONFIG')
         if is_distiller(cfg):
@@ -42,7 +42,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
         weights = load_weights(args.source, args.trust_checkpoint, 'SOURCE')
         converted = convert_repdistiller(weights, MODELS.build(cfg))
     except (ValueError, FileNotFoundError, ImportError) as error:
-        parser.error(str(error).replace('set trust_checkpoint=True', 'pass --trust-checkpoint'))
+        cli.die(str(error).replace('set trust_checkpoint=True', 'pass --trust-checkpoint'))
     args.out.parent.mkdir(parents=True, exist_ok=True)
     # whole or not at all
     part = args.out.with_name(f'{args.out.name}.part')
