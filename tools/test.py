@@ -1,7 +1,7 @@
 """Test a checkpoint, with the flags of mmdet's and mmpretrain's own test.py.
 
-Every dpk_mm checkpoint is a plain student checkpoint, so of a distiller's config only the student
-is built: no teacher is looked for.
+Every checkpoint of a distiller is a plain student checkpoint, so only the student is built: no teacher is
+looked for. Of an SFTN config only the teacher is built, which it trains.
 """
 
 import argparse
@@ -12,7 +12,7 @@ import mmengine
 from mmengine.config import Config, ConfigDict
 from mmengine.evaluator import DumpResults
 
-from dpk_mm.utils import cli, is_distiller, load_model_cfg
+from dpk_mm.utils import cli, main_model_cfg
 
 # What upstream's scripts do without a `tta_pipeline` in the config: flip, and pack as `last` says.
 DET_META_KEYS = ('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor')
@@ -47,7 +47,7 @@ def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
     cfg.resume = False
     if cfg.pop('strategy', None) is not None:  # of the training
         cfg.pop('runner_type', None)
-    cfg.model = student_of(cfg.model)
+    cfg.model = main_model_cfg(cfg)
     if args.amp:
         cfg.test_cfg.fp16 = True
     if args.show or args.show_dir:
@@ -56,15 +56,6 @@ def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
         augment(cfg)
     cli.fill_dataloaders(cfg, ('test_dataloader',), args.no_pin_memory)
     return cfg
-
-
-def student_of(model: ConfigDict) -> ConfigDict:
-    """Get the model to test: the student of a distiller, or the model itself."""
-    if not (cli.type_name(model).endswith('Distiller') and is_distiller(model)):
-        return model
-    if isinstance(model.student, str):
-        return load_model_cfg(model.student, field='student')
-    return model.student
 
 
 def show(cfg: Config, args: argparse.Namespace) -> None:

@@ -5,7 +5,7 @@ from typing import Any, Dict, Iterator, List, Optional, Tuple
 from mmengine.config import Config
 from torch import Tensor, nn
 
-from dpk_mm.utils import is_distiller, run_blank
+from dpk_mm.utils import is_distiller, main_field, main_model_cfg, run_blank
 
 # layer -> shape, or what else is to be said of it
 Layers = Dict[str, str]
@@ -84,13 +84,18 @@ def _tensors(tap: str, output: Any) -> Iterator[Tuple[str, Tensor]]:
             yield from _tensors(f'{tap}[{i}]', part)
 
 
-def models_of(cfg: Config) -> Dict[str, Any]:
-    """The configs to show, by heading: of a distiller's config its student and teacher."""
-    model = cfg.get('model') or {}
-    if not is_distiller(model):
-        return dict(student=dict(cfg))
-    student = model['student']
-    if isinstance(student, dict):
-        # what stands beside the model in mmpretrain's configs
-        student = dict(cfg, model=student)
-    return dict(student=student, teacher=model['teacher']['config'])
+def models_of(cfg: Config) -> dict[str, Any]:
+    """The models of a config that can be built, by the headings of a table.
+
+    Args:
+        cfg (Config): Of a model, of a distiller, or of :class:`dpk_mm.SFTN`.
+
+    Returns:
+        dict: ``'student'`` and ``'teacher'``, of a plain config ``'student'`` alone, to what
+        :func:`dpk_mm.utils.load_model_cfg` takes.
+    """
+    field, model = main_field(cfg), cfg.get('model')
+    if field is None:
+        return dict(student=main_model_cfg(cfg))
+    teacher = model.teacher.get('config') if is_distiller(cfg) else model.teacher
+    return {**dict(student=model.student, teacher=teacher), field: main_model_cfg(cfg)}

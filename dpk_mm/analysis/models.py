@@ -13,9 +13,9 @@ from mmengine.registry import init_default_scope
 from mmengine.runner import set_random_seed
 from torch import nn
 
-from dpk_mm.analysis.layers import models_of, run_outputs
+from dpk_mm.analysis.layers import run_outputs
 from dpk_mm.models import FrozenTeacher
-from dpk_mm.utils import check_tap, cli
+from dpk_mm.utils import check_tap, cli, main_model_cfg
 from dpk_mm.utils.config import hub_weights
 
 _NAMED = re.compile(r'^(?:(?P<label>[^=/:]+)=)?(?P<config>.+?\.(?:py|ya?ml|json))(?::(?P<checkpoint>.+))?$')
@@ -27,7 +27,7 @@ class Named:
 
     Args:
         text (str): What was typed.
-        config (Config): Its config; of a distiller's, the student is meant.
+        config (Config): Its config; of a distiller's, the student is meant, of SFTN's the teacher.
         checkpoint (str, optional): Path or URL of its weights; None for random ones.
         label (str): Short name.
         trust (bool): Also open a checkpoint that could run code.
@@ -42,7 +42,7 @@ class Named:
     @property
     def model(self) -> Any:
         """The config of the model."""
-        return models_of(self.config)['student']
+        return main_model_cfg(self.config)
 
 
 def parse_named(text: str, trust: bool = False) -> Named:

@@ -37,7 +37,7 @@ def measure_teachers(
         model = method.cfg.model
         # no teacher, or one that is random in part
         if (
-            is_distiller(model)
+            is_distiller(method.cfg)
             and model.teacher.get('checkpoint')
             and not model.teacher.get('allow_incomplete')
         ):

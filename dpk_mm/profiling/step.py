@@ -18,11 +18,9 @@ from torch import Tensor, nn
 from dpk_mm.analysis.ranking.measure import copy_without, make_runner
 from dpk_mm.compare.fairness import student_optimizer
 from dpk_mm.engine import ChannelsLastHook
-from dpk_mm.models.distillers import BaseDistiller
 from dpk_mm.profiling.cost import Task, peak_memory_of, storage_bytes, tensors_in
 from dpk_mm.profiling.parts import Parts, find_parts
-from dpk_mm.registry import MODELS
-from dpk_mm.utils import cli, is_detector
+from dpk_mm.utils import cli, is_detector, is_distiller
 from dpk_mm.utils.cli import enable_amp
 
 BOXES = 7  # COCO has 7.3 objects an image
@@ -186,10 +184,8 @@ class Bench:
 
 def _prepare(cfg: Config, args: argparse.Namespace) -> Config:
     """The config without all that a step does not need; exits where something is missing."""
-    kind = (cfg.get('model') or {}).get('type')
-    found = MODELS.get(kind) if isinstance(kind, str) else kind
-    if not isinstance(found, type) or not issubclass(found, BaseDistiller):
-        got = f'a {cli.type_name(cfg.model)}' if kind else 'none'
+    if not is_distiller(cfg):
+        got = f'a {cli.type_name(cfg.model)}' if (cfg.get('model') or {}).get('type') else 'none'
         cli.die(f'{args.config}: model must be a distiller such as dpk_mm.DPKDistiller, got {got}')
     if not isinstance(cfg.model.get('teacher'), dict):
         cli.die(

@@ -123,6 +123,16 @@ def test_layers_are_found(cka_map, run, tmp_path, capsys):
     assert np.isnan(matrix[:, -1]).all() and np.isfinite(matrix[:, :-1]).all()
 
 
+def test_of_sftn_the_teacher_is_compared(cka_map, run, tmp_path):
+    a = Config.fromfile(run / 'a.py')
+    b = dict(Config.fromfile(run / 'b.py').model)
+    a.merge_from_dict(dict(model=dict(_delete_=True, type='dpk_mm.SFTN', teacher=a.model, student=b)))
+    a.dump(run / 'sftn.py')
+    out = tmp_path / 'cka.png'
+    cka_map.main([f'{run}/a.py:{run}/a1.pth', f'{run}/sftn.py:{run}/a1.pth', '--out', str(out)])
+    assert np.diag(read(out.with_suffix('.csv'))[2]) == pytest.approx(1, abs=1e-5)
+
+
 def test_names_of_one_output(cka_map, run):
     from dpk_mm.analysis.models import find_layers
 

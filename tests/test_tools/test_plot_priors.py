@@ -141,6 +141,9 @@ def test_mistakes_are_one_line(plot_priors, run, tmp_path, capsys):
     (tmp_path / 'plain.py').write_text("model = dict(type='RetinaNet')")
     with pytest.raises(SystemExit, match='a distiller is needed, the model is RetinaNet'):
         plot_priors.main([str(tmp_path / 'plain.py'), checkpoint])
+    (tmp_path / 'sftn.py').write_text("model = dict(type='dpk_mm.SFTN', student={}, teacher={})")
+    with pytest.raises(SystemExit, match='a distiller is needed, the model is SFTN'):
+        plot_priors.main([str(tmp_path / 'sftn.py'), checkpoint])
     with pytest.raises(SystemExit, match='no such file'):
         plot_priors.main([config, checkpoint, '--cfg-options', 'model.teacher.checkpoint=missing.pth'])
     with pytest.raises(SystemExit, match='the training set has 3'):

@@ -373,6 +373,19 @@ def test_limits_any_validation_set(rank_teachers, run):
         ]
 
 
+def test_of_sftn_the_teacher_is_ranked(rank_teachers, run, tmp_path):
+    cfg = Config.fromfile(run / 'teacher.py')
+    model = dict(type='dpk_mm.SFTN', teacher=cfg.model, student=Config.fromfile(run / 'student.py').model)
+    cfg.model = dict(model, blocks=['backbone.layer3'], input_shape=(32, 32))
+    cfg.dump(run / 'sftn.py')
+    argv = [*names(run, 'good'), f'{run}/sftn.py:{run}/good.pth', '--images', '32', '--out', str(tmp_path)]
+    rank_teachers.main(argv)
+    rows = read(tmp_path)
+    assert {row['teacher'] for row in rows} == {'teacher', 'sftn'}
+    for name in ('accuracy/top1', 'parameters', '1 - CKA backbone.layer3'):
+        assert rows[0][name] == rows[1][name]
+
+
 def test_mistakes_are_one_line(rank_teachers, run, tmp_path, capsys):
     student, good = names(run, 'good')
     nowhere = (f'val_dataloader.dataset.data_root={tmp_path}/no', 'val_dataloader.dataset.download=False')

@@ -26,7 +26,7 @@ from dpk_mm.analysis.samples import Batch, batches, build_dataset, spread
 from dpk_mm.analysis.stats import LEAST_SAMPLES, rank_correlation
 from dpk_mm.models import CKAPrior, DPKDistiller
 from dpk_mm.registry import MODELS
-from dpk_mm.utils import cka_from_hsics, cli, hsics, load_weights, record, resize_like
+from dpk_mm.utils import cka_from_hsics, cli, hsics, is_distiller, load_weights, record, resize_like
 from dpk_mm.utils.plots import COLOURS, new_figure, set_style
 
 UNTRAINED = 'untrained'
@@ -61,8 +61,8 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
 
 def build_distiller(cfg: Config) -> DPKDistiller:
     """Build the distiller of a config, its student with the weights it starts training from."""
-    kind = cli.type_name(cfg.get('model', {}))
-    if not kind.endswith('Distiller'):
+    if not is_distiller(cfg):
+        kind = cli.type_name(cfg.get('model', {}))
         cli.die(f'{cfg.filename}: a distiller is needed, the model is {kind or "missing"}')
     init_default_scope(cfg.get('default_scope', 'mmengine'))
     MMLogger.get_instance('plot_priors', log_level='WARNING')  # else every weight's start is told
