@@ -1,13 +1,16 @@
 # The commands of this project; each sets up .venv first and needs nothing else.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-cls test lint format lock
+.PHONY: help setup demo demo-cls test test-fast lint format docs-check lock
 # Waiting threads sleep instead of spinning: on a shared machine that is 10 times faster, with the same numbers.
 export OMP_WAIT_POLICY ?= PASSIVE
 VENV_PYTHON := .venv/bin/python
+# how many processes run the tests, each on one core; the tests of a file stay together
+WORKERS ?= 2
+PYTEST := $(VENV_PYTHON) -m pytest -q -n $(WORKERS) --dist loadfile
 UV := $(if $(wildcard .uv/bin/uv),.uv/bin/uv,uv)
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup:  ## make .venv, the tested environment (minutes the first time, then a second)
 	@bash tools/setup.sh
@@ -18,8 +21,11 @@ demo: setup  ## distil a small detector on the CPU and print the table
 demo-cls: setup  ## the same with a small classifier, three seeds
 	@$(VENV_PYTHON) demo/demo_cls.py $(ARGS)
 
-test: setup  ## run the tests (ARGS='tests/test_tools -x' picks some)
-	@$(VENV_PYTHON) -m pytest -q $(ARGS)
+test: setup  ## run the tests (ARGS='tests/test_tools -x' picks some, WORKERS=1 runs one at a time)
+	@$(PYTEST) $(ARGS)
+
+test-fast: setup  ## the same without those marked slow, in 3 minutes
+	@$(PYTEST) -m 'not slow' $(ARGS)
 
 lint: setup  ## check style, changing nothing
 	@$(VENV_PYTHON) -m ruff check .
@@ -29,9 +35,12 @@ format: setup  ## put the code in style
 	@$(VENV_PYTHON) -m ruff check --fix .
 	@$(VENV_PYTHON) -m ruff format .
 
+docs-check: setup  ## check that the result pages state what the files in experiments/ give
+	@$(VENV_PYTHON) experiments/report/make_results.py --check
+
 # torch and its companions are pinned in build.txt; the rest is what was newest when this was run and then tested.
 lock: setup  ## resolve requirements/lock.txt anew
 	@$(UV) pip compile --quiet --universal --python-version 3.9 --no-annotate --upgrade \
 	  --override requirements/overrides.txt --build-constraints requirements/build.txt \
 	  --custom-compile-command 'make lock' --output-file requirements/lock.txt \
-	  $(addprefix requirements/,build.txt runtime.txt cls.txt demo.txt tests.txt)
+	  $(addprefix requirements/,build.txt runtime.txt det.txt cls.txt demo.txt tests.txt)

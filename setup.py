@@ -51,7 +51,7 @@ class BuildPyWithConfigs(build_py):
 
 
 readme = ROOT / 'README.md'
-extras = {'cls': requirements('cls'), 'demo': requirements('demo'), 'tests': requirements('tests')}
+extras = {name: requirements(name) for name in ('det', 'cls', 'demo', 'tests')}
 
 setup(
     name='dpk_mm',

@@ -1,6 +1,7 @@
 """Settings of all tests."""
 
 import importlib.util
+import logging
 import sys
 from pathlib import Path
 
@@ -18,6 +19,21 @@ def _fresh_message_hub():
 
     MessageHub._instance_dict.clear()
     yield
+
+
+@pytest.fixture
+def warnings_logged():
+    """The warnings that mmengine logs, as text; no runner may be built in the test."""
+    from mmengine.logging import MMLogger
+
+    class Keep(logging.Handler):
+        def emit(self, record):
+            said.append(record.getMessage())
+
+    said, logger, keep = [], MMLogger.get_current_instance(), Keep(logging.WARNING)
+    logger.addHandler(keep)
+    yield said
+    logger.removeHandler(keep)
 
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -130,6 +146,18 @@ def workdir(tmp_path, monkeypatch):
         monkeypatch.setenv(name, '')
         monkeypatch.delenv(name)
     return tmp_path
+
+
+@pytest.fixture
+def figures(monkeypatch):
+    """The figures that are saved, so that a test sees what is drawn; in the order they are saved."""
+    from matplotlib.figure import Figure
+
+    saved, save = [], Figure.savefig
+    monkeypatch.setattr(
+        Figure, 'savefig', lambda self, *args, **kw: saved.append(self) or save(self, *args, **kw)
+    )
+    return saved
 
 
 @pytest.fixture

@@ -1,6 +1,11 @@
 """Shipped configs made small: the same models with an eighth of the widths and few layers."""
 
-from mmengine.config import Config
+import copy
+import functools
+from pathlib import Path
+from typing import Union
+
+from mmengine.config import Config, ConfigDict
 
 from dpk_mm.utils import load_model_cfg
 
@@ -24,10 +29,24 @@ FEWER = dict(
 )
 
 
+_read = functools.lru_cache(maxsize=None)(Config.fromfile)
+_read_model = functools.lru_cache(maxsize=None)(load_model_cfg)
+
+
+def load(path: Union[str, Path]) -> Config:
+    """A config, read once: reading takes as long as a step of its small models."""
+    return copy.deepcopy(_read(str(path)))
+
+
+def load_model(path: str) -> ConfigDict:
+    """The model of a config, read once."""
+    return copy.deepcopy(_read_model(path))
+
+
 def distiller(cfg: Config) -> dict:
     """The distiller of a config of ``configs/dpk``, with tiny necks, a random teacher, tiny detectors."""
     model = cfg.model
-    config = load_model_cfg(model.teacher.config)
+    config = load_model(model.teacher.config)
     if is_detector(cfg):
         model.student, config = detector(model.student), detector(config)
         model.input_shape = (64, 64)

@@ -4,11 +4,10 @@ import re
 from pathlib import Path
 
 import pytest
+import shrink
 import tiny
 import tiny_cls
 import torch
-from mmengine.config import Config
-from shrink import distiller
 
 ROOT = Path(__file__).parents[1] / 'configs'
 CIFAR = ['kr_resnet32_resnet14_cifar100.py', 'kr-kd_resnet32_resnet14_cifar100.py']
@@ -18,7 +17,7 @@ BLOCKS = {'cifar100': [(2, 5)] * 3, 'coco': [(4, 4), (6, 23), (3, 3)]}
 
 
 def load(name):
-    return Config.fromfile(ROOT / 'kr' / name)
+    return shrink.load(ROOT / 'kr' / name)
 
 
 def test_these_are_all():
@@ -28,15 +27,15 @@ def test_these_are_all():
 @pytest.mark.parametrize('name', CIFAR + COCO)
 def test_builds_and_takes_a_step(name):
     cfg = load(name)
-    model = tiny.build(distiller(cfg))
+    model = tiny.build(shrink.distiller(cfg))
     model.init_weights()
     model.train()
     batch = tiny_cls.batch(model) if name in CIFAR else tiny.batch(model)
     losses = model(**batch, mode='loss')
-    distilled = {key: value for key, value in losses.items() if key.startswith('loss_dpk_')}
+    distilled = {key: value for key, value in losses.items() if key.startswith('loss_distill_')}
     assert len(distilled) == len(cfg.model.stages) + ('logits' in cfg.model)
     assert all(value.isfinite() and value > 0 for value in distilled.values()), distilled
-    groups = [stage for key, stage in model.places.items() if key != 'logits']
+    groups = [stage for key, stage in model.layers.items() if key != 'logits']
     assert [(len(student), len(teacher)) for student, teacher in groups] == BLOCKS[cfg_data(name)]
     # student and teacher are equally wide: there is nothing to train beside the student
     assert list(model.distiller.parameters()) == []
@@ -51,13 +50,13 @@ def cfg_data(name):
 
 @pytest.mark.parametrize('name', CIFAR)
 def test_cifar_has_the_recipe_of_the_student_alone(name):
-    cfg, alone = load(name), Config.fromfile(ROOT / 'dpk/cifar100/resnet14_cifar100.py')
+    cfg, alone = load(name), shrink.load(ROOT / 'dpk/cifar100/resnet14_cifar100.py')
     assert cfg.model.student == alone.model
     for field, value in alone.items():
         assert field == 'model' or cfg[field] == value, field
     teacher = cfg.model.teacher
     assert Path(teacher.config).resolve() == ROOT / 'dpk/cifar100/resnet32_cifar100.py'
-    epochs = Config.fromfile(teacher.config).train_cfg.max_epochs
+    epochs = shrink.load(teacher.config).train_cfg.max_epochs
     assert teacher.checkpoint == f'work_dirs/resnet32_cifar100/epoch_{epochs}.pth'
 
 
@@ -70,7 +69,7 @@ def test_logits_are_added_as_the_benchmark_has_them():
 
 
 def test_coco_differs_from_dpk_by_the_stages_alone():
-    cfg, dpk = load(COCO[0]), Config.fromfile(ROOT / 'dpk/retinanet_r101_r50_coco.py')
+    cfg, dpk = load(COCO[0]), shrink.load(ROOT / 'dpk/retinanet_r101_r50_coco.py')
     stages = cfg.model.pop('stages')
     assert dpk.model.pop('stages') != stages
     for field, value in dpk.items():

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pytest
 import torch
 from mmengine.config import Config
 from mmengine.hub import get_config
@@ -22,6 +23,12 @@ NECK = dict(
     encoder=dict(embed_dims=16, num_layers=1, num_heads=2),
     decoder=dict(embed_dims=16, num_layers=1, num_heads=2),
 )
+
+
+def slow_but(names, *fast):
+    """Parameters of a test; those not named are slow: they are left out where time is short."""
+    assert set(fast) <= set(names), fast
+    return [name if name in fast else pytest.param(name, marks=pytest.mark.slow) for name in names]
 
 
 def retinanet(depth=18, width=4, channels=8, **preprocessor):

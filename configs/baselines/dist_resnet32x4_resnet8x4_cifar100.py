@@ -1,5 +1,5 @@
-# DIST (Huang et al., NeurIPS 2022): ResNet-32x4 teaches ResNet-8x4. T = 4 is the authors' for CIFAR-100; the
-# weight 2 is MMRazor's for ImageNet.
+# DIST (Huang et al., NeurIPS 2022): ResNet-32x4 teaches ResNet-8x4. T = 4 and the weight 2 are the authors'
+# for CIFAR-100.
 _base_ = './_base_/resnet32x4_resnet8x4_cifar100.py'
 
 model = dict(

@@ -12,6 +12,7 @@ model = dict(
             teacher_at='backbone.layer4',
             neck=dict(
                 type='dpk_mm.FeatureMixingNeck',
+                min_teacher_tokens=4,
                 encoder=dict(embed_dims=640, num_layers=4, num_heads=8),
                 decoder=dict(embed_dims=1536, num_layers=4, num_heads=16),
             ),
@@ -22,6 +23,7 @@ model = dict(
             teacher_at='backbone.layer3',
             neck=dict(
                 type='dpk_mm.FeatureMixingNeck',
+                min_teacher_tokens=4,
                 encoder=dict(embed_dims=512, num_layers=4, num_heads=8),
                 decoder=dict(embed_dims=640, num_layers=4, num_heads=8),
             ),

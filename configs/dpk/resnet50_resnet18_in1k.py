@@ -11,6 +11,7 @@ model = dict(
             at='backbone.layer4',
             neck=dict(
                 type='dpk_mm.FeatureMixingNeck',
+                min_teacher_tokens=4,
                 encoder=dict(embed_dims=640, num_layers=6, num_heads=8),
                 decoder=dict(embed_dims=1024, num_layers=4, num_heads=8),
             ),
@@ -20,6 +21,7 @@ model = dict(
             at='backbone.layer3',
             neck=dict(
                 type='dpk_mm.FeatureMixingNeck',
+                min_teacher_tokens=4,
                 encoder=dict(embed_dims=512, num_layers=4, num_heads=8),
                 decoder=dict(embed_dims=1024, num_layers=4, num_heads=8),
             ),

@@ -1,5 +1,5 @@
-# Ours, not the paper's: what led a search on blood cells in five epochs (docs/RESULTS.md): lean necks without
-# a prior, and PKD's loss at all levels. Not yet run on COCO.
+# Ours, not the paper's: what led a search on blood cells in five epochs (docs/results/bccd.md): lean necks
+# without a prior, and PKD's loss at all levels. Not yet run on COCO.
 _base_ = './retinanet_r101_r50_lean_coco.py'
 
 model = dict(

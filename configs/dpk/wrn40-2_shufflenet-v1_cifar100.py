@@ -1,4 +1,5 @@
 # DPK on CIFAR-100: WRN-40-2 teaches ShuffleNetV1.
+# Maps of WRNs are those of the norm that ends a stage, before its ReLU, as in the authors' code.
 _base_ = ['./_base_/models/shufflenet-v1_cifar.py', './_base_/dpk_cifar100.py']
 
 model = dict(
@@ -11,7 +12,8 @@ model = dict(
     ),
     stages=[
         dict(
-            at='backbone.layer3',
+            student_at='backbone.layer3',
+            teacher_at='backbone.layer3.6',
             neck=dict(
                 type='dpk_mm.FeatureMixingNeck',
                 encoder=dict(embed_dims=320, num_layers=6, num_heads=8),
@@ -20,7 +22,8 @@ model = dict(
             **_base_.dpk.last,
         ),
         dict(
-            at='backbone.layer2',
+            student_at='backbone.layer2',
+            teacher_at='backbone.layer2.6',
             neck=dict(
                 type='dpk_mm.FeatureMixingNeck',
                 encoder=dict(embed_dims=256, num_layers=6, num_heads=8),

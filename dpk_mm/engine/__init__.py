@@ -1,5 +1,5 @@
 """What trains: hooks, optimizers and strategies."""
 
-from .hooks import *  # noqa: F403
-from .optim import *  # noqa: F403
-from .strategies import *  # noqa: F403
+from .hooks import *
+from .optim import *
+from .strategies import *

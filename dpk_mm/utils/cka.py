@@ -1,7 +1,7 @@
 """Centered kernel alignment with a linear kernel (DPK's measure of the feature gap).
 
 Source: Nguyen, Raghu, Kornblith, ICLR 2021, eq. 2-3 (the unbiased minibatch estimator); the form over
-positions is our choice for batches too small for it.
+positions, for batches too small for it, and that maps are centred first, are ours.
 """
 
 import torch

@@ -5,7 +5,9 @@ from torch import Tensor
 
 
 def resize_like(feat: Tensor, other: Tensor) -> Tensor:
-    """Resize a map bilinearly to the height and width of another, as stages do with the student's [A].
+    """Resize a map bilinearly to the height and width of another, as stages do with the student's.
+
+    Corners are kept: ``align_corners=True`` (authors' code). So a map made one position large is its first.
 
     Args:
         feat (Tensor): (B, C, H', W'); or (B, K), which is returned as it is.
@@ -17,4 +19,4 @@ def resize_like(feat: Tensor, other: Tensor) -> Tensor:
     size = other.shape[2:]
     if feat.shape[2:] == size:
         return feat
-    return F.interpolate(feat, size=size, mode='bilinear', align_corners=False)
+    return F.interpolate(feat, size=size, mode='bilinear', align_corners=True)

@@ -7,7 +7,7 @@ _priors = {
     'dpk, fixed ratio': dict(type='dpk_mm.FixedPrior', ratio=0.5),
     'dpk, cka': dict(type='dpk_mm.CKAPrior', samples='positions', floor=0.15, cap=0.85, fallback=0.5),
 }
-# The authors' for RetinaNet; loss_weight was a compromise on blood cells (docs/RESULTS.md), where the loss
+# The authors' for RetinaNet; loss_weight was a compromise on blood cells (experiments/bccd/notes.md), where the loss
 # starts at some 380 times the detector's own with 1.
 _fgd = dict(
     type='dpk_mm.FGDLoss',

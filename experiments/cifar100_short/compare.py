@@ -7,7 +7,7 @@ teacher = dict(
 )
 # The same network by the same schedule, trained to be easy to learn from.
 _friendly = dict(teacher, checkpoint='experiments/cifar100_short/configs/sftn_resnet20_resnet8.pth')
-# The weights that suit three epochs, see docs/RESULTS.md; the authors' are for 240.
+# The weights that suit three epochs, see docs/results/cifar100_weights.md; the authors' are for 240.
 _heavy = {'model.stages.0.loss.loss_weight': 100.0, 'model.stages.1.loss.loss_weight': 60.0}
 _kd = 'experiments/cifar100_short/configs/resnet20_resnet8_kd.py'
 _mse = dict(type='dpk_mm.FeatureMSELoss', loss_weight=100.0)

@@ -21,6 +21,9 @@ methods = {
     '_delete_': True,
     'alone': None,
     **{f'kd, {name}': dict(_base_.methods.kd, teacher=given) for name, given in _teachers.items()},
-    **{f'dpk, {name}': dict(config=_dpk, teacher=given) for name, given in _teachers.items()},
+    **{
+        f'dpk, {name}': dict(options=_base_.methods['dpk, cka'].options, config=_dpk, teacher=given)
+        for name, given in _teachers.items()
+    },
 }
 reference = None  # each teacher has its own KD

@@ -179,7 +179,7 @@ def measure(name: str, args: argparse.Namespace) -> Dict[str, float]:
         before_bytes=before,
         checkpoint_bytes=storage_bytes(row.model.state_dict().values()),
         distill_loss=sum(
-            value.item() for key, value in first.items() if key.startswith(('distill.', 'loss_dpk_'))
+            value.item() for key, value in first.items() if key.startswith(('distill.', 'loss_distill_'))
         ),
     )
 

@@ -1,4 +1,4 @@
-"""Whether what the papers claim held in our runs."""
+"""Whether what the papers claim held in our runs: the test behind it, and the picture."""
 
 import functools
 import statistics
@@ -10,15 +10,15 @@ from scipy import stats
 from dpk_mm.utils.plots import COLOURS, new_figure, set_style
 from dpk_mm.utils.text import spread
 
-HELD, FAILED, UNKNOWN = 'held', 'did not hold', 'cannot be told'
+HELD, FAILED, UNKNOWN = 'held', 'did not hold', 'not significant'
 _COLOURS = {HELD: COLOURS[2], FAILED: COLOURS[1], UNKNOWN: '#888888'}
 
 
 class Verdict:
-    """Whether a method beats another, by a t-test of the gains paired by seed, 5 %, two-sided.
+    """Whether a method beats another: a t-test of the gains paired by seed, 5 %, two-sided.
 
-    Of fewer than three seeds, and where all give the same gain, it cannot be told: by rounding two or three
-    figures of a short run agree more often than a t-test expects.
+    There is no test of fewer than three seeds, nor where all seeds give the same gain; the words are then
+    :data:`UNKNOWN`. Rounding makes so few figures of a short run agree more often than a t-test expects.
 
     Args:
         gains (Sequence[float]): In points, one a seed.
@@ -30,14 +30,14 @@ class Verdict:
 
     @functools.cached_property
     def _test(self) -> Optional[Any]:
-        """SciPy's result; None where a test would say nothing."""
+        """SciPy's result; None where there is no test."""
         if len(self.gains) < 3 or len({round(gain, 6) for gain in self.gains}) == 1:
             return None
         return stats.ttest_1samp(self.gains, 0)
 
     @property
     def p(self) -> Optional[float]:
-        """What the test says; None where there is none."""
+        """The p-value of the test; None where there is no test."""
         return None if self._test is None else float(self._test.pvalue)
 
     @property
@@ -49,7 +49,7 @@ class Verdict:
 
     @property
     def interval(self) -> Tuple[float, float]:
-        """What has the true gain in 95 % of such tests; the mean alone where there is no test."""
+        """The 95 % confidence interval of the mean gain; twice the mean where there is no test."""
         if self._test is None:
             return self.mean, self.mean
         return tuple(self._test.confidence_interval(0.95))
@@ -79,9 +79,8 @@ def plot(claims: Sequence[Claim], path: Path) -> None:
 
     Args:
         claims (Sequence[Claim]): From top to bottom.
-        path (Path): PNG to write; what it shows stands in its description, so that it can be checked.
+        path (Path): PNG to write. Its description says what it shows, so that it can be checked.
     """
-
     rows = sum(1 + len(claim.findings) for claim in claims)
     figure = new_figure(8, 1.1 + 0.27 * rows)
     axes = figure.subplots()

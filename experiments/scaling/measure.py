@@ -110,7 +110,7 @@ def measure_memory(name: str, batch: int, height: int, width: int) -> List[Dict[
             outputs = model.student(inputs, mode='tensor')
         teacher_feats = model.teacher(inputs, model.teacher_taps, samples)
         rows = [count(name, batch, 'student', model.student, student_bytes[0])]
-        for part, (student_at, teacher_at) in model.places.items():
+        for part, (student_at, teacher_at) in model.layers.items():
             stage = model.distiller[part]
             student_feat = student_feats[student_at].detach().requires_grad_()
             ratio = None if stage.prior is None else 0.5

@@ -38,7 +38,8 @@ def test_two_seeds_from_end_to_end(demo, tmp_path, monkeypatch, capsys):
     assert [len(results) for results in rows.values()] == [1, 2, 2, 2]
     for results in rows.values():
         for result in results:
-            assert 0 <= result['accuracy/top1'] <= 100 and result['ms'] > 0
+            # of 20 images
+            assert result['accuracy/top1'] in range(0, 101, 5) and result['ms'] > 0
     # a distilled student is a plain student again
     sizes = {name: results[0]['params'] for name, results in rows.items()}
     assert sizes['student with DPK'] == sizes['student alone'] < sizes['teacher'] / 10

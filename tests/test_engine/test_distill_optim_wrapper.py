@@ -53,11 +53,11 @@ def log(work_dir):
     return [entry for entry in map(json.loads, lines) if 'loss' in entry]
 
 
-@pytest.mark.parametrize('accumulate', [1, 3])
-def test_the_student_trains_as_alone(data, tmp_path, accumulate):
+def test_the_student_trains_as_alone(data, tmp_path):
     """With all weights 0, SGD, its schedule and its clipping do to the student what they do upstream."""
     student = tiny_cls.classifier()
-    more = {'optim_wrapper.accumulative_counts': accumulate, 'optim_wrapper.clip_grad.max_norm': 0.01}
+    # the last update has fewer losses
+    more = {'optim_wrapper.accumulative_counts': 3, 'optim_wrapper.clip_grad.max_norm': 0.01}
     plain = tiny.train(tiny_cls.training_cfg(student, data, tmp_path / 'plain', **more))
     model = tiny_cls.distiller(student, loss_weight=0.0)
     # a stage that is only watched has nothing to train, so one that trains, far from the student's loss

@@ -16,7 +16,8 @@ def checkout(root, tmp_path_factory):
     copy = tmp_path_factory.mktemp('checkout')
     for name in ('dpk_mm', 'configs', 'tools', 'requirements'):
         shutil.copytree(root / name, copy / name, ignore=shutil.ignore_patterns('__pycache__'))
-    for name in ('setup.py', 'pyproject.toml', 'MANIFEST.in', 'LICENSE', 'requirements.txt'):
+    files = ('setup.py', 'pyproject.toml', 'MANIFEST.in', 'LICENSE', 'README.md', 'CHANGELOG.md')
+    for name in (*files, 'requirements.txt'):
         shutil.copy(root / name, copy)
     return copy
 
@@ -27,13 +28,24 @@ def setup_py(checkout, *args):
 
 
 @pytest.fixture(scope='module')
-def wheel(checkout, tmp_path_factory):
+def source(checkout, tmp_path_factory):
+    """The unpacked source distribution, which is what wheels are published from."""
+    out = tmp_path_factory.mktemp('sdist')
+    setup_py(checkout, 'sdist', '--formats=gztar', '--dist-dir', out)
+    (path,) = out.glob('*.tar.gz')
+    shutil.unpack_archive(path, out / 'content')
+    (folder,) = (out / 'content').iterdir()
+    return folder
+
+
+@pytest.fixture(scope='module')
+def wheel(source, tmp_path_factory):
     out = tmp_path_factory.mktemp('wheel')
     for name in ('.mim/configs/gone.py', 'gone/__init__.py'):  # of a build long ago
-        stale = checkout / 'build/lib/dpk_mm' / name
+        stale = source / 'build/lib/dpk_mm' / name
         stale.parent.mkdir(parents=True)
         stale.touch()
-    setup_py(checkout, 'bdist_wheel', '--dist-dir', out)
+    setup_py(source, 'bdist_wheel', '--dist-dir', out)
     (path,) = out.glob('*.whl')
     with zipfile.ZipFile(path) as archive:
         archive.extractall(out / 'content')
@@ -63,7 +75,7 @@ def test_declared_ranges_are_the_checked_ones(root):
 
     lines = [
         line
-        for name in ('runtime', 'cls')
+        for name in ('runtime', 'det', 'cls')
         for line in (root / f'requirements/{name}.txt').read_text().splitlines()
         if line and line[0] != '#'
     ]
@@ -81,7 +93,7 @@ def test_lock_fits_the_ranges(root):
         if line and not line.lstrip().startswith('#'):
             req = Requirement(line)
             locked.setdefault(req.name, []).append(next(iter(req.specifier)).version)
-    for name in ('build', 'runtime', 'cls', 'demo', 'tests'):
+    for name in ('build', 'runtime', 'det', 'cls', 'demo', 'tests'):
         for line in (root / f'requirements/{name}.txt').read_text().splitlines():
             if line and line[0] != '#' and (req := Requirement(line)):
                 assert any(version in req.specifier for version in locked[req.name]), line
@@ -99,6 +111,14 @@ def test_wheel_carries_configs_and_tools(root, wheel):
         assert have == want and want
     packages = {path.parent.relative_to(wheel) for path in wheel.rglob('__init__.py')}
     assert packages == {p.parent.relative_to(root) for p in (root / 'dpk_mm').rglob('__init__.py')}
+
+
+def test_wheel_is_small_and_holds_no_research(wheel):
+    files = [path for path in wheel.rglob('*') if path.is_file()]
+    assert sum(path.stat().st_size for path in files) < 1.5e6
+    assert {path.suffix for path in files} <= {'.py', '.sh', '.md', '.yml', '.txt', ''}
+    folders = {path.name for path in (wheel / 'dpk_mm/.mim/configs').iterdir()}
+    assert folders == {'baselines', 'dpk', 'kr', 'sftn'}
 
 
 def test_mmengine_finds_configs_in_the_wheel(wheel, root):

@@ -2,7 +2,6 @@
 
 import json
 
-import cv2
 import numpy as np
 import pytest
 
@@ -16,14 +15,22 @@ def write_run(folder, ratios, start=10, name='1'):
     return folder
 
 
-def test_draws_and_tells(plot_ratio, tmp_path, capsys):
+def test_draws_and_tells(plot_ratio, tmp_path, capsys, figures):
     a = write_run(tmp_path / 'a', np.linspace(0.8, 0.4, 50))
     b = write_run(tmp_path / 'b', np.linspace(0.6, 0.2, 50))
     plot_ratio.main([f'small={a}', f'small={b}', f'large={b}', '--out', str(tmp_path / 'ratio.png')])
     said = capsys.readouterr().out
     assert 'small, p4: 0.70 -> 0.30' in said and 'large, p5: 0.30 -> 0.10' in said
-    picture = cv2.imread(str(tmp_path / 'ratio.png'))
-    assert picture.shape[0] > 300 and len(np.unique(picture.reshape(-1, 3), axis=0)) > 20
+    assert (tmp_path / 'ratio.png').exists()
+    (axes,) = figures[0].axes
+    lines = {line.get_label(): line for line in axes.lines}
+    assert list(lines) == ['small, p4', 'small, p5', 'large, p4', 'large, p5']
+    assert list(lines['small, p4'].get_xdata()) == list(range(10, 510, 10))
+    assert lines['small, p4'].get_ydata() == pytest.approx(np.linspace(0.7, 0.3, 50))  # the mean of both
+    assert lines['large, p5'].get_ydata() == pytest.approx(np.linspace(0.3, 0.1, 50))
+    # from the least to the most of the runs
+    heights = axes.collections[0].get_paths()[0].vertices[:, 1]
+    assert (heights.min(), heights.max()) == pytest.approx((0.2, 0.8))
 
 
 def test_a_resumed_run_counts_once(plot_ratio, tmp_path):

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import tiny
 import tiny_cls
 import torch
@@ -41,9 +42,10 @@ def assert_ranks_agree(ranks, logs, stage):
     ratios = [[entry[f'ratio_{stage}'] for entry in log] for log in logs]
     assert ratios[0] == ratios[1]
     assert len(ratios[0]) == 4 and len(set(ratios[0])) > 1
-    assert logs[0][0][f'loss_dpk_{stage}'] != logs[1][0][f'loss_dpk_{stage}']
+    assert logs[0][0][f'loss_distill_{stage}'] != logs[1][0][f'loss_distill_{stage}']
 
 
+@pytest.mark.slow
 def test_detector_on_two_ranks(tmp_path):
     data = tiny.write_coco(tmp_path / 'coco')
     cfg = tiny.training_cfg(tiny.distiller(), data, tmp_path / 'run', epochs=1)
@@ -52,6 +54,7 @@ def test_detector_on_two_ranks(tmp_path):
     assert_ranks_agree(ranks, logs, 'neck_2')
 
 
+@pytest.mark.slow
 def test_classifier_with_two_optimizers_on_two_ranks(tmp_path):
     """Accumulated over two steps, as in the authors' ImageNet protocol."""
     data = tiny_cls.write_cifar(tmp_path / 'cifar', num=48)

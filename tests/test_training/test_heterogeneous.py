@@ -1,7 +1,5 @@
 """Students and teachers that have little in common."""
 
-import logging
-
 import pytest
 import shrink
 import tiny
@@ -25,7 +23,7 @@ def step(cfg, **batch):
     model.train()
     losses = model(**tiny.batch(model, **batch), mode='loss')
     model.parse_losses(losses)[0].backward()
-    assert all(torch.isfinite(losses[f'loss_dpk_{name}']) for name in model.distiller)
+    assert all(torch.isfinite(losses[f'loss_distill_{name}']) for name in model.distiller)
     assert [n for n, p in model.named_parameters() if p.requires_grad and p.grad is None] == []
     return losses
 
@@ -43,17 +41,13 @@ def test_other_width_of_the_pyramid(neck):
 
 @pytest.mark.parametrize('neck', [True, False])
 @pytest.mark.parametrize('levels', [(0, 1), (1, 0), (2, 0)])
-def test_other_strides_are_resized_and_the_log_says_so_once(levels, neck, caplog, monkeypatch):
-    said = []
-    monkeypatch.setattr(
-        'dpk_mm.models.distillers.distill_stage.print_log', lambda msg, *args, **kw: said.append((msg, args))
-    )
+def test_other_strides_are_resized_and_the_log_says_so_once(levels, neck, warnings_logged):
     stages = [pair(f'neck[{levels[0]}]', f'neck[{levels[1]}]', neck)]
     step(tiny.distiller(stages=stages), size=(101, 83))
-    assert len(said) == 1 and said[0][1][-1] == logging.WARNING
+    (said,) = (text for text in warnings_logged if 'resized' in text)
     sizes = [256 // 8 // 2**level for level in levels]
-    assert f"the student's is (1, 8, {sizes[0]}, {sizes[0]}), the teacher's (1, 8, {sizes[1]}" in said[0][0]
-    assert 'resized to the height and width of the teacher' in said[0][0]
+    assert f"the student's is (1, 8, {sizes[0]}, {sizes[0]}), the teacher's (1, 8, {sizes[1]}" in said
+    assert 'resized to the height and width of the teacher' in said
 
 
 TEACHERS = {
@@ -122,4 +116,4 @@ def test_many_stages_from_one_teacher_and_other_losses():
         dict(student_at='neck[2]', teacher_at='neck[1]', loss=mse),
     ]
     losses = step(tiny.distiller(stages=stages))
-    assert len([key for key in losses if key.startswith('loss_dpk_')]) == 4
+    assert len([key for key in losses if key.startswith('loss_distill_')]) == 4

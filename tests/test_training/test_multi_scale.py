@@ -2,12 +2,14 @@
 
 import json
 
+import pytest
 import tiny
 import torch
 
 SCALES = [(72, 56), (96, 80), (150, 131)]
 
 
+@pytest.mark.slow
 def test_random_sizes_and_empty_images(tmp_path):
     data = tiny.write_coco(tmp_path / 'data', num=7)
     content = json.loads((data / 'ann.json').read_text())

@@ -124,6 +124,7 @@ def test_a_teacher_with_a_dtype_of_its_own(package, dtype):
     assert torch.cosine_similarity(ours, gradient, dim=0) > 0.99
 
 
+@pytest.mark.slow
 def test_mixed_precision_by_the_config(tmp_path, monkeypatch):
     """mmengine's AmpOptimWrapper, which refuses the CPU, with torch's scaler for the CPU."""
     import mmengine.optim.optimizer.amp_optimizer_wrapper as module

@@ -172,7 +172,7 @@ def measure_batch(
         dict: Stage -> ratios by positions of the small batches, and the (3,) HSICs by images of all.
     """
     measured = {}
-    for name, (student_at, teacher_at) in model.places.items():
+    for name, (student_at, teacher_at) in model.layers.items():
         stage = model.distiller[name]
         if stage.is_idle or not isinstance(student_at, str) or teachers[0][teacher_at].ndim != 4:
             continue  # nothing is read there; a group of layers; logits

@@ -1,12 +1,13 @@
 # What the COCO detectors share. Their files copy it, so change `model` there, not `dpk`.
 #
-# Necks by pyramid level, with the authors' sizes and bounds. The prior over positions is ours: on two images
-# a GPU the authors' ratio was constant.
+# Necks by pyramid level, with the authors' sizes and least number of tokens. The prior over positions and its
+# bounds are ours: on two images a GPU the authors' ratio is constant.
 prior = dict(type='dpk_mm.CKAPrior', samples='positions', floor=0.15, cap=0.85, fallback=0.5)
 p4 = dict(
     neck=dict(
         type='dpk_mm.FeatureMixingNeck',
         patch_size=4,
+        min_teacher_tokens=40,
         encoder=dict(embed_dims=512, num_layers=4, num_heads=8),
         decoder=dict(embed_dims=1024, num_layers=4, num_heads=8),
     ),
@@ -16,6 +17,7 @@ p5 = dict(
     neck=dict(
         type='dpk_mm.FeatureMixingNeck',
         patch_size=2,
+        min_teacher_tokens=40,
         encoder=dict(embed_dims=256, num_layers=4, num_heads=8),
         decoder=dict(embed_dims=512, num_layers=4, num_heads=8),
     ),
@@ -25,6 +27,7 @@ p6_p7 = dict(
     neck=dict(
         type='dpk_mm.FeatureMixingNeck',
         patch_size=1,
+        min_teacher_tokens=40,
         encoder=dict(embed_dims=256, num_layers=4, num_heads=8),
         decoder=dict(embed_dims=256, num_layers=4, num_heads=8),
     ),

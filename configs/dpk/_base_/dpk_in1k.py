@@ -1,5 +1,6 @@
 # DPK on ImageNet: the student by mmpretrain's recipe (100 epochs from scratch, 8 GPUs x 32), the necks by an
-# optimizer of their own. Weights of the losses and bounds of the prior as in the authors' code.
+# optimizer of their own. Weights of the losses as in the authors' code; the bounds of the prior, and that the
+# necks' cosine ends with the training, are ours.
 _base_ = [
     'mmpretrain::_base_/datasets/imagenet_bs32.py',
     'mmpretrain::_base_/schedules/imagenet_bs256.py',
@@ -13,7 +14,7 @@ param_scheduler = dict(
     student=_base_.param_scheduler,
     distiller=[
         dict(type='LinearLR', start_factor=0.01, begin=0, end=20, convert_to_iter_based=True),
-        dict(type='CosineAnnealingLR', begin=20, end=100, eta_min=1e-5, convert_to_iter_based=True),
+        dict(type='CosineAnnealingLR', begin=0, end=100, eta_min=1e-5, convert_to_iter_based=True),
     ],
 )
 default_hooks = dict(checkpoint=dict(type='dpk_mm.PlainCheckpointHook', max_keep_ckpts=3))

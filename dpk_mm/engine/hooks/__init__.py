@@ -3,4 +3,4 @@
 from .channels_last_hook import ChannelsLastHook
 from .plain_checkpoint_hook import PlainCheckpointHook
 
-__all__ = ['ChannelsLastHook', 'PlainCheckpointHook']
+__all__ = [name for name in dir() if name[0].isupper()]

@@ -30,7 +30,7 @@ _PARAMWISE = {
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()
 class DistillOptimWrapperConstructor:
-    """Gives the modules of distillation an optimizer of their own, as DPK trains classifiers [A].
+    """Gives the modules of distillation an optimizer of their own, as DPK trains classifiers (authors' code).
 
     The student's settings stay where upstream's config has them, and reach the student alone: its
     ``paramwise_cfg`` never matches a neck. Those of the necks, adapters and losses stand under

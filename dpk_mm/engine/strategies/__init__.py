@@ -2,4 +2,4 @@
 
 from .fsdp_strategy import FSDPStrategy
 
-__all__ = ['FSDPStrategy']
+__all__ = [name for name in dir() if name[0].isupper()]

@@ -7,13 +7,6 @@ from .cifar_shufflenet_v2 import CIFARShuffleNetV2
 from .cifar_vgg import CIFARVGG
 from .cifar_wide_resnet import CIFARWideResNet
 from .mobilenet_v1 import MobileNetV1
+from .repdistiller import convert_repdistiller
 
-__all__ = [
-    'CIFARMobileNetV2',
-    'CIFARResNet',
-    'CIFARShuffleNetV1',
-    'CIFARShuffleNetV2',
-    'CIFARVGG',
-    'CIFARWideResNet',
-    'MobileNetV1',
-]
+__all__ = [name for name in dir() if name[0].isupper()]

@@ -53,7 +53,9 @@ class CIFARWideResNet(BaseBackbone):
     """Wide ResNet of three stages for 32x32 images (Zagoruyko and Komodakis, BMVC 2016), without dropout.
 
     The norm and ReLU that pre-activation puts in front of a stage belong to the end of the stage before
-    it, so ``backbone.layer1`` to ``layer3`` give maps after the ReLU, of stride 1, 2 and 4.
+    it, so ``backbone.layer1`` to ``layer3`` give maps after the ReLU, of stride 1, 2 and 4. The last but one
+    module of each is its norm: with n blocks ``backbone.layer3.n`` gives the map before the ReLU, n = 2 at
+    depth 16 and 6 at depth 40.
 
     Args:
         depth (int): 6n + 4: 10, 16, 22, 28, 40, ...
@@ -104,4 +106,5 @@ class CIFARWideResNet(BaseBackbone):
 
 
 def _norm_relu(channels: int) -> list[nn.Module]:
-    return [nn.BatchNorm2d(channels), nn.ReLU(inplace=True)]
+    # not in place, so that the norm's output can be read; nothing more is kept for the backward pass
+    return [nn.BatchNorm2d(channels), nn.ReLU()]

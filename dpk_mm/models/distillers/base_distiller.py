@@ -29,7 +29,7 @@ class BaseDistiller(ModelWrapper):
         input_shape (tuple[int, int], optional): Height and width of the blank image that is shown to
             both models at build time to learn the shapes of their features. Defaults to (256, 256) for
             detectors, (224, 224) for other models.
-        task_loss_weight (float): Factor of the student's own losses (gamma of the authors' code [A]).
+        task_loss_weight (float): Factor of the student's own losses (gamma of the authors' code).
         data_preprocessor (dict, optional): For a student that has none of its own: mmengine's runner
             passes a config's top-level one.
 

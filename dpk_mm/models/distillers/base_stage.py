@@ -1,4 +1,4 @@
-"""What all places have in common where a student learns from its teacher."""
+"""What all stages have in common: where a student learns from its teacher."""
 
 import inspect
 from abc import ABC, abstractmethod
@@ -8,6 +8,7 @@ from typing import Any, Optional
 import torch
 from torch import Tensor, nn
 
+from dpk_mm.models.losses import DistillLoss
 from dpk_mm.registry import MODELS
 
 
@@ -17,7 +18,7 @@ class BaseStage(nn.Module, ABC):
     A subclass sets up its own parts, then calls :meth:`add_loss`, and gives :meth:`compare`.
 
     A stage whose loss has ``loss_weight`` 0 only watches: it logs a loss of 0 and, with a prior, its ratio,
-    and trains nothing. A loss that has an attribute ``stage`` is told the stage's name.
+    and trains nothing.
 
     Args:
         name (str): Its name in logs and checkpoints.
@@ -35,9 +36,8 @@ class BaseStage(nn.Module, ABC):
     def add_loss(self, loss: dict, **found: Any) -> None:
         """Build the loss, the last part of the stage; ``found`` as in :func:`build_part`."""
         self.loss = build_part(loss, 'loss', **found)
-        if hasattr(self.loss, 'stage'):
-            self.loss.stage = self.name
-        self.watches = getattr(self.loss, 'loss_weight', 1) == 0
+        self.loss.stage = self.name
+        self.watches = self.loss.loss_weight == 0
         if self.watches:
             self.requires_grad_(False)
 
@@ -61,12 +61,12 @@ class BaseStage(nn.Module, ABC):
             ratio (float, optional): What the stage's prior says, where it has one.
 
         Returns:
-            dict[str, Tensor]: ``loss_dpk_<name>`` and, where there is one, ``ratio_<name>``, both scalars.
+            dict[str, Tensor]: ``loss_distill_<name>`` and, with a prior, ``ratio_<name>``, both scalars.
         """
         # the ratio is left on the CPU: it is only logged
         values = {} if ratio is None else {f'ratio_{self.name}': torch.tensor(ratio)}
         loss = torch.zeros(()) if self.watches else self.compare(student, teacher, data_samples, ratio)
-        return {f'loss_dpk_{self.name}': loss, **values}
+        return {f'loss_distill_{self.name}': loss, **values}
 
     @property
     def is_idle(self) -> bool:
@@ -85,6 +85,21 @@ def part_class(cfg: Any) -> Optional[type]:
     if not isinstance(cfg, dict) or 'type' not in cfg:
         return None
     return MODELS.get(cfg['type']) if isinstance(cfg['type'], str) else cfg['type']
+
+
+def loss_class(cfg: Any) -> type[DistillLoss]:
+    """The class of a loss's config.
+
+    Raises:
+        ValueError: It is no config, its type is not registered, or no :class:`DistillLoss`.
+    """
+    if not isinstance(cfg, dict) or 'type' not in cfg:
+        raise ValueError(f'loss must be a dict with a type, got {cfg!r}.')
+    kind = part_class(cfg)
+    if not (isinstance(kind, type) and issubclass(kind, DistillLoss)):
+        what = 'is not registered' if kind is None else 'is no DistillLoss'
+        raise ValueError(f'loss.type: {cfg["type"]!r} {what}.')
+    return kind
 
 
 def build_part(cfg: dict, field: str, **found: Any) -> Any:

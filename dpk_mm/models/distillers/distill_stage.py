@@ -1,4 +1,4 @@
-"""One place where a student learns from its teacher."""
+"""A stage on one pair of layers."""
 
 import logging
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from dpk_mm.utils import resize_like, step_generator
 
-from .base_stage import BaseStage, build_part, part_class
+from .base_stage import BaseStage, build_part, loss_class
 
 
 class DistillStage(BaseStage):
@@ -21,8 +21,9 @@ class DistillStage(BaseStage):
     feature-distillation method is a loss on such a stage. A loss whose class says ``any_channels = True``
     compares maps whatever their channels, and gets no convolution.
 
-    Where height or width differ, the student's map is resized bilinearly to the teacher's [A]; where they
-    do at build, the log says so.
+    Where height or width differ, the student's map is resized bilinearly to the teacher's, before prior and
+    neck see it (authors' code, see :func:`dpk_mm.utils.resize_like`). Where they do at build, the log says
+    so.
 
     Args:
         name (str): Its name in logs and checkpoints.
@@ -69,16 +70,15 @@ class DistillStage(BaseStage):
             self.prior.stage = name
         elif prior is not None:
             raise ValueError('a prior needs a neck to feed: give both or neither.')
-        elif student_shape[1] == teacher_shape[1] or getattr(part_class(loss), 'any_channels', False):
+        elif student_shape[1] == teacher_shape[1] or loss_class(loss).any_channels:
             self.adapter = nn.Identity()
         elif len(student_shape) == 4:
             self.adapter = nn.Conv2d(student_shape[1], teacher_shape[1], 1)
         else:
             raise ValueError(f'logits must agree, but {shapes}.')
         self.add_loss(loss, channels=teacher_shape[1], **channels)
-        takes = getattr(self.loss, 'takes', None)
-        if takes not in (None, 'maps' if len(student_shape) == 4 else 'logits'):
-            raise ValueError(f'{type(self.loss).__name__} compares {takes}, but {shapes}.')
+        if self.loss.takes not in ('any', 'maps' if len(student_shape) == 4 else 'logits'):
+            raise ValueError(f'{type(self.loss).__name__} compares {self.loss.takes}, but {shapes}.')
 
     def align(self, student_feat: Tensor, teacher_feat: Tensor) -> tuple[Tensor, Tensor]:
         """The student's map resized to the teacher's: (B, C_s, H', W') -> (B, C_s, H, W)."""

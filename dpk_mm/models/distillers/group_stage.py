@@ -1,4 +1,4 @@
-"""One place where a student learns from its teacher, that is several layers on both sides."""
+"""A stage on two groups of layers."""
 
 from collections.abc import Sequence
 from typing import Optional
@@ -12,8 +12,8 @@ from .base_stage import BaseStage
 class GroupStage(BaseStage):
     """A loss between two groups of layers, such as all blocks of a stage; see :class:`DistillStage`.
 
-    The loss gets the maps as the layers give them: it has to see to it that their numbers, widths and sizes
-    may differ.
+    The loss gets the maps as the layers give them: it must handle differing numbers of layers, channels and
+    sizes.
 
     Args:
         name (str): Its name in logs and checkpoints.

@@ -7,6 +7,7 @@ from typing import Optional, Union
 import torch
 from torch import Tensor, nn
 
+from dpk_mm.models.losses import LogitsKLLoss
 from dpk_mm.registry import MODELS
 from dpk_mm.utils import check_tap, load_model_cfg, preserve_random_state, probe, record
 
@@ -23,15 +24,15 @@ _LOSS_KL = dict(type='dpk_mm.LogitsKLLoss', temperature=4.0, loss_weight=3.0)
 class SFTN(ModelWrapper):
     """A teacher that trains with student branches, so that its features are easy to pass on.
 
-    Park et al., NeurIPS 2021 [P]. Behind each of the teacher's blocks hangs a branch: a transform to the
+    Park et al., NeurIPS 2021 (paper). Behind each of the teacher's blocks hangs a branch: a transform to the
     student's channels and size, the student's remaining blocks, the student's head. All train jointly:
 
         L = lambda_T CE(teacher) + lambda_KL mean_i KL(teacher, branch_i) + lambda_CE mean_i CE(branch_i)
 
-    with 1, 3 and 1 [recalled]. The KL is at temperature 4 and times its square, as in KD; its gradient goes
-    into both, as the teacher is to become friendly [O].
-    The trained file is a plain teacher's checkpoint, which any method then distils from; its branches lie
-    under ``branches.``. To start from a trained teacher, name its checkpoint as ``load_from``.
+    with 1, 3 and 1 (ours, after what is known of the authors' code). The KL is at temperature 4 and times
+    its square, as in KD; its gradient goes into both, as the teacher is to become friendly (ours). The
+    trained file is a plain teacher's checkpoint, which any method then distils from; its branches lie under
+    ``branches.``. To start from a trained teacher, name its checkpoint as ``load_from``.
 
     Args:
         teacher (str or dict): The classifier that is trained: ``'pkg::path'``, a local config file, or a
@@ -41,8 +42,8 @@ class SFTN(ModelWrapper):
             it is the same in both, else ``dict(teacher_at=..., student_at=...)``.
         logits_at (str): The layer that gives the logits, in both.
         loss_kl (dict, optional): Between the teacher's and a branch's logits; its ``loss_weight`` is
-            lambda_KL. Defaults to :class:`dpk_mm.LogitsKLLoss` of weight 3 at temperature 4 [O]. Other losses
-            on logits may take its place; they give the teacher's logits no gradient.
+            lambda_KL. Defaults to :class:`dpk_mm.LogitsKLLoss` of weight 3 at temperature 4 (ours). Other
+            losses on logits may take its place; they give the teacher's logits no gradient.
         task_loss_weight (float): lambda_T.
         branch_loss_weight (float): lambda_CE.
         input_shape (tuple[int, int]): Height and width of the images.
@@ -83,14 +84,14 @@ class SFTN(ModelWrapper):
         self.branch_loss_weight = branch_loss_weight
         loss_kl = _LOSS_KL if loss_kl is None else loss_kl
         self.loss_kl = build_part(loss_kl, 'loss_kl')
-        if getattr(self.loss_kl, 'takes', 'logits') != 'logits':
+        if self.loss_kl.takes not in ('any', 'logits'):
             raise ValueError(f'loss_kl: {type(self.loss_kl).__name__} does not compare logits.')
         if self.loss_kl.state_dict():
             raise ValueError(
                 f'loss_kl: {type(self.loss_kl).__name__} has weights, and a checkpoint of the teacher has no '
                 'place for them.'
             )
-        if hasattr(self.loss_kl, 'detach_teacher'):
+        if isinstance(self.loss_kl, LogitsKLLoss):
             self.loss_kl.detach_teacher = loss_kl.get('detach_teacher', False)
         places = [_places(block, f'blocks[{i}]') for i, block in enumerate(blocks)]
         self.taps = {}

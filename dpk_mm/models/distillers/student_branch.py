@@ -15,7 +15,8 @@ class StudentBranch(nn.Module):
     What runs before the tap is replaced by ``nn.Identity``, so any classifier whose layers are modules that
     run one after another can be split at any of them, without knowing its class; the rest is checked to give
     what the whole gives. The transform is convolution, batch norm, ReLU: strided where the teacher's map is
-    larger, transposed where it is smaller, 1x1 where they are equal [recalled of SFTN's code].
+    larger, transposed where it is smaller, 1x1 where they are equal (ours, after what is known of SFTN's
+    code).
 
     Args:
         student (nn.Module): A classifier, which this becomes a part of.

@@ -1,17 +1,14 @@
-"""Losses of distillation: each is called with (student, teacher, data_samples).
+"""Losses of distillation: subclasses of :class:`DistillLoss`, which says what a loss is.
 
-A class that can compare one kind of features only says ``takes = 'maps'``, (B, C, H, W), or ``'logits'``,
-(B, K). One that compares maps whatever their channels says ``any_channels = True``, and gets no adapter. One
-that has an attribute ``stage`` is told the name of the stage it serves. One that says ``grouped = True``
-compares groups of layers: student and teacher are tuples of maps.
-
-In the losses of other methods than DPK, [P] is that method's paper, [A] its authors' code, [B] the public
-benchmark code (RepDistiller and mdistiller for CIFAR-100, MMRazor for the rest), [O] our choice.
+A new loss is one file here and one import below. The labels of the docstrings: "(paper)" is the paper of the
+method, "(authors' code)" is its authors' code, "(benchmark code)" is the public code that compares methods
+(RepDistiller and mdistiller for CIFAR-100, MMRazor for the rest), "(ours)" is our choice.
 """
 
 from .at_loss import ATLoss
 from .cwd_loss import CWDLoss
 from .dist_loss import DISTLoss
+from .distill_loss import DistillLoss
 from .dkd_loss import DKDLoss
 from .feature_mse_loss import FeatureMSELoss
 from .fgd_loss import FGDLoss
@@ -21,16 +18,4 @@ from .mgd_loss import MGDLoss
 from .pkd_loss import PKDLoss
 from .sp_loss import SPLoss
 
-__all__ = [
-    'ATLoss',
-    'CWDLoss',
-    'DISTLoss',
-    'DKDLoss',
-    'FGDLoss',
-    'FeatureMSELoss',
-    'KRLoss',
-    'LogitsKLLoss',
-    'MGDLoss',
-    'PKDLoss',
-    'SPLoss',
-]
+__all__ = [name for name in dir() if name[0].isupper()]

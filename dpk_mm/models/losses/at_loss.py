@@ -4,48 +4,40 @@ from collections.abc import Sequence
 from typing import Optional
 
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from dpk_mm.registry import MODELS
 
+from .distill_loss import DistillLoss
+
 
 @MODELS.register_module()
-class ATLoss(nn.Module):
+class ATLoss(DistillLoss):
     """Attention transfer: where a map is active, whatever its channels.
 
     Source: Zagoruyko and Komodakis, ICLR 2017. With a the vector of the H W sums of squares over channels,
-    brought to length 1 [P]::
+    brought to length 1 (paper)::
 
-        mean over images and positions of (a_student - a_teacher)^2      [B]
+        mean over images and positions of (a_student - a_teacher)^2      (benchmark code)
 
     The paper's formula has the distance itself, halved. The weight is 1000 on each of the three stages of a
-    network for CIFAR-100 [B]. Where sizes differ, the stage resizes the student's map [O]; the benchmarks
-    pool the larger one [B].
+    network for CIFAR-100 (benchmark code). Where sizes differ, the stage resizes the student's map (ours);
+    the benchmarks pool the larger one (benchmark code).
 
     Args:
         loss_weight (float): Weight of the loss.
     """
 
     takes = 'maps'
-    any_channels = True  # no adapter before it
+    any_channels = True
 
     def __init__(self, loss_weight: float = 1000.0) -> None:
-        super().__init__()
-        self.loss_weight = loss_weight
+        super().__init__(loss_weight)
 
     def forward(
         self, student_feat: Tensor, teacher_feat: Tensor, data_samples: Optional[Sequence] = None
     ) -> Tensor:
-        """The loss.
-
-        Args:
-            student_feat (Tensor): (B, C_s, H, W).
-            teacher_feat (Tensor): (B, C_t, H, W), the target; gets no gradient.
-            data_samples (Sequence, optional): Not used.
-
-        Returns:
-            Tensor: Scalar float32.
-        """
+        """The loss of maps (B, C_s, H, W) and (B, C_t, H, W); see :meth:`DistillLoss.forward`."""
         return self.loss_weight * F.mse_loss(_attention(student_feat), _attention(teacher_feat.detach()))
 
 

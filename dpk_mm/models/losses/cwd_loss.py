@@ -4,21 +4,26 @@ from collections.abc import Sequence
 from typing import Optional
 
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from dpk_mm.registry import MODELS
+from dpk_mm.utils.checks import check_number
+
+from .distill_loss import DistillLoss
 
 
 @MODELS.register_module()
-class CWDLoss(nn.Module):
+class CWDLoss(DistillLoss):
     """CWD: each channel is a distribution over the positions.
 
     Source: Shu et al., ICCV 2021. With p the softmax of each of the C channels over its H W positions at
-    temperature T [P]::
+    temperature T (paper)::
 
-        T^2 sum over positions of p_teacher log(p_teacher / p_student), mean over channels [P] and images [A]
+        T^2 sum over positions of p_teacher log(p_teacher / p_student)
 
-    T = 1 and weight 10 on every level are MMRazor's for detectors [B].
+    It is the mean over channels (paper) and images (authors' code).
+
+    T = 1 and weight 10 on every level are MMRazor's for detectors (benchmark code).
 
     Args:
         temperature (float): T > 0.
@@ -31,25 +36,13 @@ class CWDLoss(nn.Module):
     takes = 'maps'
 
     def __init__(self, temperature: float = 1.0, loss_weight: float = 10.0) -> None:
-        super().__init__()
-        if temperature <= 0:
-            raise ValueError(f'temperature must be positive, got {temperature}.')
-        self.temperature = temperature
-        self.loss_weight = loss_weight
+        super().__init__(loss_weight)
+        self.temperature = check_number(temperature, 'temperature', above=0)
 
     def forward(
         self, student_feat: Tensor, teacher_feat: Tensor, data_samples: Optional[Sequence] = None
     ) -> Tensor:
-        """The loss.
-
-        Args:
-            student_feat (Tensor): (B, C, H, W).
-            teacher_feat (Tensor): (B, C, H, W), the target; gets no gradient.
-            data_samples (Sequence, optional): Not used.
-
-        Returns:
-            Tensor: Scalar float32.
-        """
+        """The loss of maps (B, C, H, W); see :meth:`DistillLoss.forward`."""
         # (B C, H W), a row a distribution
         student, teacher = (
             F.log_softmax(feat.float().flatten(2).flatten(0, 1) / self.temperature, dim=1)

@@ -3,24 +3,28 @@
 from collections.abc import Sequence
 from typing import Optional
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from dpk_mm.registry import MODELS
+from dpk_mm.utils.checks import check_number
+
+from .distill_loss import DistillLoss
 
 
 @MODELS.register_module()
-class DISTLoss(nn.Module):
+class DISTLoss(DistillLoss):
     """DIST: correlation of the predictions, by image and by class, instead of their divergence.
 
     Source: Huang et al., NeurIPS 2022. With p = softmax(z / T) of (B, K) logits z and r Pearson's
-    correlation of two vectors [P]::
+    correlation of two vectors (paper)::
 
         T^2 (beta (1 - mean_i r(p_student[i, :], p_teacher[i, :]))      inter: B images, over classes
            + gamma (1 - mean_k r(p_student[:, k], p_teacher[:, k])))    intra: K classes, over images
 
     The authors' code adds 1e-8 to the product of the norms, and so do we: classes that no image of the batch
-    is like count for little [A]. It takes beta = gamma = 1 and T = 1 on ImageNet, T = 4 on CIFAR-100 [A];
-    MMRazor weighs the sum by 2 on ImageNet [B]. The batch is that of one GPU.
+    is like count for little. It takes beta = gamma = 1 and T = 1 on ImageNet, and T = 4 and a weight of 2 on
+    CIFAR-100 (authors' code); MMRazor weighs the sum by 2 on ImageNet too (benchmark code). The batch is that
+    of one GPU.
 
     Args:
         beta (float): Weight of the relation within an image.
@@ -37,14 +41,11 @@ class DISTLoss(nn.Module):
     def __init__(
         self, beta: float = 1.0, gamma: float = 1.0, temperature: float = 1.0, loss_weight: float = 1.0
     ) -> None:
-        super().__init__()
-        if temperature <= 0:
-            raise ValueError(f'temperature must be positive, got {temperature}.')
+        # Two weights of zero are a loss of weight zero.
+        super().__init__(loss_weight if beta or gamma else 0.0)
         self.beta = beta
         self.gamma = gamma
-        self.temperature = temperature
-        # Two weights of zero are a loss of weight zero.
-        self.loss_weight = loss_weight if beta or gamma else 0.0
+        self.temperature = check_number(temperature, 'temperature', above=0)
 
     def forward(
         self,
@@ -52,16 +53,7 @@ class DISTLoss(nn.Module):
         teacher_logits: Tensor,
         data_samples: Optional[Sequence] = None,
     ) -> Tensor:
-        """The loss.
-
-        Args:
-            student_logits (Tensor): (B, K).
-            teacher_logits (Tensor): (B, K), the target; gets no gradient.
-            data_samples (Sequence, optional): Not used.
-
-        Returns:
-            Tensor: Scalar float32.
-        """
+        """The loss of logits (B, K); see :meth:`DistillLoss.forward`."""
         student = (student_logits.float() / self.temperature).softmax(dim=1)
         teacher = (teacher_logits.detach().float() / self.temperature).softmax(dim=1)
         inter = 1 - _correlation(student, teacher).mean()

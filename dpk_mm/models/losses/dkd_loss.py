@@ -6,23 +6,26 @@ from typing import Optional
 import torch
 import torch.nn.functional as F
 from mmengine.logging import MessageHub
-from torch import Tensor, nn
+from torch import Tensor
 
 from dpk_mm.registry import MODELS
+from dpk_mm.utils.checks import check_number
+
+from .distill_loss import DistillLoss
 
 
 @MODELS.register_module()
-class DKDLoss(nn.Module):
+class DKDLoss(DistillLoss):
     """Decoupled KD: the labelled class against the rest, and the rest among themselves.
 
     Source: Zhao et al., CVPR 2022. For (B, K) logits z and the label y of an image, at temperature T, with
-    p = softmax(z / T), b = (p_y, 1 - p_y) and q the softmax over the K - 1 other classes [P]::
+    p = softmax(z / T), b = (p_y, 1 - p_y) and q the softmax over the K - 1 other classes (paper)::
 
         T^2 (alpha KL(b_teacher || b_student) + beta KL(q_teacher || q_student)), mean over images
 
-    alpha = 1, beta = 8 and T = 4 are the authors' defaults on CIFAR-100 [A]; on ImageNet MMRazor has
-    beta = 0.5 and T = 1 [B]. The weight grows linearly from 1 / ``warmup_epochs`` in the first epoch [A]. Of
-    mixed images the label is the class with the largest share [O].
+    alpha = 1, beta = 8 and T = 4 are the authors' defaults on CIFAR-100 (authors' code); on ImageNet MMRazor
+    has beta = 0.5 and T = 1 (benchmark code). The weight grows linearly from 1 / ``warmup_epochs`` in the
+    first epoch (authors' code). Of mixed images the label is the class with the largest share (ours).
 
     Args:
         alpha (float): Weight of the labelled class (TCKD).
@@ -46,17 +49,12 @@ class DKDLoss(nn.Module):
         warmup_epochs: int = 20,
         loss_weight: float = 1.0,
     ) -> None:
-        super().__init__()
-        if temperature <= 0:
-            raise ValueError(f'temperature must be positive, got {temperature}.')
-        if warmup_epochs < 0:
-            raise ValueError(f'warmup_epochs must be 0 or more, got {warmup_epochs}.')
+        # Two weights of zero are a loss of weight zero.
+        super().__init__(loss_weight if alpha or beta else 0.0)
         self.alpha = alpha
         self.beta = beta
-        self.temperature = temperature
-        self.warmup_epochs = warmup_epochs
-        # Two weights of zero are a loss of weight zero.
-        self.loss_weight = loss_weight if alpha or beta else 0.0
+        self.temperature = check_number(temperature, 'temperature', above=0)
+        self.warmup_epochs = check_number(warmup_epochs, 'warmup_epochs', least=0)
 
     def forward(
         self,

@@ -6,19 +6,22 @@ from typing import Any, Optional
 import torch
 import torch.nn.functional as F
 from mmcv.cnn import ContextBlock
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from dpk_mm.registry import MODELS
+from dpk_mm.utils.checks import check_number
+
+from .distill_loss import DistillLoss
 
 
 @MODELS.register_module()
-class FGDLoss(nn.Module):
+class FGDLoss(DistillLoss):
     """FGD of one level: squared error on foreground and background, attention, relation.
 
-    Source: Yang et al., CVPR 2022 [A]; the relation term is GCNet's block, mmcv's own. Boxes
+    Source: Yang et al., CVPR 2022 (authors' code); the relation term is GCNet's block, mmcv's own. Boxes
     are scaled by the padded size of the batch, so that they lie where the objects lie on the map (the
-    original scales by each image's own size, which shifts them on padded images) [O].
+    original scales by each image's own size, which shifts them on padded images) (ours).
 
     Args:
         channels (int): C of both maps.
@@ -45,16 +48,14 @@ class FGDLoss(nn.Module):
         temp: float = 0.5,
         loss_weight: float = 1.0,
     ) -> None:
-        super().__init__()
-        if temp <= 0:
-            raise ValueError(f'temp must be positive, got {temp}.')
+        # Four weights of zero are a loss of weight zero.
+        weights = (alpha_fg, beta_bg, gamma_mask, lambda_rela)
+        super().__init__(loss_weight if any(weights) else 0.0)
         self.alpha_fg = alpha_fg
         self.beta_bg = beta_bg
         self.gamma_mask = gamma_mask
         self.lambda_rela = lambda_rela
-        self.temp = temp
-        # Four weights of zero are a loss of weight zero.
-        self.loss_weight = loss_weight if any((alpha_fg, beta_bg, gamma_mask, lambda_rela)) else 0.0
+        self.temp = check_number(temp, 'temp', above=0)
         self.student_relation = ContextBlock(channels, ratio=0.5)
         self.teacher_relation = ContextBlock(channels, ratio=0.5)
 

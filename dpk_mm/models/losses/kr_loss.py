@@ -8,16 +8,19 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dpk_mm.registry import MODELS
+from dpk_mm.utils.checks import check_number
+
+from .distill_loss import DistillLoss
 
 
 @MODELS.register_module()
-class KRLoss(nn.Module):
+class KRLoss(DistillLoss):
     """KR: what a group of layers says on the whole, with a threshold on what the student must learn of it.
 
     Source: Liu et al., CVPR Workshops 2019. Knowledge aggregation takes the teacher's distribution over
-    groups of layers, which is more abstract than single maps, against the residuals that deep layers pile up;
-    sparse recoding penalises the gradients, against over-regularisation; the loss is a cross-entropy [P]. The
-    formulas were not at hand, so these are our reading of that [O]:
+    groups of layers, which is more abstract than single maps, against the residuals that deep layers pile
+    up; sparse recoding penalises the gradients, against over-regularisation; the loss is a cross-entropy
+    (paper). The formulas were not at hand, so these are our reading of that (ours):
 
     - aggregation: v = mean over the group's layers of their maps' means over positions, (B, C), the student's
       through a 1x1 convolution where its width is another; p = softmax(v / T);
@@ -46,7 +49,7 @@ class KRLoss(nn.Module):
         ValueError: A temperature that is not positive; a negative threshold or ``l1_weight``.
     """
 
-    grouped = True
+    takes = 'groups'
 
     def __init__(
         self,
@@ -57,16 +60,10 @@ class KRLoss(nn.Module):
         l1_weight: float = 0.1,
         loss_weight: float = 1.0,
     ) -> None:
-        super().__init__()
-        if temperature <= 0:
-            raise ValueError(f'temperature must be positive, got {temperature}.')
-        for name, value in (('threshold', threshold), ('l1_weight', l1_weight)):
-            if value < 0:
-                raise ValueError(f'{name} must be 0 or more, got {value}.')
-        self.temperature = temperature
-        self.threshold = threshold
-        self.l1_weight = l1_weight
-        self.loss_weight = loss_weight
+        super().__init__(loss_weight)
+        self.temperature = check_number(temperature, 'temperature', above=0)
+        self.threshold = check_number(threshold, 'threshold', least=0)
+        self.l1_weight = check_number(l1_weight, 'l1_weight', least=0)
         student, teacher = student_channels[0], teacher_channels[0]
         # A 1x1 convolution of every layer, averaged, is a linear map of their average.
         self.align = nn.Identity() if student == teacher else nn.Linear(student, teacher)
@@ -77,16 +74,7 @@ class KRLoss(nn.Module):
         teacher_feats: Sequence[Tensor],
         data_samples: Optional[Sequence] = None,
     ) -> Tensor:
-        """The loss.
-
-        Args:
-            student_feats (Sequence[Tensor]): (B, C_s, H, W) of each layer; sizes may differ.
-            teacher_feats (Sequence[Tensor]): (B, C_t, H', W') of each layer, in any number; get no gradient.
-            data_samples (Sequence, optional): Not used.
-
-        Returns:
-            Tensor: Scalar float32.
-        """
+        """The loss of groups of maps, (B, C_s, H, W) and (B, C_t, H', W'); see :class:`DistillLoss`."""
         # Half precision holds neither sums over a map nor small differences of probabilities.
         with torch.autocast(student_feats[0].device.type, enabled=False):
             student = aggregate(student_feats)

@@ -4,13 +4,16 @@ from collections.abc import Sequence
 from typing import Optional
 
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from dpk_mm.registry import MODELS
+from dpk_mm.utils.checks import check_number
+
+from .distill_loss import DistillLoss
 
 
 @MODELS.register_module()
-class LogitsKLLoss(nn.Module):
+class LogitsKLLoss(DistillLoss):
     """T^2 KL(teacher || student) at temperature T, mean over images (Hinton et al.).
 
     Args:
@@ -27,11 +30,8 @@ class LogitsKLLoss(nn.Module):
     def __init__(
         self, temperature: float = 1.0, loss_weight: float = 1.0, detach_teacher: bool = True
     ) -> None:
-        super().__init__()
-        if temperature <= 0:
-            raise ValueError(f'temperature must be positive, got {temperature}.')
-        self.temperature = temperature
-        self.loss_weight = loss_weight
+        super().__init__(loss_weight)
+        self.temperature = check_number(temperature, 'temperature', above=0)
         self.detach_teacher = detach_teacher
 
     def forward(
@@ -40,16 +40,7 @@ class LogitsKLLoss(nn.Module):
         teacher_logits: Tensor,
         data_samples: Optional[Sequence] = None,
     ) -> Tensor:
-        """The loss.
-
-        Args:
-            student_logits (Tensor): (B, num_classes).
-            teacher_logits (Tensor): (B, num_classes), the target.
-            data_samples (Sequence, optional): Not used.
-
-        Returns:
-            Tensor: Scalar float32.
-        """
+        """The loss of logits (B, K); see :meth:`DistillLoss.forward`."""
         if self.detach_teacher:
             teacher_logits = teacher_logits.detach()
         student = F.log_softmax(student_logits.float() / self.temperature, dim=1)

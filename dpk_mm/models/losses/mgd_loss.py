@@ -10,28 +10,30 @@ from torch import Tensor, nn
 from dpk_mm.registry import MODELS
 from dpk_mm.utils import step_generator
 
+from .distill_loss import DistillLoss
+
 
 @MODELS.register_module()
-class MGDLoss(nn.Module):
+class MGDLoss(DistillLoss):
     """MGD: a small network makes the teacher's map from the student's, of which a part is hidden.
 
     Source: Yang et al., ECCV 2022. G is a 3x3 convolution, a ReLU and a 3x3 convolution, all of C channels;
-    M hides each position, or each channel, of each image with probability ``mask_ratio`` [P]::
+    M hides each position, or each channel, of each image with probability ``mask_ratio`` (paper)::
 
         sum over C, H and W of (teacher - G(M student))^2, mean over images
 
-    ============== ========= ========== =========== ===
+    ============== ========= ========== =========== ===============
     task           mask      mask_ratio loss_weight
-    ============== ========= ========== =========== ===
-    one stage      positions 0.65       2e-5        [A]
-    two stages     positions 0.45       5e-7        [A]
-    classification channels  0.15       7e-5        [A]
-    ============== ========= ========== =========== ===
+    ============== ========= ========== =========== ===============
+    one stage      positions 0.65       2e-5        (authors' code)
+    two stages     positions 0.45       5e-7        (authors' code)
+    classification channels  0.15       7e-5        (authors' code)
+    ============== ========= ========== =========== ===============
 
     The paper hides positions in classification too; its authors' code hides channels, which they say works
     better there. Where the channels of student and teacher differ, the stage's own 1x1 convolution comes
-    first, as theirs [A]. The numbers drawn depend on the run's seed, the iteration, the rank and the stage
-    alone, so a resumed run hides what the first one would have [O].
+    first, as theirs (authors' code). The numbers drawn depend on the run's seed, the iteration, the rank and
+    the stage alone, so a resumed run hides what the first one would have (ours).
 
     Args:
         channels (int): C of the teacher's map.
@@ -47,7 +49,6 @@ class MGDLoss(nn.Module):
     """
 
     takes = 'maps'
-    stage = ''
 
     def __init__(
         self,
@@ -56,14 +57,13 @@ class MGDLoss(nn.Module):
         mask: str = 'positions',
         loss_weight: float = 2e-5,
     ) -> None:
-        super().__init__()
+        super().__init__(loss_weight)
         if not 0 <= mask_ratio < 1:
             raise ValueError(f'mask_ratio must lie in [0, 1), got {mask_ratio}.')
         if mask not in ('positions', 'channels'):
             raise ValueError(f"mask must be 'positions' or 'channels', got {mask!r}.")
         self.mask_ratio = mask_ratio
         self.mask = mask
-        self.loss_weight = loss_weight
         self.generation = nn.Sequential(
             nn.Conv2d(channels, channels, 3, padding=1),
             nn.ReLU(inplace=True),
@@ -73,16 +73,7 @@ class MGDLoss(nn.Module):
     def forward(
         self, student_feat: Tensor, teacher_feat: Tensor, data_samples: Optional[Sequence] = None
     ) -> Tensor:
-        """The loss.
-
-        Args:
-            student_feat (Tensor): (B, C, H, W).
-            teacher_feat (Tensor): (B, C, H, W), the target; gets no gradient.
-            data_samples (Sequence, optional): Not used.
-
-        Returns:
-            Tensor: Scalar float32.
-        """
+        """The loss of maps (B, C, H, W); see :meth:`DistillLoss.forward`."""
         student_feat = student_feat.to(self.generation[0].weight.dtype)
         generated = self.generation(student_feat * self.kept(student_feat)).float()
         error = F.mse_loss(generated, teacher_feat.detach().float(), reduction='sum')

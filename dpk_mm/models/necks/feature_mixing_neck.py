@@ -38,24 +38,27 @@ class FeatureMixingNeck(nn.Module):
 
     Some tokens of the student's map are replaced by the teacher's (the prior knowledge); each kind goes
     through an encoder of its own, both are put back in place, and a decoder predicts all tokens of the
-    teacher's map. Used in training only. Source: DPK, as in the authors' snapshot [A];
-    padding maps to a multiple of the patch and cropping back is our choice [O].
+    teacher's map. Used in training only (paper). Sizes, order of the parts and initialisation are those of
+    the authors' code; maps are padded to a multiple of the patch, and the prediction is cropped back (ours).
 
     The teacher's map is detached; gradients reach the student through its own tokens.
 
     Args:
         student_channels (int): C_s.
         teacher_channels (int): C_t.
-        patch_size (int): Side p of a token in positions.
+        patch_size (int): Side p of a token in positions. Defaults to 1.
         encoder (dict, optional): ``embed_dims``, ``num_layers`` and ``num_heads`` of both encoders.
         decoder (dict, optional): The same of the decoder.
-        mask (dict): Which positions the teacher fills.
+        mask (dict): Which positions the teacher fills. Defaults to :class:`RandomMask`.
+        min_teacher_tokens (int): Least number of tokens that the teacher fills, unless the ratio is 0 or that
+            is over half of the map. The authors' code has 2 for CIFAR, 4 for ImageNet and 40 for detection.
+            Defaults to 2.
         preset (str, optional): Sizes for what encoder and decoder leave out. ``'lean'``: two layers, half as
-            wide as the teacher's map has channels, in steps of 32 from 32 to 256, heads of width 32; our
-            choice [O], made for cost.
+            wide as the teacher's map has channels, in steps of 32 from 32 to 256, heads of width 32 (ours,
+            made for cost).
         residual (bool): Predict what the hybrid map lacks of the teacher's, at first nothing, instead of the
             whole map: the student learns from the teacher's map directly until the neck has learned. Needs
-            as many channels on both sides. Our choice [O], made for short schedules.
+            as many channels on both sides. Ours, made for short schedules. Defaults to False.
 
     Raises:
         ValueError: A number that does not fit, sizes left out without a preset, or no such preset.
@@ -78,6 +81,7 @@ class FeatureMixingNeck(nn.Module):
         encoder: Optional[dict] = None,
         decoder: Optional[dict] = None,
         mask: Union[dict, str] = 'dpk_mm.RandomMask',
+        min_teacher_tokens: int = 2,
         preset: Optional[str] = None,
         residual: bool = False,
     ) -> None:
@@ -86,6 +90,7 @@ class FeatureMixingNeck(nn.Module):
             student_channels=student_channels,
             teacher_channels=teacher_channels,
             patch_size=patch_size,
+            min_teacher_tokens=min_teacher_tokens,
         ).items():
             if not isinstance(value, int) or value < 1:
                 raise ValueError(f'{name} must be a positive integer, got {value!r}.')
@@ -98,6 +103,7 @@ class FeatureMixingNeck(nn.Module):
         self.student_channels = student_channels
         self.teacher_channels = teacher_channels
         self.patch_size = patch_size
+        self.min_teacher_tokens = min_teacher_tokens
         self.mask = MODELS.build(dict(type=mask) if isinstance(mask, str) else mask)
 
         if preset not in (None, *_PRESETS):
@@ -115,12 +121,16 @@ class FeatureMixingNeck(nn.Module):
         self._init_parameters()
 
     def _init_parameters(self) -> None:
-        """Xavier-uniform linears, the stems as the linear maps they are; zero biases."""
-        for module in self.modules():
-            if isinstance(module, (nn.Linear, nn.Conv2d)):
-                nn.init.xavier_uniform_(module.weight.data.flatten(1))
-                if module.bias is not None:
-                    nn.init.zeros_(module.bias)
+        """Xavier-uniform linears with zero biases (authors' code).
+
+        The stems and ``to_decoder`` keep torch's default, which is about half as wide (authors' code).
+        """
+        for part in (self.student_encoder, self.teacher_encoder, self.decoder, self.head):
+            for module in part.modules():
+                if isinstance(module, nn.Linear):
+                    nn.init.xavier_uniform_(module.weight)
+                    if module.bias is not None:
+                        nn.init.zeros_(module.bias)
         if self.residual:
             nn.init.zeros_(self.head.weight)
 
@@ -168,17 +178,18 @@ class FeatureMixingNeck(nn.Module):
             predicted = predicted + mixed[:, :, :height, :width]
         return predicted
 
-    @staticmethod
-    def num_teacher_tokens(num_tokens: int, ratio: float) -> int:
-        """How many of ``num_tokens`` the teacher fills: the nearest count to ``ratio``.
+    def num_teacher_tokens(self, num_tokens: int, ratio: float) -> int:
+        """How many of ``num_tokens`` the teacher fills: the nearest count to ``ratio`` (ours).
 
-        A ratio strictly between 0 and 1 leaves each side 2 tokens at least ([A]; fewer on maps of
-        fewer than 4); 0 and 1 are taken at their word.
+        The authors' code rounds down. A ratio strictly between 0 and 1 gives the teacher
+        ``min_teacher_tokens`` at least (authors' code), but not over half of the tokens, and leaves the
+        student 2 (ours; 1 of 3 or 2, none of 1). 0 and 1 are taken at their word (ours).
         """
         if ratio in (0, 1):
             return num_tokens * int(ratio)
-        least = min(2, num_tokens // 2)
-        return min(max(round(num_tokens * ratio), least), num_tokens - least)
+        half = num_tokens // 2
+        least, most = min(self.min_teacher_tokens, half), num_tokens - min(2, half)
+        return min(max(round(num_tokens * ratio), least), most)
 
     def _check(self, student_feat: Tensor, teacher_feat: Tensor, ratio: float) -> None:
         batch, _, height, width = student_feat.shape

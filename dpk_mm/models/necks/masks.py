@@ -11,7 +11,7 @@ from dpk_mm.registry import MODELS
 
 @MODELS.register_module()
 class RandomMask:
-    """A new random choice for every image and step [A]: the paper's best."""
+    """A new random choice for every image and step (authors' code): the best one (paper)."""
 
     def __call__(
         self, teacher_feat: Tensor, patch_size: int, generator: Optional[torch.Generator] = None
@@ -33,7 +33,10 @@ class RandomMask:
 
 @MODELS.register_module()
 class TeacherActivityMask:
-    """The tokens where the teacher is most active, by the sum over channels (ablation [A])."""
+    """The tokens where the teacher is most active, by the sum over channels: an ablation (authors' code).
+
+    The authors' code mirrors the order by mistake and does not take the most active ones.
+    """
 
     def __call__(
         self, teacher_feat: Tensor, patch_size: int, generator: Optional[torch.Generator] = None

@@ -6,19 +6,8 @@ from .cosine_prior import CosinePrior
 from .exponential_prior import ExponentialPrior
 from .fixed_prior import FixedPrior
 from .linear_prior import LinearPrior
-from .measured_prior import MeasuredPrior, ask_priors
+from .measured_prior import MeasuredPrior
 from .sigmoid_cka_prior import SigmoidCKAPrior
 from .uniform_prior import UniformPrior
 
-__all__ = [
-    'BasePrior',
-    'CKAPrior',
-    'CosinePrior',
-    'ExponentialPrior',
-    'FixedPrior',
-    'LinearPrior',
-    'MeasuredPrior',
-    'SigmoidCKAPrior',
-    'UniformPrior',
-    'ask_priors',
-]
+__all__ = [name for name in dir() if name[0].isupper()]

@@ -16,10 +16,13 @@ from .measured_prior import MeasuredPrior
 class CKAPrior(MeasuredPrior):
     """1 - CKA between the student's and the teacher's map: a wide gap gets much prior knowledge.
 
-    Linear CKA, unbiased minibatch estimator, raw features, no gradient, no average over steps
-    ([P][A]). Where images are fewer than the four it needs, as in detection, positions are
-    taken as samples; over ranks the HSICs are summed, three numbers a stage (both our choice [O]).
-    Positions in the padding of a batch count like any other.
+    Linear CKA, unbiased minibatch estimator, raw features, no gradient, no average over steps (paper and
+    authors' code). Where images are fewer than the four it needs, as in detection, positions are taken as
+    samples; over ranks the HSICs are summed, three numbers a stage (ours). Positions in the padding of a
+    batch count like any other.
+
+    The bounds are one rule for all tasks (ours): the ratio stays within floor and cap, and where CKA is
+    undefined it is the fallback. The authors' code has another rule for each task; docs/dpk.md compares them.
 
     Args:
         samples (str): ``'images'``, ``'positions'``, or ``'auto'``: images where this batch has four,
@@ -27,9 +30,10 @@ class CKAPrior(MeasuredPrior):
         max_positions (int): Most positions to take from a batch; all ranks together see
             ``world_size`` times as many.
         sync (bool): Give all ranks the ratio of the whole batch.
-        floor (float): Lowest ratio (0.15 for CIFAR and detection, 0.10 for ImageNet [A]).
-        cap (float): Highest ratio (0.85 for detection, else 0.95 [A]).
-        fallback (float): Ratio where CKA is undefined (0.5 for detection, 0.8 ImageNet, 0.9 CIFAR [A]).
+        floor (float): Lowest ratio; the configs have 0.15, or 0.10 for ImageNet. Defaults to 0.15.
+        cap (float): Highest ratio; the configs have 0.95, or 0.85 for detection. Defaults to 0.95.
+        fallback (float): Ratio where CKA is undefined; the configs have 0.8 for ImageNet, 0.9 for CIFAR, 0.5
+            for detection (authors' code). Defaults to 0.5.
 
     Raises:
         ValueError: Unknown ``samples``, or a number out of range.

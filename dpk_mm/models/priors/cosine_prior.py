@@ -13,7 +13,9 @@ from .measured_prior import MeasuredPrior
 
 @MODELS.register_module()
 class CosinePrior(MeasuredPrior):
-    """1 - the mean cosine similarity over positions and ranks [A].
+    """1 - the mean cosine similarity of the channels' maps, (H W) numbers each (authors' code).
+
+    The mean is over channels, images and ranks.
 
     Args:
         floor (float): Lowest ratio.
@@ -34,7 +36,8 @@ class CosinePrior(MeasuredPrior):
                 f'{self.stage}: CosinePrior needs maps of one shape, got {tuple(student_feat.shape)} '
                 f'and {tuple(teacher_feat.shape)}; CKAPrior compares any channels.'
             )
-        cosine = F.cosine_similarity(student_feat.float(), teacher_feat.float(), dim=1).mean().double()
+        student_feat, teacher_feat = student_feat.float().flatten(2), teacher_feat.float().flatten(2)
+        cosine = F.cosine_similarity(student_feat, teacher_feat, dim=2).mean().double()
         return torch.stack([cosine, torch.ones_like(cosine)])
 
     def decide(self, values: Sequence[float]) -> float:

@@ -10,7 +10,7 @@ from .base_prior import BasePrior
 
 @MODELS.register_module()
 class ExponentialPrior(BasePrior):
-    """base ** epoch ([A]: 0.99). In an iteration-based loop the epoch stays 0.
+    """base ** epoch (authors' code: 0.99). In an iteration-based loop the epoch stays 0.
 
     Args:
         base (float): Factor from one epoch to the next.

@@ -9,7 +9,7 @@ from .base_prior import BasePrior
 
 @MODELS.register_module()
 class FixedPrior(BasePrior):
-    """The same ratio at every step (ablation, [A]; 0 is the neck without a prior).
+    """The same ratio at every step (authors' code; 0 is the neck without a prior).
 
     Args:
         ratio (float): In [0, 1].

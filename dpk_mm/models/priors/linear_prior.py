@@ -10,7 +10,7 @@ from .base_prior import BasePrior
 
 @MODELS.register_module()
 class LinearPrior(BasePrior):
-    """start * (1 - t / T) over the iterations of training ([A]: 0.95).
+    """start * (1 - t / T) over the iterations of training (authors' code: start = 0.95).
 
     Args:
         start (float): Ratio of the first iteration.

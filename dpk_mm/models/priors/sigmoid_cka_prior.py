@@ -9,7 +9,7 @@ from .cka_prior import CKAPrior
 
 @MODELS.register_module()
 class SigmoidCKAPrior(CKAPrior):
-    """1 - sigmoid(CKA): the dynamic prior squeezed into 0.27 to about 0.5 [A].
+    """1 - sigmoid(CKA): the dynamic prior squeezed into 0.27 to about 0.5 (authors' code).
 
     Args:
         kwargs: As :class:`CKAPrior`.

@@ -14,7 +14,9 @@ from .measured_prior import MeasuredPrior
 
 @MODELS.register_module()
 class UniformPrior(MeasuredPrior):
-    """A new uniform draw from [floor, cap] at every step and stage, alike on all ranks [A].
+    """A new uniform draw from [floor, cap] at every step and stage (authors' code).
+
+    All ranks have the first one's draw (ours); in the authors' code each process draws its own.
 
     Args:
         floor (float): Lowest ratio.

@@ -3,4 +3,4 @@
 from .frozen_teacher import FrozenTeacher
 from .renormalize import Renormalize
 
-__all__ = ['FrozenTeacher', 'Renormalize']
+__all__ = [name for name in dir() if name[0].isupper()]

@@ -37,7 +37,7 @@ class FrozenTeacher(nn.Module):
         checkpoint (str, optional): A path, a URL, or ``'hub'``: the weights that upstream publishes for
             ``config``.
         allow_incomplete (bool): Accept no checkpoint, or one that leaves weights of the teacher unset or
-            has other shapes; what it does not set stays random.
+            has other shapes; what it does not set stays random. One that sets none is always refused.
         trust_checkpoint (bool): Also open a checkpoint that can run code; see
             :func:`dpk_mm.utils.load_weights`.
         dtype (str, optional): Dtype of its own, e.g. ``'bfloat16'``. Defaults to the batch's.
@@ -93,12 +93,19 @@ class FrozenTeacher(nn.Module):
         self.eval()
 
     def _load(self, weights: dict[str, Tensor], allow_incomplete: bool) -> None:
+        own = self.model.state_dict()
+        if own.keys().isdisjoint(weights):
+            theirs, ours = next(iter(weights)), next(iter(own))
+            raise ValueError(
+                f'{self.source}: no weight fits: the checkpoint names them as {theirs!r}, the teacher '
+                f'as {ours!r}. tools/model_converters/repdistiller2dpk_mm.py converts CIFAR networks of '
+                'RepDistiller and mdistiller.'
+            )
         try:
             missing, _ = self.model.load_state_dict(weights, strict=False)
             problems = []
         except RuntimeError as error:  # torch's way to say: other shapes
             problems = [line.strip() for line in str(error).splitlines()[1:]]
-            own = self.model.state_dict()
             fitting = {k: v for k, v in weights.items() if k not in own or v.shape == own[k].shape}
             missing, _ = self.model.load_state_dict(fitting, strict=False)
             missing = [key for key in missing if key not in weights]  # the others are said already

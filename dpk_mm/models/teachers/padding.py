@@ -1,4 +1,4 @@
-"""Show a model batches of the sizes it can take, and cut its features back (our choice [O])."""
+"""Show a model batches of the sizes it can take, and cut its features back (ours)."""
 
 import copy
 from collections.abc import Sequence

@@ -3,6 +3,8 @@ import tiny
 import torch
 from torch.nn import functional as F
 
+from dpk_mm.utils import record
+
 
 def convs_and_norms(backbone):
     """Two iterators over the layers of ``backbone``, in the order in which it names them."""
@@ -54,6 +56,19 @@ def test_equals_the_published_network(depth, widen_factor):
     for stage, features in enumerate(expected, 1):
         x = getattr(backbone, f'layer{stage}')(x)
         torch.testing.assert_close(x, features, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize('depth, blocks', [(16, 2), (40, 6)])
+def test_the_norm_that_ends_a_stage_can_be_read(depth, blocks):
+    """Its output is the map before the ReLU, which does not overwrite it: about half of it is negative."""
+    backbone = tiny.build(dict(type='dpk_mm.CIFARWideResNet', depth=depth))
+    norms = [f'layer{stage}.{blocks}' for stage in (1, 2, 3)]
+    with record(backbone, [*norms, 'layer1', 'layer2', 'layer3']) as feats:
+        backbone(torch.randn(2, 3, 16, 16))
+    for stage, norm in enumerate(norms, 1):
+        assert isinstance(backbone.get_submodule(norm), torch.nn.BatchNorm2d)
+        assert 0.3 < (feats[norm] < 0).float().mean() < 0.7
+        assert torch.equal(F.relu(feats[norm]), feats[f'layer{stage}'])
 
 
 def test_first_stage_of_width_one_keeps_its_raw_input():

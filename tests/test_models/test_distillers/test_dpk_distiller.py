@@ -27,7 +27,7 @@ def losses(model, **kwargs):
 def test_a_step_gives_upstreams_losses_and_ours(model):
     values = losses(model)
     assert set(values) == {
-        'loss_cls', 'loss_bbox', 'loss_dpk_neck_0', 'loss_dpk_neck_2', 'ratio_neck_2'
+        'loss_cls', 'loss_bbox', 'loss_distill_neck_0', 'loss_distill_neck_2', 'ratio_neck_2'
     }  # fmt: skip
     assert 0.15 <= values['ratio_neck_2'] <= 0.95
     total, logs = model.parse_losses(values)
@@ -43,7 +43,7 @@ def test_every_parameter_of_student_and_necks_gets_a_gradient(model):
     assert [n for n, p in model.named_parameters() if p.grad is None] == []
     # distillation alone reaches the student's backbone
     model.zero_grad()
-    losses(model)['loss_dpk_neck_2'].backward()
+    losses(model)['loss_distill_neck_2'].backward()
     assert model.student.backbone.conv1.weight.grad.abs().sum() > 0
     assert all(p.grad is None for p in model.teacher.parameters())
 
@@ -94,7 +94,7 @@ def test_same_step_same_masks_other_step_other_masks(model):
 
     def neck_loss(iteration):
         MessageHub.get_current_instance().update_info('iter', iteration)
-        return losses(model)['loss_dpk_neck_2'].item()
+        return losses(model)['loss_distill_neck_2'].item()
 
     model.eval()  # BN statistics stay put; the mode says which path is taken
     first, other, again = neck_loss(1), neck_loss(2), neck_loss(1)
@@ -144,7 +144,7 @@ def test_the_dry_run_leaves_the_student_as_upstream_builds_it():
 def test_zero_weight_stage_only_watches():
     model = tiny.build(tiny.distiller(stages=tiny.stages(loss_weight=0.0)))
     values = losses(model)
-    assert values['loss_dpk_neck_2'] == 0 and not values['loss_dpk_neck_2'].requires_grad
+    assert values['loss_distill_neck_2'] == 0 and not values['loss_distill_neck_2'].requires_grad
     # what it says of the student is what it says when it teaches
     assert values['ratio_neck_2'] == losses(tiny.build(tiny.distiller()))['ratio_neck_2']
     assert not any(p.requires_grad for p in model.distiller.parameters())
@@ -184,7 +184,7 @@ def test_types_may_be_classes():
         for part in {'loss', 'neck', 'prior'} & set(stage):
             stage[part] = dict(stage[part], type=MODELS.get(stage[part]['type']))
     ours, theirs = (losses(tiny.build(tiny.distiller(stages=each))) for each in (stages, tiny.stages()))
-    assert ours['loss_dpk_neck_2'] == theirs['loss_dpk_neck_2']
+    assert ours['loss_distill_neck_2'] == theirs['loss_distill_neck_2']
     assert ours['ratio_neck_2'] == theirs['ratio_neck_2']
 
 
@@ -274,7 +274,7 @@ def test_any_layer_can_be_distilled_and_named():
     ]
     model = tiny.build(tiny.distiller(stages=stages))
     assert set(losses(model)) >= {
-        'loss_dpk_c5', 'loss_dpk_neck_1', 'ratio_neck_1', 'loss_dpk_bbox_head_0_1'
+        'loss_distill_c5', 'loss_distill_neck_1', 'ratio_neck_1', 'loss_distill_bbox_head_0_1'
     }  # fmt: skip
 
 
@@ -317,7 +317,7 @@ def test_classifier_with_features_and_logits():
     )
     samples = [DataSample().set_gt_label(i) for i in range(4)]
     values = model(torch.rand(4, 3, 64, 64), samples, mode='loss')
-    names = {'loss_task', 'loss_dpk_backbone_layer4', 'ratio_backbone_layer4', 'loss_dpk_logits'}
+    names = {'loss_task', 'loss_distill_backbone_layer4', 'ratio_backbone_layer4', 'loss_distill_logits'}
     assert set(values) == names
     model.parse_losses(values)[0].backward()
     assert [n for n, p in model.named_parameters() if p.grad is None] == []

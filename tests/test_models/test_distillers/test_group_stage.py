@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from dpk_mm.models import GroupStage
+from dpk_mm.models.losses import DistillLoss
 from dpk_mm.registry import MODELS
 from dpk_mm.utils import record
 
@@ -45,14 +46,14 @@ def train_steps(model, batch, num=2):
 )
 def test_the_loss_sees_the_layers_of_both(at):
     model = tiny.build(distiller(dict(at, loss=dict(KR, threshold=0.0))))
-    assert model.places == {'backbone_layer2': (('backbone.layer2.0',), BLOCKS)}
+    assert model.layers == {'backbone_layer2': (('backbone.layer2.0',), BLOCKS)}
     assert (model.student_taps, model.teacher_taps) == (['backbone.layer2.0'], list(BLOCKS))
     data = tiny_cls.batch(model)
     model.eval()  # batch norm's statistics stay put
     stage = model.distiller['backbone_layer2']
     assert isinstance(stage, GroupStage) and isinstance(stage.loss.align, nn.Linear)
     with record(model.student, ['backbone.layer2.0']) as student:
-        value = model(**data, mode='loss')['loss_dpk_backbone_layer2']
+        value = model(**data, mode='loss')['loss_distill_backbone_layer2']
     teacher = model.teacher(data['inputs'], BLOCKS)
     expected = stage.loss((student['backbone.layer2.0'],), tuple(teacher[tap] for tap in BLOCKS))
     assert torch.equal(value, expected) and value > 0
@@ -68,14 +69,14 @@ def test_a_group_is_named_after_what_its_layers_share(depth, blocks):
     ]
     model = tiny.build(distiller(*stages, depth=depth))
     assert list(model.distiller) == ['backbone_layer1', 'backbone_layer2', 'last']
-    assert [len(student) for student, _ in model.places.values()] == [blocks] * 3
+    assert [len(student) for student, _ in model.layers.values()] == [blocks] * 3
 
 
 def test_levels_of_a_neck_are_a_group_with_a_name():
     levels = [f'neck[{i}]' for i in range(3)]
     model = tiny.build(tiny.distiller(stages=[dict(at=levels, loss=KR, name='pyramid')]))
     values = model(**tiny.batch(model), mode='loss')
-    assert values['loss_dpk_pyramid'] > 0
+    assert values['loss_distill_pyramid'] > 0
     assert list(model.distiller.parameters()) == []  # both have eight channels
 
 
@@ -95,7 +96,9 @@ def test_groups_dpk_and_logits_in_one_config():
     model.train()
     values = model(**tiny_cls.batch(model), mode='loss')
     names = ['kr3', 'backbone_layer3', 'backbone_layer2', 'kr2', 'fitnet', 'logits']
-    assert [key for key in values if key.startswith('loss_dpk_')] == [f'loss_dpk_{name}' for name in names]
+    assert [key for key in values if key.startswith('loss_distill_')] == [
+        f'loss_distill_{name}' for name in names
+    ]
     assert {key for key in values if key.startswith('ratio_')} == {
         'ratio_backbone_layer3', 'ratio_backbone_layer2'
     }  # fmt: skip
@@ -121,7 +124,7 @@ def test_a_stage_is_the_same_in_company():
                 nn.init.zeros_(module.bias)
         model.eval()
         losses = model(**tiny_cls.batch(model), mode='loss')
-        return {key: value.item() for key, value in losses.items() if key.startswith('loss_dpk')}
+        return {key: value.item() for key, value in losses.items() if key.startswith('loss_distill')}
 
     stages[3]['name'] = 'plain'
     together = values(*stages)
@@ -142,19 +145,19 @@ def test_weight_zero_only_watches_and_trains_as_the_student_alone(kind):
     model = tiny.build(model)
     ours, values = train_steps(model, batch)
     assert [name for name, value in alone.items() if not torch.equal(ours[name], value)] == []
-    watched = values['loss_dpk_backbone_layer2']
+    watched = values['loss_distill_backbone_layer2']
     assert watched == 0 and not watched.requires_grad
     assert not any(p.requires_grad for p in model.distiller.parameters())
     loss['loss_weight'] = 1.0
     model = tiny.build(distiller(*stages) if kind == 'classifier' else tiny.distiller(stages=stages))
-    assert model(**batch(model), mode='loss')['loss_dpk_backbone_layer2'] > 0
+    assert model(**batch(model), mode='loss')['loss_distill_backbone_layer2'] > 0
 
 
 def test_a_loss_that_asks_is_told_the_stage():
     """As on a stage of one layer: what a loss draws at random depends on it."""
 
-    class Asking(nn.Module):
-        stage = ''
+    class Asking(DistillLoss):
+        takes = 'groups'
 
     MODELS.register_module(name='AskingForTest', module=Asking, force=True)
     stage = GroupStage('kr2', [(1, 3, 4, 4)], [(1, 5, 4, 4)], dict(type='dpk_mm.AskingForTest'))
@@ -235,11 +238,11 @@ BAD = {
     ),
     'temperature': (
         dict(at='backbone.layer1.*', loss=dict(KR, temperature=0)),
-        r'stages\[0\] \(backbone.layer1.0\): temperature must be positive, got 0',
+        r'stages\[0\] \(backbone.layer1.0\): temperature must be a number above 0, got 0',
     ),
     'no loss type': (
         dict(at='backbone.layer1.*', loss=dict(weight=1)),
-        r'stages\[0\] \(backbone.layer1.0\): loss must be a dict with a type',
+        r'stages\[0\]: loss must be a dict with a type',
     ),
     'unknown loss': (dict(at='backbone.layer1.*', loss=dict(type='dpk_mm.NoLoss')), 'NoLoss'),
     'unknown argument': (dict(at='backbone.layer1.*', loss=dict(KR, alpha=1)), r'stages\[0\] .*alpha'),

@@ -16,7 +16,9 @@ from dpk_mm.utils import load_model_cfg
 
 ROOT = Path(__file__).parents[3] / 'configs'
 LAYERS = [f'backbone.layer{i}' for i in (1, 2, 3)]
-STUDENTS = sorted(path.name for path in (ROOT / 'dpk/cifar100').glob('*.py'))
+# one of each network
+STUDENTS = ['resnet14', 'resnet8x4', 'resnet50', 'vgg8', 'wrn16-2', 'mobilenet-v2']
+STUDENTS += ['shufflenet-v1', 'shufflenet-v2']
 CONFIGS = sorted(path.name for path in (ROOT / 'sftn').glob('*.py'))
 
 
@@ -158,11 +160,11 @@ def test_trains_and_resumes_and_teaches(tmp_path):
     assert torch.equal(student.teacher.model.head.fc.weight, whole.model.teacher.head.fc.weight)
 
 
-@pytest.mark.parametrize('name', STUDENTS)
+@pytest.mark.parametrize('name', tiny.slow_but(STUDENTS, 'resnet14'))
 def test_every_student_of_cifar_splits_at_its_layers(name):
     """No case per network: what is left of it gives what the whole gives, which the branch checks."""
-    cfg = load_model_cfg(str(ROOT / 'dpk/cifar100' / name))
-    stage = 'layers.' if 'v2' in name and 'shuffle' in name else 'layer'
+    cfg = load_model_cfg(str(ROOT / f'dpk/cifar100/{name}_cifar100.py'))
+    stage = 'layers.' if name == 'shufflenet-v2' else 'layer'
     blocks = [dict(teacher_at='backbone.layer2', student_at=f'backbone.{stage}{i}') for i in (1, 2)]
     for block in blocks:
         model = sftn(student=cfg, blocks=[block])
@@ -336,7 +338,7 @@ def test_a_part_whose_name_is_taken():
         model.wrap(teacher, nn.ModuleDict())
 
 
-@pytest.mark.parametrize('name', CONFIGS)
+@pytest.mark.parametrize('name', tiny.slow_but(CONFIGS, CONFIGS[0]))
 def test_config_takes_a_step(name):
     cfg = Config.fromfile(ROOT / 'sftn' / name)
     plain = f'dpk/cifar100/{name.split("_")[1]}_cifar100.py' if 'cifar100' in name else None

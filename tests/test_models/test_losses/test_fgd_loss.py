@@ -92,7 +92,7 @@ def reference_relation(feat, weights):
 
 
 def reference(loss, student, teacher, boxes, shapes):
-    """METHODS 1.5 with loops, in float64: foreground, background, attention and relation."""
+    """FGD, eq. 2 to 8, with loops, in float64: foreground, background, attention and relation."""
     weights = [
         {key: value.double().numpy() for key, value in module.state_dict().items()}
         for module in (loss.student_relation, loss.teacher_relation)
@@ -294,7 +294,7 @@ def test_needs_data_samples():
 
 @pytest.mark.parametrize('temp', [0, -0.5])
 def test_refuses_temperatures_that_are_not_positive(temp):
-    with pytest.raises(ValueError, match=f'temp must be positive, got {temp}'):
+    with pytest.raises(ValueError, match=f'temp must be a number above 0, got {temp}'):
         FGDLoss(4, temp=temp)
 
 

@@ -208,9 +208,9 @@ def test_loss_weight():
 @pytest.mark.parametrize(
     'kwargs, message',
     [
-        (dict(temperature=0), 'temperature must be positive, got 0'),
-        (dict(threshold=-0.1), 'threshold must be 0 or more, got -0.1'),
-        (dict(l1_weight=-1), 'l1_weight must be 0 or more, got -1'),
+        (dict(temperature=0), 'temperature must be a number above 0, got 0'),
+        (dict(threshold=-0.1), 'threshold must be a number from 0 on, got -0.1'),
+        (dict(l1_weight=-1), 'l1_weight must be a number from 0 on, got -1'),
     ],
 )
 def test_bad_arguments(kwargs, message):

@@ -162,5 +162,5 @@ def test_cwd_in_numbers():
 
 @pytest.mark.parametrize('temperature', [0, -0.5])
 def test_cwd_refuses_temperatures_that_are_not_positive(temperature):
-    with pytest.raises(ValueError, match=f'temperature must be positive, got {temperature}'):
+    with pytest.raises(ValueError, match=f'temperature must be a number above 0, got {temperature}'):
         CWDLoss(temperature)

@@ -38,7 +38,7 @@ def test_kl_of_equals_is_zero_and_never_negative():
 
 @pytest.mark.parametrize('temperature', [0, -1])
 def test_kl_refuses_temperatures_that_are_not_positive(temperature):
-    with pytest.raises(ValueError, match=f'temperature must be positive, got {temperature}'):
+    with pytest.raises(ValueError, match=f'temperature must be a number above 0, got {temperature}'):
         LogitsKLLoss(temperature)
 
 

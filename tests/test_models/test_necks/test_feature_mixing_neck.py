@@ -50,16 +50,21 @@ def maps(batch=2, student=4, teacher=6, height=6, width=5, seed=1):
     )
 
 
-def orders_of(neck, *args, **kwargs):
-    """Run the neck and return the order in which it stitched."""
-    seen = []
-    stitch = neck._stitch
-    neck._stitch = lambda tokens, order: seen.append(order) or stitch(tokens, order)
-    try:
-        neck(*args, **kwargs)
-    finally:
-        del neck._stitch
-    return seen[0]
+class Gives(nn.Module):
+    """Gives one and the same, whatever it gets."""
+
+    def __init__(self, output):
+        super().__init__()
+        self.output = output
+
+    def forward(self, x):
+        return self.output
+
+
+def filled_by_the_teacher(neck, student, teacher, ratio, generator=None):
+    """The positions (B, H W) that the teacher fills: a residual neck begins with the hybrid map."""
+    assert neck.residual
+    return (neck(student, teacher, ratio, generator) == teacher).all(dim=1).flatten(1)
 
 
 @pytest.mark.parametrize('channels, parameters', [(512, 51_483_136), (256, 12_896_512)])
@@ -75,17 +80,38 @@ def test_as_many_parameters_as_the_snapshots_r34_r18_necks(channels, parameters)
     assert not list(neck.buffers())
 
 
-def test_initialisation_is_xavier_and_zero_biases():
-    neck = neck_of(patch_size=2)
-    for name, parameter in neck.named_parameters():
-        if name.endswith('bias'):
+# 4 channels of the student and 6 of the teacher in patches of 2 x 2, and the encoder's width
+TORCHS_DEFAULT = {'student_stem': 16, 'teacher_stem': 24, 'to_decoder': 16}
+
+
+def test_initialisation_is_xavier_but_for_stems_and_to_decoder():
+    """Those three keep torch's default: uniform within 1 / sqrt(inputs), their biases too."""
+    for name, parameter in neck_of(patch_size=2).named_parameters():
+        inputs = TORCHS_DEFAULT.get(name.partition('.')[0])
+        if inputs is not None:
+            bound = 1 / inputs**0.5
+            assert 0.8 * bound < parameter.abs().max() <= bound, name
+        elif name.endswith('bias'):
             assert not parameter.any(), name
         elif parameter.ndim > 1:
-            fan_out, fan_in = parameter.flatten(1).shape
+            fan_out, fan_in = parameter.shape
             bound = (6 / (fan_in + fan_out)) ** 0.5
             assert 0.8 * bound < parameter.abs().max() <= bound, name
         else:
             assert (parameter == 1).all(), name
+
+
+def test_initialisation_of_an_imagenet_neck_is_as_wide_as_the_authors():
+    """1 / sqrt(3 x 512) = 0.0255 for 512 channels; Xavier's would be sqrt(2 / 1024) = 0.0442."""
+    sizes = dict(embed_dims=512, num_layers=1, num_heads=8)
+    neck = neck_of(512, 512, encoder=sizes, decoder=sizes)
+    for layer, std in (
+        (neck.student_stem, 0.0255),
+        (neck.teacher_stem, 0.0255),
+        (neck.to_decoder, 0.0255),
+        (neck.head, 0.0442),
+    ):
+        assert layer.weight.std().item() == pytest.approx(std, rel=0.01)
 
 
 @pytest.mark.parametrize('ratio', [0, 0.3, 1])
@@ -114,18 +140,38 @@ def test_mask_count_is_exact(num_tokens):
 
 @pytest.mark.parametrize('count', [1, 17, 29])
 def test_wanted_count_survives_float_arithmetic(count):
-    assert FeatureMixingNeck.num_teacher_tokens(49, count / 49) == max(count, 2)
+    assert neck_of().num_teacher_tokens(49, count / 49) == max(count, 2)
 
 
-def test_every_sample_and_step_has_its_own_permutation():
-    neck = neck_of()
+@pytest.mark.parametrize(
+    'least, num_tokens, ratio, expected',
+    [
+        (2, 49, 0.01, 2),  # 0.49 tokens: CIFAR's least
+        (4, 49, 0.01, 4),  # ImageNet's
+        (4, 49, 0.5, 24),  # 24.5 is rounded to even
+        (40, 121, 0.15, 40),  # 18 tokens of a P7 of 11 x 11: detection's
+        (40, 273, 0.15, 41),
+        (40, 70, 0.15, 35),  # half of a small map
+        (40, 1, 0.15, 0),
+        (40, 121, 0, 0),  # taken at its word
+        (40, 121, 0.999, 119),  # the student keeps 2
+    ],
+)
+def test_the_teacher_fills_the_least_number_of_tokens(least, num_tokens, ratio, expected):
+    neck = neck_of(min_teacher_tokens=least)
+    assert neck.num_teacher_tokens(num_tokens, ratio) == expected
+    with record(neck, ['teacher_encoder']) as feats:
+        neck(*maps(height=1, width=num_tokens), ratio)
+    assert feats['teacher_encoder'].shape == (2, expected, 16)
+
+
+def test_every_sample_and_step_has_its_own_choice_of_tokens():
+    neck = neck_of(student=6, residual=True)
     generators = [torch.Generator().manual_seed(step) for step in range(2)]
-    student, teacher = maps(batch=6)
-    every = torch.cat([orders_of(neck, student, teacher, 0.5, generator) for generator in generators])
-    for order in every:
-        assert order.sort().values.tolist() == list(range(30))
-    assert len({tuple(order.tolist()) for order in every}) == 12
-    assert len({tuple(sorted(order[:15].tolist())) for order in every}) == 12
+    feats = maps(batch=6, student=6)
+    every = torch.cat([filled_by_the_teacher(neck, *feats, 0.5, generator) for generator in generators])
+    assert every.sum(dim=1).tolist() == [15] * 12
+    assert len({tuple(filled.tolist()) for filled in every}) == 12
 
 
 @pytest.mark.parametrize('ratio', [0, 0.5, 1])
@@ -223,19 +269,20 @@ def test_each_kind_goes_through_its_own_stem_and_encoder():
 
 def test_the_decoder_sees_every_token_with_a_position_of_its_own():
     neck = neck_of()
-    neck.to_decoder = MaskedStage(0)
-    neck.to_decoder.forward = lambda x: x.new_zeros(*x.shape[:2], neck.decoder_dims)
+    width = SMALL['decoder']['embed_dims']
+    neck.to_decoder = Gives(torch.zeros(2, 30, width))
     neck.decoder = MaskedStage(0)
     neck(*maps(), 0.5)
-    table = sincos_positions(30, neck.decoder_dims, torch.device('cpu'))
+    table = sincos_positions(30, width, torch.device('cpu'))
     torch.testing.assert_close(neck.decoder.seen, table.expand(2, -1, -1))
 
 
 @pytest.mark.parametrize('patch_size', [1, 2, 3])
-def test_fold_layout_is_h_w_p1_p2_c(patch_size):
+def test_what_the_head_gives_is_laid_out_as_h_w_p1_p2_c(patch_size):
     p, rows, columns, channels = patch_size, 2, 4, 6
     neck = neck_of(patch_size=p)
     tokens = torch.randn(2, rows * columns, p * p * channels)
+    neck.head = Gives(tokens)
     expected = torch.empty(2, channels, rows * p, columns * p)
     for h in range(rows):
         for w in range(columns):
@@ -244,9 +291,10 @@ def test_fold_layout_is_h_w_p1_p2_c(patch_size):
                     for c in range(channels):
                         value = tokens[:, h * columns + w, (p1 * p + p2) * channels + c]
                         expected[:, c, h * p + p1, w * p + p2] = value
-    assert torch.equal(neck._fold(tokens, rows * p, columns * p), expected)
-    cropped = neck._fold(tokens, rows * p - p + 1, columns * p - p + 1)
-    assert torch.equal(cropped, expected[:, :, : rows * p - p + 1, : columns * p - p + 1])
+    assert torch.equal(neck(*maps(height=rows * p, width=columns * p), 0.5), expected)
+    height, width = rows * p - p + 1, columns * p - p + 1
+    cropped = neck(*maps(height=height, width=width), 0.5)
+    assert torch.equal(cropped, expected[:, :, :height, :width])
 
 
 def test_stem_reads_patches_in_row_order_and_pads_with_zeros():
@@ -317,12 +365,12 @@ def test_samples_of_a_batch_do_not_mix():
 
 
 def test_activity_mask_gives_the_teacher_its_most_active_tokens():
-    neck = neck_of(mask='dpk_mm.TeacherActivityMask')
-    student, teacher = maps()
-    order = orders_of(neck, student, teacher, 0.2)
+    neck = neck_of(student=6, mask='dpk_mm.TeacherActivityMask', residual=True)
+    student, teacher = maps(student=6)
+    filled = filled_by_the_teacher(neck, student, teacher, 0.2)
     sums = teacher.sum(dim=1).flatten(1)
     for b in range(2):
-        assert set(order[b, :6].tolist()) == set(sums[b].topk(6).indices.tolist())
+        assert filled[b].nonzero().flatten().tolist() == sorted(sums[b].topk(6).indices.tolist())
 
 
 @pytest.mark.parametrize('mask', ['dpk_mm.RandomMask', dict(type='dpk_mm.RandomMask')])
@@ -348,6 +396,7 @@ def test_cpu_autocast_trains():
         (dict(patch_size=-1), 'patch_size must be a positive integer, got -1'),
         (dict(patch_size=2.0), 'patch_size must be a positive integer, got 2.0'),
         (dict(student=0), 'student_channels must be a positive integer, got 0'),
+        (dict(min_teacher_tokens=0), 'min_teacher_tokens must be a positive integer, got 0'),
         (dict(teacher='6'), "teacher_channels must be a positive integer, got '6'"),
         (dict(encoder=dict(embed_dims=15, num_layers=1, num_heads=3)), 'must be even'),
         (dict(decoder=dict(embed_dims=16, num_layers=1, num_heads=3)), 'got 16 and 3'),
@@ -370,11 +419,12 @@ def test_a_residual_neck_begins_with_the_hybrid_map(size, ratio):
     neck = neck_of(6, 6, 2, residual=True)
     student, teacher = maps(2, 6, 6, *size)
     student.requires_grad_()
-    order = orders_of(neck, student, teacher, ratio, torch.Generator().manual_seed(3))
-    out = neck(student, teacher, ratio, torch.Generator().manual_seed(3))
-    columns = -(-size[1] // 2)
+    rows, columns = (-(-side // 2) for side in size)
+    order = torch.rand(2, rows * columns).argsort(dim=1)
+    neck.mask = FirstTokens(order.tolist())
+    out = neck(student, teacher, ratio)
     for image in range(2):
-        taken = set(order[image, : neck.num_teacher_tokens(order.shape[1], ratio)].tolist())
+        taken = set(order[image, : neck.num_teacher_tokens(rows * columns, ratio)].tolist())
         for y in range(size[0]):
             for x in range(size[1]):
                 side = teacher if y // 2 * columns + x // 2 in taken else student
@@ -404,13 +454,13 @@ def test_a_residual_neck_learns_what_the_student_lacks():
 def test_lean_preset_is_half_as_wide_as_the_teachers_map(channels, dims):
     neck = FeatureMixingNeck(8, channels, preset='lean')
     assert len(neck.student_encoder) == len(neck.teacher_encoder) == len(neck.decoder) == 3  # with the norm
-    assert neck.student_stem.out_channels == neck.decoder_dims == dims
+    assert neck.student_stem.out_channels == neck.head.in_features == dims
     assert {block.attn.num_heads for block in list(neck.decoder)[:2]} == {dims // 32}
 
 
 def test_what_is_said_goes_before_the_preset():
     neck = FeatureMixingNeck(8, 256, preset='lean', decoder=dict(num_layers=1, embed_dims=64))
-    assert (len(neck.decoder), neck.decoder_dims) == (2, 64)
+    assert (len(neck.decoder), neck.head.in_features) == (2, 64)
     assert (len(neck.student_encoder), neck.student_stem.out_channels) == (3, 128)
 
 

@@ -1,7 +1,9 @@
 import math
+from pathlib import Path
 
 import pytest
 import torch
+from mmengine.config import Config
 
 from dpk_mm.models import CKAPrior, SigmoidCKAPrior
 from dpk_mm.models.priors import measured_prior
@@ -52,12 +54,11 @@ def test_positions_are_subsampled_alike_in_both_maps():
 
 def test_whole_bounds_give_floats_too():
     """A tensor made of an int has no mean, which mmengine takes of all it logs."""
-    teacher = maps(2)[1]
-    unrelated = torch.randn(2, 4, 5, 6, generator=torch.Generator().manual_seed(1))
-    for feat, expected in ((teacher, 0), (unrelated, 1)):
-        for floor, cap in ((0, 1), (expected, expected)):
-            ratio = CKAPrior(floor=floor, cap=cap)(feat, teacher)
-            assert type(ratio) is float and ratio == pytest.approx(expected, abs=0.3)
+    student, teacher = maps(2)
+    between = 1 - linear_cka(rows(student), rows(teacher)).item()
+    for floor, cap, expected in ((0, 1, between), (0, 0, 0), (1, 1, 1)):
+        ratio = CKAPrior(floor=floor, cap=cap)(student, teacher)
+        assert type(ratio) is float and ratio == pytest.approx(expected, abs=1e-6)
 
 
 def test_floor_and_cap_hold():
@@ -165,3 +166,25 @@ def test_sigmoid_prior_falls_back_and_keeps_its_bounds():
 def test_numbers_out_of_range_are_errors(kind, kwargs, message):
     with pytest.raises(ValueError, match=message):
         MODELS.build(dict(type=f'dpk_mm.{kind}', **kwargs))
+
+
+# docs/dpk.md: ratios of ImageNet, CIFAR-100 and detection
+@pytest.mark.parametrize(
+    'cka, ratios',
+    [
+        (float('nan'), (0.8, 0.9, 0.5)),
+        (-0.5, (0.95, 0.95, 0.85)),
+        (0.02, (0.95, 0.95, 0.85)),
+        (0.08, (0.92, 0.92, 0.85)),
+        (0.12, (0.88, 0.88, 0.85)),
+        (0.5, (0.5, 0.5, 0.5)),
+        (0.91, (0.1, 0.15, 0.15)),
+        (1.2, (0.1, 0.15, 0.15)),
+    ],
+)
+def test_bounds_of_the_configs(cka, ratios):
+    configs = Path(__file__).parents[3] / 'configs/dpk'
+    names = ('resnet34_resnet18_in1k', 'resnet56_resnet20_cifar100', 'retinanet_r101_r50_coco')
+    for name, ratio in zip(names, ratios):
+        prior = MODELS.build(Config.fromfile(configs / f'{name}.py').model.stages[1].prior)
+        assert prior.bound(prior.from_cka(cka)) == pytest.approx(ratio)

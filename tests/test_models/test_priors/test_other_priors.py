@@ -151,11 +151,9 @@ def test_uniform_is_no_draw_of_the_mask(hub):
 
 
 def test_cosine_by_hand():
-    student = torch.zeros(1, 2, 1, 3)
-    teacher = torch.zeros(1, 2, 1, 3)
-    pairs = [((1, 0), (2, 0)), ((1, 0), (0, 5)), ((1, 1), (3, 0))]  # cosines 1, 0, 1 / sqrt(2)
-    for i, (a, b) in enumerate(pairs):
-        student[0, :, 0, i], teacher[0, :, 0, i] = torch.tensor(a), torch.tensor(b)
+    """Of each channel over its positions: cosines 1, 0 and 1 / sqrt(2)."""
+    student = torch.tensor([[1.0, 0], [1, 0], [1, 1]]).view(1, 3, 1, 2)
+    teacher = torch.tensor([[2.0, 0], [0, 5], [3, 0]]).view(1, 3, 1, 2)
     ratio = CosinePrior(cap=1)(student, teacher)
     assert ratio == pytest.approx(1 - (1 + 0 + 0.5**0.5) / 3) and type(ratio) is float
     assert CosinePrior(cap=1)(student, -teacher) == 1

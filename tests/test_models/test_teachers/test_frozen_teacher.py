@@ -132,6 +132,17 @@ def test_a_missing_weight_is_refused_and_named(config, checkpoint):
         FrozenTeacher(config, checkpoint)
 
 
+@pytest.mark.parametrize('allow_incomplete', [False, True])
+def test_a_checkpoint_of_which_no_name_fits_is_refused(config, tmp_path, allow_incomplete):
+    """Such as those of RepDistiller: accepting them would leave the whole teacher random."""
+    path = tmp_path / 'ckpt_epoch_240.pth'
+    torch.save(dict(epoch=240, model={'conv1.weight': torch.zeros(16, 3, 3, 3)}), path)
+    message = "no weight fits: .* 'conv1.weight', .* 'backbone.conv1.weight'.*repdistiller2dpk_mm.py"
+    with pytest.raises(ValueError, match=message) as error:
+        FrozenTeacher(config, str(path), allow_incomplete)
+    assert 'allow_incomplete' not in str(error.value)
+
+
 def test_a_distillers_own_checkpoint_is_a_teacher(config, checkpoint):
     saved = torch.load(checkpoint)
     saved['state_dict']['distiller.neck_0.loss.weight'] = torch.zeros(3)

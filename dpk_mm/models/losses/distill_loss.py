@@ -1,0 +1,53 @@
+"""What a stage knows of its loss."""
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Any, Optional
+
+from torch import Tensor, nn
+
+from dpk_mm.utils.checks import check_number
+
+
+class DistillLoss(nn.Module):
+    """Base class of all losses of distillation.
+
+    A subclass gives :meth:`forward`, and says by its class attributes what it can compare. A stage checks
+    that its layers fit.
+
+    Args:
+        loss_weight (float): Weight of the loss, from 0 on. With 0 the stage only watches: it logs a loss of
+            0 and, with a prior, the ratio, and trains nothing. Defaults to 1.0.
+
+    Attributes:
+        takes (str): Class attribute: ``'maps'`` (B, C, H, W), ``'logits'`` (B, K), ``'any'`` for either, or
+            ``'groups'``, tuples of maps. Defaults to ``'any'``.
+        any_channels (bool): Class attribute: whether student and teacher may differ in channels. Where they
+            may not, the stage puts a 1x1 convolution before the loss. Defaults to False.
+        stage (str): Name of the stage that it serves, which the stage sets.
+
+    Raises:
+        ValueError: A weight that is no number from 0 on.
+    """
+
+    takes = 'any'
+    any_channels = False
+    stage = ''
+
+    def __init__(self, loss_weight: float = 1.0) -> None:
+        super().__init__()
+        self.loss_weight = check_number(loss_weight, 'loss_weight', least=0)
+
+    @abstractmethod
+    def forward(self, student: Any, teacher: Any, data_samples: Optional[Sequence] = None) -> Tensor:
+        """Compare what the student gives with what the teacher gives.
+
+        Args:
+            student (Tensor or tuple[Tensor]): Maps (B, C, H, W), logits (B, K), or a tuple of maps, as
+                :attr:`takes` says. Any floating dtype.
+            teacher (Tensor or tuple[Tensor]): The same of the teacher, the target; it gets no gradient.
+            data_samples (Sequence, optional): B samples of upstream's. Most losses do not use them.
+
+        Returns:
+            Tensor: Scalar float32, weighted.
+        """

@@ -1,0 +1,38 @@
+"""Checks of numbers in configs."""
+
+import math
+from typing import Any, Optional
+
+
+def check_number(
+    value: Any, field: str, least: Optional[float] = None, above: Optional[float] = None
+) -> float:
+    """Check a number of a config.
+
+    Args:
+        value (Any): What the config says.
+        field (str): Its name there, for the message.
+        least (float, optional): The smallest number that fits.
+        above (float, optional): A number that it must exceed.
+
+    Returns:
+        float: The value as it came.
+
+    Raises:
+        ValueError: It is no finite number, or too small; names the field, what came and what would fit.
+    """
+    wanted = 'a number'
+    if least is not None:
+        wanted += f' from {least:g} on'
+    if above is not None:
+        wanted += f' above {above:g}'
+    fits = (
+        isinstance(value, (int, float))
+        and not isinstance(value, bool)
+        and math.isfinite(value)
+        and (least is None or value >= least)
+        and (above is None or value > above)
+    )
+    if not fits:
+        raise ValueError(f'{field} must be {wanted}, got {value!r}.')
+    return value

@@ -1,0 +1,139 @@
+"""The tables of the pages, each made from the files of a study."""
+
+import itertools
+import re
+from pathlib import Path
+from typing import Callable, Dict, List
+
+import assertions
+from costs import COSTS
+from mmengine.config import Config
+from study import EXPERIMENTS, Study
+from verdicts import UNKNOWN, Claim, Finding, Verdict
+
+from dpk_mm.compare import inputs
+from dpk_mm.utils.text import markdown
+
+
+def make_all(folder: Path = EXPERIMENTS) -> Dict[str, Callable[[], str]]:
+    """Name of a table, as pages have it -> what makes it.
+
+    The table of each study that tools/compare.py ran has the name of its folder.
+
+    Args:
+        folder (Path): Defaults to ``experiments/``.
+    """
+    made = {
+        file.parent.name: Study(file.parent).table
+        for file in sorted(folder.glob('*/results.csv'))
+        if file.with_name('compare.py').exists()
+    }
+    return {**made, **_OTHERS}
+
+
+def claims() -> List[Claim]:
+    """What the runs say of the papers' claims, in the order of ``assertions.CLAIMS``.
+
+    Raises:
+        KeyError: A claim names a row that was not run.
+    """
+    return [
+        Claim(
+            claim,
+            paper,
+            [
+                Finding(on, Verdict(Study(EXPERIMENTS / name).gains(of, over)))
+                for on, name, of, over, _ in found
+            ],
+        )
+        for claim, paper, found in assertions.CLAIMS
+    ]
+
+
+def not_run(folder: Path = EXPERIMENTS) -> str:
+    """A table of the inputs of tools/compare.py that have no results.
+
+    Args:
+        folder (Path): Defaults to ``experiments/``.
+    """
+    rows = []
+    for file in sorted(folder.glob('*/compare.py')):
+        if not file.with_name('results.csv').exists():
+            # what the file says before its commands, which are further in
+            head = itertools.takewhile(
+                re.compile('# (?! )').match, file.read_text(encoding='utf-8').splitlines()
+            )
+            about = ' '.join(line[2:] for line in head).rstrip(':.') + '.'
+            found = inputs.read(Config.fromfile(str(file))).rows
+            path = file.relative_to(folder.parent).as_posix()
+            rows.append([f'`{path}`', about, f'{len(found)}', f'{sum(len(row.seeds) for row in found)}'])
+    return _align('llrr', markdown(['input', 'what', 'rows', 'runs'], rows))
+
+
+def _align(columns: str, table: str) -> str:
+    """Set the columns of a table left (l) or right (r)."""
+    head, _, *rows = table.split('\n')
+    marks = ('---:' if column == 'r' else '---' for column in columns)
+    return '\n'.join([head, f'|{"|".join(marks)}|', *rows])
+
+
+def _claims() -> str:
+    rows = []
+    for claim, paper, found in claims():
+        for i, (on, verdict) in enumerate(found):
+            words = verdict.words if verdict.words == UNKNOWN else f'**{verdict.words}**'
+            rows.append([*(('', '') if i else (claim, paper)), on, f'{verdict}', words])
+    return _align('lllrl', markdown(['claim', 'its paper', 'here', 'gain', 'verdict'], rows))
+
+
+def _teachers() -> str:
+    points = Study(EXPERIMENTS / 'cifar100_teachers').series['dpk']
+    return markdown(
+        ['teacher itself', 'top-1, test images'], [[point.teacher, f'{point.own:.2f}'] for point in points]
+    )
+
+
+def _ranking() -> str:
+    lines = (EXPERIMENTS / 'cifar100_teachers/ranking.md').read_text(encoding='utf-8').splitlines()
+    return '\n'.join(line for line in lines if line.startswith('|'))
+
+
+def _lean() -> str:
+    rows = []
+    for title, name, larger, lean, form in (
+        ('CIFAR-100, top-1', 'cifar100_short', 'dpk, cka', 'dpk, cka, lean necks', '.2f'),
+        (
+            'CIFAR-100, top-1, residual',
+            'cifar100_short',
+            'dpk, cka, residual',
+            'dpk, cka, lean necks, residual',
+            '.2f',
+        ),
+        ('blood cells, AP', 'bccd', "dpk, cka, authors' necks", 'dpk, cka, lean necks', '.1f'),
+    ):
+        runs = Study(EXPERIMENTS / name)
+        means = [runs.mean(neck, form=form) for neck in (larger, lean)]
+        rows.append([title, *means, runs.gain(lean, larger), runs.step_ms(larger), runs.step_ms(lean)])
+    head = ['', 'larger necks', "`preset='lean'`", 'lean against larger', 'ms of a step, larger', 'lean']
+    return markdown(head, rows)
+
+
+_demo, _demo_cls, _weights = (Study(EXPERIMENTS / name) for name in ('demo', 'demo_cls', 'cifar100_weights'))
+_top1, _ap = 'accuracy/top1', 'coco/bbox_mAP'
+_OTHERS: Dict[str, Callable[[], str]] = {
+    'claims': _claims,
+    'not_run': not_run,
+    'demo': lambda: _demo.means({'AP': _ap, 'AP50': f'{_ap}_50'}, params=True),
+    'demo_seeds': lambda: _demo.seeds(_ap, 'AP'),
+    'demo_cls': lambda: _demo_cls.means({'top-1': _top1}, params=True),
+    'demo_cls_seeds': lambda: _demo_cls.seeds(_top1, 'top-1'),
+    'cifar100_weights': lambda: _weights.means({'top-1': _top1, 'top-5': 'accuracy/top5'}, '.2f'),
+    'cifar100_weights_seeds': lambda: _weights.seeds(_top1, 'top-1', '.2f'),
+    'cifar100_teachers_own': _teachers,
+    'cifar100_teachers_ranking': _ranking,
+    'bccd_sizes': lambda: Study(EXPERIMENTS / 'bccd').means(
+        {'AP': _ap, 'AP50': f'{_ap}_50', 'AP75': f'{_ap}_75', 'APs': f'{_ap}_s', 'APm': f'{_ap}_m', 'APl': f'{_ap}_l'}
+    ),
+    'lean': _lean,
+    **COSTS,
+}  # fmt: skip

@@ -1,0 +1,46 @@
+"""What the pages say works: the README's configs train, and links lead somewhere."""
+
+import re
+from pathlib import Path
+
+import pytest
+import shrink
+import tiny
+import tiny_cls
+import torch
+from mmengine.config import Config
+from mmengine.optim import build_optim_wrapper
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / 'README.md').read_text(encoding='utf-8')
+CONFIGS = [text for text in re.findall(r'```python\n(.*?)```', README, re.DOTALL) if '_base_' in text]
+PAGES = sorted([ROOT / 'README.md', *ROOT.glob('docs/**/*.md')])
+
+
+@pytest.mark.parametrize('text', CONFIGS, ids=lambda text: re.search(r'(\w+)::', text)[1])
+def test_a_config_of_the_readme_trains(text, tmp_path):
+    (tmp_path / 'config.py').write_text(text, encoding='utf-8')
+    cfg = Config.fromfile(tmp_path / 'config.py')
+    model = tiny.build(shrink.distiller(cfg))
+    model.init_weights()
+    model.train()
+    wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
+    batch = (tiny if shrink.is_detector(cfg) else tiny_cls).batch(model)
+    losses = model(**batch, mode='loss')
+    assert {f'loss_distill_{name}' for name in model.distiller} <= set(losses)
+    loss, _ = model.parse_losses(losses)
+    before = {name: parameter.detach().clone() for name, parameter in model.distiller.named_parameters()}
+    wrapper.update_params(loss)
+    changed = [n for n, p in model.distiller.named_parameters() if not torch.equal(p, before[n])]
+    assert torch.isfinite(loss) and changed
+
+
+def test_the_readme_has_a_config_of_a_detector_and_one_of_a_classifier():
+    assert [re.search(r'(\w+)::', text)[1] for text in CONFIGS] == ['mmdet', 'mmpretrain']
+
+
+@pytest.mark.parametrize('page', PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page):
+    text = re.sub(r'```.*?```', '', page.read_text(encoding='utf-8'), flags=re.DOTALL)
+    links = [link.partition('#')[0] for link in re.findall(r'\]\(([^)\s]+)\)', text) if '://' not in link]
+    assert [link for link in links if link and not (page.parent / link).exists()] == []
