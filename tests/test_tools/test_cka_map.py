@@ -102,7 +102,9 @@ def test_detectors_compare_positions(cka_map, run, tmp_path, capsys):
     a, b = ([f[[0, 1, 3]] for f in features(run, 'det', f'det{seed}.pth', layers)] for seed in (1, 2))
     for i, x in enumerate(a):
         for j, y in enumerate(b):
-            resized = torch.nn.functional.interpolate(x, size=y.shape[2:], mode='bilinear')
+            resized = torch.nn.functional.interpolate(
+                x, size=y.shape[2:], mode='bilinear', align_corners=True
+            )
             expected = linear_cka(*map(positions_as_samples, (resized, y)))
             assert matrix[i, j] == pytest.approx(expected.item(), abs=1e-4)
 

@@ -83,7 +83,7 @@ def forbid(*args, **kwargs):
 
 def study_of(rank_teachers, argv, out):
     args = rank_teachers.parse_args([*argv, '--out', str(out)])
-    student, *teachers = rank_teachers.parse_all([args.student, *args.teachers])
+    student, *teachers = rank_teachers.parse_specs([args.student, *args.teachers])
     progress = rank_teachers.Progress(disable=True)
     return rank_teachers.Study(args, student, progress), teachers
 
@@ -169,7 +169,7 @@ def test_all_probes_are_the_same_training(rank_teachers, run, tmp_path):
     argv = [*names(run, 'good'), '--probe', '4', '--embed-dims', '16', '--seeds', '7']
     study, (named,) = study_of(rank_teachers, argv, tmp_path)
     probe = rank_probe
-    teacher = probe.build(named)
+    teacher = probe.build_model(named)
     distiller = probe.probe_model(study, named, teacher, study.stages(named, teacher))
     assert [stage['student_at'] for stage in distiller['stages']] == list(STAGES)
     assert [stage['neck']['patch_size'] for stage in distiller['stages']] == [2, 1]
@@ -325,7 +325,7 @@ def test_gains_are_paired_by_seed(rank_teachers):
 def test_cost_is_the_forward_pass_over_the_step(rank_teachers, run, tmp_path, monkeypatch):
     study, (named,) = study_of(rank_teachers, [*names(run, 'good'), '--images', '16'], tmp_path)
     measure = rank_measure
-    teacher = models.build(named)
+    teacher = models.build_model(named)
     # begin and end of step and pass, in a round that warms up and two others: 4 and 8 s, 3 and 2 s
     times = iter([0, 90, 90, 91, 100, 104, 104, 107, 200, 208, 208, 210])
     monkeypatch.setattr('dpk_mm.profiling.cost.clock', lambda: next(times))
@@ -420,4 +420,4 @@ def test_a_label_may_be_given(rank_teachers, tmp_path, monkeypatch):
         path.parent.mkdir(exist_ok=True)
         path.write_text("model = dict(type='ImageClassifier')")
     texts = ['Net 1=net.py', 'b=lr=1/net.py', 'lr=1/net.py']
-    assert [one.label for one in models.parse_all(texts)] == ['Net 1', 'b', 'net']
+    assert [one.label for one in models.parse_specs(texts)] == ['Net 1', 'b', 'net']

@@ -15,7 +15,7 @@ from typing import Optional, Sequence
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from dpk_mm.analysis.models import Named, add_trust_flag, build, parse_all, slug
+from dpk_mm.analysis.models import ModelSpec, add_trust_flag, build_model, parse_specs, slug
 from dpk_mm.analysis.ranking.measure import evaluate, measure_cost, measure_gap
 from dpk_mm.analysis.ranking.order import Ranking, pick_metric
 from dpk_mm.analysis.ranking.probe import probe_model, run_probe
@@ -48,7 +48,7 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
     return args
 
 
-def measure(study: Study, named: Named, is_student: bool = False) -> Row:
+def measure(study: Study, named: ModelSpec, is_student: bool = False) -> Row:
     """Measure what no earlier run kept of a candidate, or of the student."""
     out, args = study.args.out, study.args
     settings, probe = study.settings(named), dict(steps=args.probe, embed_dims=args.embed_dims)
@@ -60,7 +60,7 @@ def measure(study: Study, named: Named, is_student: bool = False) -> Row:
     if row and not seeds:
         study.progress.update(task, description=f'{named.label}: kept', completed=1)
         return row
-    model = study.model if is_student else build(named)
+    model = study.model if is_student else build_model(named)
     model.accept(study.sample.preprocessor)
     stages = [] if is_student else study.stages(named, model)
     if row is None:
@@ -90,7 +90,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
 def rank(args: argparse.Namespace) -> None:
     """Measure, rank, draw and tell, in a folder that is ours."""
     # all are looked at before the first is measured
-    student, *teachers = parse_all([args.student, *args.teachers], args.trust_checkpoints)
+    student, *teachers = parse_specs([args.student, *args.teachers], args.trust_checkpoints)
     student.config.merge_from_dict(args.cfg_options or {})
     columns = TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
     with Progress(*columns, console=Console(stderr=True)) as progress:

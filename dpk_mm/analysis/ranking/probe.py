@@ -7,7 +7,7 @@ from typing import Dict, Optional
 import torch
 from mmengine.config import Config, ConfigDict
 
-from dpk_mm.analysis.models import Named, as_teacher, build, find_layers, slug
+from dpk_mm.analysis.models import ModelSpec, as_teacher, build_model, find_layers, slug
 from dpk_mm.analysis.ranking.measure import copy_without, evaluate, make_runner
 from dpk_mm.analysis.ranking.study import Stages, Study
 from dpk_mm.compare.fairness import student_optimizer
@@ -17,7 +17,7 @@ from dpk_mm.utils import cli, load_model_cfg
 from dpk_mm.utils.quiet import quiet
 
 
-def probe_model(study: Study, named: Named, teacher: FrozenTeacher, stages: Stages) -> dict:
+def probe_model(study: Study, named: ModelSpec, teacher: FrozenTeacher, stages: Stages) -> dict:
     """The config of the distiller that a probe trains.
 
     A classifier learns from its stages by squared error (weights 0.3 for the last, 0.18 for others, as the
@@ -93,7 +93,7 @@ def keep_start(study: Study, seed: int) -> None:
     """Write :func:`start_file`: the student's checkpoint, or what the seed makes of its config."""
     path = start_file(study, seed)
     path.parent.mkdir(parents=True, exist_ok=True)
-    torch.save(dict(state_dict=build(study.student, seed).model.state_dict()), path)
+    torch.save(dict(state_dict=build_model(study.student, seed).model.state_dict()), path)
 
 
 def run_probe(study: Study, label: str, distiller: Optional[dict], seed: int) -> Dict[str, float]:

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Dict, Optional
 
-from dpk_mm.analysis.models import Named, slug
+from dpk_mm.analysis.models import ModelSpec, slug
 from dpk_mm.utils import cli
 from dpk_mm.utils.files import read_json, write_json
 
@@ -28,7 +28,7 @@ class Row:
     taught: Dict[str, Dict[str, float]] = field(default_factory=dict)
 
 
-def fingerprint(named: Named) -> str:
+def fingerprint(named: ModelSpec) -> str:
     """A text that changes with the config and with the checkpoint's file."""
     content = json.dumps(named.config.to_dict(), sort_keys=True, default=str) + str(named.checkpoint)
     if named.checkpoint and Path(named.checkpoint).is_file():

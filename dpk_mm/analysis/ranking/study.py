@@ -7,7 +7,7 @@ from typing import List, Tuple
 from mmengine.dataset import pseudo_collate
 from rich.progress import Progress
 
-from dpk_mm.analysis.models import Named, build, check_layers, find_layers
+from dpk_mm.analysis.models import ModelSpec, build_model, check_layers, find_layers
 from dpk_mm.analysis.ranking.rows import fingerprint
 from dpk_mm.analysis.samples import Sample, build_dataset
 from dpk_mm.models import FrozenTeacher
@@ -20,12 +20,12 @@ Stages = List[Tuple[str, str]]
 class Study:
     """The student, its images, the command line, and where to tell of progress."""
 
-    def __init__(self, args: argparse.Namespace, student: Named, progress: Progress) -> None:
+    def __init__(self, args: argparse.Namespace, student: ModelSpec, progress: Progress) -> None:
         self.args, self.student, self.progress = args, student, progress
         self.cfg = student.config
         if not self.cfg.get('train_dataloader'):
             cli.die(f'{student.text}: the config has no train_dataloader')
-        self.model = build(student)
+        self.model = build_model(student)
         self.sample = Sample(self.cfg, self.model, args, student.text)
         self.layers = find_layers(self.model.model, self.sample.input_shape, aliases=True)
 
@@ -36,7 +36,7 @@ class Study:
         dataset = build_dataset(self.cfg, loader)
         return pseudo_collate([dataset[i] for i in range(min(len(dataset), loader.get('batch_size', 1)))])
 
-    def settings(self, named: Named) -> dict:
+    def settings(self, named: ModelSpec) -> dict:
         """What a row depends on beside the probe: configs, weights, images, places."""
         return dict(
             student=fingerprint(self.student),
@@ -46,7 +46,7 @@ class Study:
             stages=self.args.stages,
         )
 
-    def stages(self, named: Named, teacher: FrozenTeacher) -> Stages:
+    def stages(self, named: ModelSpec, teacher: FrozenTeacher) -> Stages:
         """The places that are compared: those given, or the last two maps of one name in both models."""
         if self.args.stages:
             pairs = [(own, other or own) for own, _, other in (s.partition('=') for s in self.args.stages)]
