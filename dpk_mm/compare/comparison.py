@@ -35,8 +35,8 @@ def run_comparison(
         check_only (bool): Stop before the first run. Defaults to False.
 
     Returns:
-        tuple: Method -> seed -> what its run found; and a line for each run that failed, and where there is no
-        table why.
+        tuple: Method -> seed -> what its run found; and a line for each run that failed, and for why there is
+        no table.
 
     Raises:
         ValueError: The input has a mistake, or would not be a fair comparison.

@@ -45,7 +45,7 @@ def measure_teachers(
             groups.setdefault(path, []).append(method)
     found: dict[str, dict[int, dict[str, Any]]] = {}
     failures: dict[str, str] = {}
-    for path, group in groups.items():
+    for group in groups.values():
         try:
             result = measure_model(group[0].cfg.model.teacher, group[0].test_cfg, folder)
             found.update({method.name: {0: result} for method in group})

@@ -32,9 +32,11 @@ import torch
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS, MODELS
 
+from dpk_mm.models import DistillLoss
+
 
 @MODELS.register_module(force=True)
-class BrokenLoss(torch.nn.Module):
+class BrokenLoss(DistillLoss):
     def forward(self, *args):
         raise RuntimeError('broken\\non purpose')
 
