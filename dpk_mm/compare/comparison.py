@@ -23,6 +23,7 @@ def run_comparison(
     jobs: int = 1,
     threads: int = 1,
     check_only: bool = False,
+    measured: Optional[Path] = None,
 ) -> tuple[table.Results, list[str]]:
     """Check a comparison, run what is not finished, and write the results.
 
@@ -33,6 +34,8 @@ def run_comparison(
         jobs (int): Runs side by side. Defaults to 1.
         threads (int): Processor threads of a run. Defaults to 1.
         check_only (bool): Stop before the first run. Defaults to False.
+        measured (Path, optional): Folder that keeps what the teachers reach themselves. Defaults to
+            ``teachers`` in ``work_dir``.
 
     Returns:
         tuple: Method -> seed -> what its run found; and a line for each run that failed, and for why there is
@@ -73,9 +76,8 @@ def run_comparison(
             except ValueError as error:  # of the metric; the runs that failed are told too
                 return results, [*problems, str(error)]
             # after all else, as nothing else needs them
-            teachers, untested = measure_teachers(
-                [one for one in methods if results[one.name]], work_dir / 'teachers'
-            )
+            done = [one for one in methods if results[one.name]]
+            teachers, untested = measure_teachers(done, measured or work_dir / 'teachers')
             _write_teachers(comparison, results, teachers, out)
             for names, why in untested.items():
                 print(f'The teacher of {names} was not tested: {why}')
