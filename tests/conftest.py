@@ -123,7 +123,6 @@ def _tool(name, folder='tools'):
 
 train = _tool('train')
 test = _tool('test')
-convert_data = _tool('convert_data', 'tools/dataset_converters')
 plot_ratio = _tool('plot_ratio', 'tools/analysis_tools')
 plot_priors = _tool('plot_priors', 'tools/analysis_tools')
 export_student = _tool('export_student', 'tools/model_converters')

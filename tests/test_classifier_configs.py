@@ -60,7 +60,7 @@ def take_a_step(model, stages):
 
 @pytest.fixture(scope='module')
 def data(tmp_path_factory):
-    """Four images, as CIFAR-100 and as ImageNet keep them."""
+    """Four images of CIFAR's size, and four as ImageNet keeps them."""
     root = tiny_cls.write_cifar(tmp_path_factory.mktemp('data'), num=4)
     (root / 'val').mkdir()
     (root / 'meta').mkdir()
@@ -71,10 +71,11 @@ def data(tmp_path_factory):
     return root
 
 
-def stock_predictions(config, checkpoint, data, out, monkeypatch):
+def stock_predictions(config, checkpoint, dataset, out, monkeypatch):
     """Test with the tools/test.py that mmpretrain ships; the scores of all images, (4, num_classes)."""
-    options = [f'test_dataloader.dataset.data_root={data}', 'test_dataloader.num_workers=0']
-    options += ['test_dataloader.persistent_workers=False', 'log_level=WARNING']
+    options = [f'test_dataloader.dataset.{key}={value}' for key, value in dataset.items()]
+    options += ['test_dataloader.num_workers=0', 'test_dataloader.persistent_workers=False']
+    options += ['log_level=WARNING']
     argv = ['test.py', str(config), str(checkpoint), '--work-dir', str(out), '--out', f'{out}/out.pkl']
     argv += ['--out-item', 'pred', '--cfg-options', *options]
     monkeypatch.setattr(sys, 'argv', argv)
@@ -110,10 +111,11 @@ def test_stock_tools_open_the_checkpoint(name, data, tmp_path, monkeypatch):
             module.momentum = None
     take_a_step(model, len(cfg.model.stages) + 1)
     torch.save(dict(state_dict=model.state_dict(), meta={}), tmp_path / 'epoch_1.pth')
-    scores = stock_predictions(plain_config(name), tmp_path / 'epoch_1.pth', data, tmp_path, monkeypatch)
+    mine = dict(tiny_cls.NPZ if name in CIFAR else {}, data_root=str(data))
+    scores = stock_predictions(plain_config(name), tmp_path / 'epoch_1.pth', mine, tmp_path, monkeypatch)
     model.eval()
     dataset = shrink.load(plain_config(name)).test_dataloader.dataset
-    images = DATASETS.build(dict(dataset, data_root=str(data), _scope_='mmpretrain'))
+    images = DATASETS.build({**dataset, **mine, '_scope_': 'mmpretrain'})
     with torch.no_grad():
         batch = model.data_preprocessor(dict(inputs=[image['inputs'] for image in images]))
         ours = torch.stack([sample.pred_score for sample in model(**batch, mode='predict')])

@@ -1,6 +1,5 @@
 """Small classifiers, data and training runs; see ``tiny`` for detectors."""
 
-import pickle
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +7,7 @@ import torch
 from mmengine.config import Config
 
 CLASSES = 100
+NPZ = dict(type='dpk_mm.NpzDataset', ann_file='cifar.npz')
 NECK = dict(
     type='dpk_mm.FeatureMixingNeck',
     encoder=dict(embed_dims=16, num_layers=1, num_heads=2),
@@ -68,23 +68,23 @@ def batch(model, num=6, size=(32, 32), seed=0):
 
 
 def write_cifar(folder, num=24, seed=0):
-    """Write a CIFAR-100 of ``num`` images a split, whose colours say which of four classes they are."""
+    """Write ``num`` images of CIFAR's size a split, whose colours say which of four classes they are."""
     rng = np.random.default_rng(seed)
-    root = Path(folder) / 'cifar-100-python'
-    root.mkdir(parents=True, exist_ok=True)
+    arrays = {}
     for split in ('train', 'test'):
         labels = np.arange(num) % 4
         images = rng.integers(0, 100, (num, 3, 32, 32), dtype=np.uint8)
         images[np.arange(num), labels % 3] += 100
-        content = dict(data=images.reshape(num, -1), fine_labels=labels.tolist())
-        (root / split).write_bytes(pickle.dumps(content))
+        arrays.update({f'x_{split}': images.transpose(0, 2, 3, 1), f'y_{split}': labels})
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    np.savez(Path(folder) / NPZ['ann_file'], **arrays)
     return Path(folder)
 
 
 def training_cfg(model, data, work_dir, epochs=2, batch_size=6, **more):
     """A whole training config: ``tiny.train`` takes it."""
     loader = dict(batch_size=batch_size, num_workers=0, persistent_workers=False)
-    dataset = dict(type='dpk_mm.CIFAR100', data_root=str(data), pipeline=[dict(type='PackInputs')])
+    dataset = dict(NPZ, data_root=str(data), pipeline=[dict(type='PackInputs')])
     cfg = dict(
         default_scope='mmpretrain',
         model=model,

@@ -218,7 +218,7 @@ model = dict(
     stages=[dict(at='backbone.layer3', loss=dict(type='dpk_mm.FeatureMSELoss'), neck=dict(
         type='dpk_mm.FeatureMixingNeck', encoder=dict(embed_dims=8, num_layers=1, num_heads=1),
         decoder=dict(embed_dims=8, num_layers=1, num_heads=1)))])
-train_dataloader = dict(batch_size=2, dataset=dict(type='dpk_mm.CIFAR100', data_root='none'))
+train_dataloader = dict(batch_size=2, dataset=dict(type='CIFAR100', data_root='none'))
 train_cfg = dict(by_epoch=True, max_epochs=1)
 work_dir = 'work_dirs'
 log_level = 'WARNING'

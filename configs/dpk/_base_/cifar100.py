@@ -2,8 +2,8 @@
 # momentum is Nesterov's, as DPK's authors have it; the benchmark that the other papers share has it plain.
 _base_ = ['mmpretrain::_base_/datasets/cifar100_bs16.py', 'mmpretrain::_base_/default_runtime.py']
 
-train_dataloader = dict(batch_size=64, drop_last=False, dataset=dict(type='dpk_mm.CIFAR100'))
-val_dataloader = dict(batch_size=200, dataset=dict(type='dpk_mm.CIFAR100'))
+train_dataloader = dict(batch_size=64, drop_last=False)
+val_dataloader = dict(batch_size=200)
 test_dataloader = val_dataloader
 val_evaluator = dict(topk=(1, 5))
 test_evaluator = val_evaluator

@@ -97,9 +97,9 @@ class FrozenTeacher(nn.Module):
         if own.keys().isdisjoint(weights):
             theirs, ours = next(iter(weights)), next(iter(own))
             raise ValueError(
-                f'{self.source}: no weight fits: the checkpoint names them as {theirs!r}, the teacher '
-                f'as {ours!r}. tools/model_converters/repdistiller2dpk_mm.py converts CIFAR networks of '
-                'RepDistiller and mdistiller.'
+                f'{self.source}: no weight fits: the checkpoint has {theirs!r}, ..., the teacher {ours!r}, '
+                '... Is this the checkpoint of that config? One of RepDistiller or mdistiller must be '
+                'converted, by tools/model_converters/repdistiller2dpk_mm.py.'
             )
         try:
             missing, _ = self.model.load_state_dict(weights, strict=False)

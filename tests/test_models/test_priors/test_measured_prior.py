@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from dpk_mm.models import CKAPrior, CosinePrior, FixedPrior, SigmoidCKAPrior, UniformPrior
-from dpk_mm.models.priors import ask_priors, measured_prior
+from dpk_mm.models.priors import measured_prior
+from dpk_mm.models.priors.measured_prior import ask_priors
 
 
 def maps(seed, batch=5, channels=4):

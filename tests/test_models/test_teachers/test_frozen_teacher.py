@@ -137,7 +137,7 @@ def test_a_checkpoint_of_which_no_name_fits_is_refused(config, tmp_path, allow_i
     """Such as those of RepDistiller: accepting them would leave the whole teacher random."""
     path = tmp_path / 'ckpt_epoch_240.pth'
     torch.save(dict(epoch=240, model={'conv1.weight': torch.zeros(16, 3, 3, 3)}), path)
-    message = "no weight fits: .* 'conv1.weight', .* 'backbone.conv1.weight'.*repdistiller2dpk_mm.py"
+    message = "no weight fits: .* has 'conv1.weight', .* 'backbone.conv1.weight'.*repdistiller2dpk_mm.py"
     with pytest.raises(ValueError, match=message) as error:
         FrozenTeacher(config, str(path), allow_incomplete)
     assert 'allow_incomplete' not in str(error.value)
