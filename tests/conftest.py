@@ -45,6 +45,8 @@ from mmengine.evaluator import BaseMetric
 from mmengine.registry import DATASETS, METRICS, MODELS
 from torch.utils.data import Dataset
 
+from dpk_mm.models import BaseDistiller
+
 
 @MODELS.register_module(force=True)
 class ToyModel(BaseModel):
@@ -57,9 +59,12 @@ class ToyModel(BaseModel):
 
 
 @MODELS.register_module(force=True)
-class ToyDistiller(BaseModel):
+class ToyDistiller(BaseDistiller):
     def __init__(self, student, teacher):
         raise AssertionError('a distiller was built')
+
+    def distill(self, *args):
+        pass
 
 
 @DATASETS.register_module(force=True)

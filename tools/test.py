@@ -1,22 +1,19 @@
 """Test a checkpoint, with the flags of mmdet's and mmpretrain's own test.py.
 
-Every dpk_mm checkpoint is a plain student checkpoint, so of a distiller's config only the student
-is built: no teacher is looked for.
+Every checkpoint of a distiller is a plain student checkpoint, so only the student is built: no teacher is
+looked for. Of an SFTN config only the teacher is built, which it trains.
 """
 
 import argparse
-from copy import deepcopy
-from typing import Optional, Sequence
+from collections.abc import Sequence
+from typing import Optional
 
 import mmengine
-from mmengine.config import Config, ConfigDict
+from mmengine.config import Config
 from mmengine.evaluator import DumpResults
 
-from dpk_mm.utils import cli, is_distiller, load_model_cfg
-
-# What upstream's scripts do without a `tta_pipeline` in the config: flip, and pack as `last` says.
-DET_META_KEYS = ('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor')
-DET_META_KEYS += ('flip', 'flip_direction')
+from dpk_mm.utils import cli, main_model_cfg
+from dpk_mm.utils.tta import add_tta
 
 
 def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
@@ -47,24 +44,15 @@ def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
     cfg.resume = False
     if cfg.pop('strategy', None) is not None:  # of the training
         cfg.pop('runner_type', None)
-    cfg.model = student_of(cfg.model)
+    cfg.model = main_model_cfg(cfg)
     if args.amp:
         cfg.test_cfg.fp16 = True
     if args.show or args.show_dir:
         show(cfg, args)
     if args.tta:
-        augment(cfg)
+        add_tta(cfg)
     cli.fill_dataloaders(cfg, ('test_dataloader',), args.no_pin_memory)
     return cfg
-
-
-def student_of(model: ConfigDict) -> ConfigDict:
-    """Get the model to test: the student of a distiller, or the model itself."""
-    if not (cli.type_name(model).endswith('Distiller') and is_distiller(model)):
-        return model
-    if isinstance(model.student, str):
-        return load_model_cfg(model.student, field='student')
-    return model.student
 
 
 def show(cfg: Config, args: argparse.Namespace) -> None:
@@ -79,29 +67,6 @@ def show(cfg: Config, args: argparse.Namespace) -> None:
         hook['test_out_dir' if is_det else 'out_dir'] = args.show_dir
     if args.interval is not None:
         hook.interval = args.interval
-
-
-def augment(cfg: Config) -> None:
-    """Wrap the model and the pipeline for test-time augmentation, flipping if the config is silent."""
-    is_det = cfg.get('default_scope') == 'mmdet'
-    if 'tta_model' not in cfg:
-        det = dict(nms=dict(type='nms', iou_threshold=0.5), max_per_img=100)
-        cfg.tta_model = (
-            # unscoped: mmdet registers it with mmengine's registry, not its own
-            dict(type='DetTTAModel', tta_cfg=det) if is_det else dict(type='mmpretrain.AverageClsScoreTTA')
-        )
-    # The pipeline may lie under wrappers of the data set.
-    dataset = cfg.test_dataloader.dataset
-    while 'dataset' in dataset:
-        dataset = dataset.dataset
-    if 'tta_pipeline' not in cfg:
-        *pipeline, pack = deepcopy(dataset.pipeline)
-        if is_det:
-            pack = dict(type='PackDetInputs', meta_keys=DET_META_KEYS)
-        flips = [dict(type='RandomFlip', prob=prob) for prob in (1.0, 0.0)]
-        cfg.tta_pipeline = [*pipeline, dict(type='TestTimeAug', transforms=[flips, [pack]])]
-    cfg.model = ConfigDict(**cfg.tta_model, module=cfg.model)
-    dataset.pipeline = cfg.tta_pipeline
 
 
 def dump_metric(cfg: Config, path: str) -> DumpResults:

@@ -1,17 +1,18 @@
 """The layers of a model, and the shapes they give."""
 
-from typing import Any, Dict, Iterator, List, Optional, Tuple
+from collections.abc import Iterator
+from typing import Any, Optional
 
 from mmengine.config import Config
 from torch import Tensor, nn
 
-from dpk_mm.utils import is_distiller, run_blank
+from dpk_mm.utils import is_distiller, main_field, main_model_cfg, run_blank
 
 # layer -> shape, or what else is to be said of it
-Layers = Dict[str, str]
+Layers = dict[str, str]
 
 
-def list_layers(model: nn.Module, depth: int, input_shape: Optional[Tuple[int, int]] = None) -> Layers:
+def list_layers(model: nn.Module, depth: int, input_shape: Optional[tuple[int, int]] = None) -> Layers:
     """Run a model on a blank image and note what its layers give, in the order they end.
 
     Args:
@@ -41,8 +42,8 @@ def list_layers(model: nn.Module, depth: int, input_shape: Optional[Tuple[int, i
 
 
 def run_outputs(
-    model: nn.Module, depth: int, input_shape: Optional[Tuple[int, int]] = None
-) -> Dict[str, List[List[Tuple[str, Tensor, int]]]]:
+    model: nn.Module, depth: int, input_shape: Optional[tuple[int, int]] = None
+) -> dict[str, list[list[tuple[str, Tensor, int]]]]:
     """Run a model on a blank image and keep what its layers give.
 
     Args:
@@ -54,7 +55,7 @@ def run_outputs(
         dict: Layer -> for each time it ran, its tensors: tap, tensor and version, which grows when the tensor
         is overwritten. In the order the layers end for the last time.
     """
-    outputs: Dict[str, List[List[Tuple[str, Tensor, int]]]] = {}
+    outputs: dict[str, list[list[tuple[str, Tensor, int]]]] = {}
     handles = []
 
     def hook_for(name: str) -> Any:
@@ -75,7 +76,7 @@ def run_outputs(
     return outputs
 
 
-def _tensors(tap: str, output: Any) -> Iterator[Tuple[str, Tensor]]:
+def _tensors(tap: str, output: Any) -> Iterator[tuple[str, Tensor]]:
     """All tensors of an output, with the taps that pick them."""
     if isinstance(output, Tensor):
         yield tap, output
@@ -84,13 +85,18 @@ def _tensors(tap: str, output: Any) -> Iterator[Tuple[str, Tensor]]:
             yield from _tensors(f'{tap}[{i}]', part)
 
 
-def models_of(cfg: Config) -> Dict[str, Any]:
-    """The configs to show, by heading: of a distiller's config its student and teacher."""
-    model = cfg.get('model') or {}
-    if not is_distiller(model):
-        return dict(student=dict(cfg))
-    student = model['student']
-    if isinstance(student, dict):
-        # what stands beside the model in mmpretrain's configs
-        student = dict(cfg, model=student)
-    return dict(student=student, teacher=model['teacher']['config'])
+def models_of(cfg: Config) -> dict[str, Any]:
+    """The models of a config that can be built, by the headings of a table.
+
+    Args:
+        cfg (Config): Of a model, of a distiller, or of :class:`dpk_mm.SFTN`.
+
+    Returns:
+        dict: ``'student'`` and ``'teacher'``, of a plain config ``'student'`` alone, to what
+        :func:`dpk_mm.utils.load_model_cfg` takes.
+    """
+    field, model = main_field(cfg), cfg.get('model')
+    if field is None:
+        return dict(student=main_model_cfg(cfg))
+    teacher = model.teacher.get('config') if is_distiller(cfg) else model.teacher
+    return {**dict(student=model.student, teacher=teacher), field: main_model_cfg(cfg)}

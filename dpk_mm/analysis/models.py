@@ -2,9 +2,10 @@
 
 import argparse
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Optional
 
 import torch
 from mmengine.config import Config
@@ -13,21 +14,21 @@ from mmengine.registry import init_default_scope
 from mmengine.runner import set_random_seed
 from torch import nn
 
-from dpk_mm.analysis.layers import models_of, run_outputs
+from dpk_mm.analysis.layers import run_outputs
 from dpk_mm.models import FrozenTeacher
-from dpk_mm.utils import check_tap, cli
+from dpk_mm.utils import check_tap, cli, main_model_cfg
 from dpk_mm.utils.config import hub_weights
 
 _NAMED = re.compile(r'^(?:(?P<label>[^=/:]+)=)?(?P<config>.+?\.(?:py|ya?ml|json))(?::(?P<checkpoint>.+))?$')
 
 
 @dataclass
-class Named:
+class ModelSpec:
     """A model as the command line names it.
 
     Args:
         text (str): What was typed.
-        config (Config): Its config; of a distiller's, the student is meant.
+        config (Config): Its config; of a distiller's, the student is meant, of SFTN's the teacher.
         checkpoint (str, optional): Path or URL of its weights; None for random ones.
         label (str): Short name.
         trust (bool): Also open a checkpoint that could run code.
@@ -42,10 +43,10 @@ class Named:
     @property
     def model(self) -> Any:
         """The config of the model."""
-        return models_of(self.config)['student']
+        return main_model_cfg(self.config)
 
 
-def parse_named(text: str, trust: bool = False) -> Named:
+def parse_spec(text: str, trust: bool = False) -> ModelSpec:
     """Read ``[LABEL=]CONFIG[:CHECKPOINT]``; exits where there is no such thing.
 
     Args:
@@ -65,7 +66,7 @@ def parse_named(text: str, trust: bool = False) -> Named:
         except (ValueError, ImportError) as error:
             cli.die(str(error))
     cli.check_checkpoint(checkpoint, text)
-    return Named(text, config, checkpoint, label or Path(name).stem, trust)
+    return ModelSpec(text, config, checkpoint, label or Path(name).stem, trust)
 
 
 def slug(text: str) -> str:
@@ -73,58 +74,62 @@ def slug(text: str) -> str:
     return re.sub(r'[^0-9A-Za-z.-]+', '_', text).strip('_')
 
 
-def parse_all(texts: Sequence[str], trust: bool = False) -> List[Named]:
-    """As :func:`parse_named`; labels that would repeat, also as names of files, tell more of the model.
+def parse_specs(texts: Sequence[str], trust: bool = False) -> list[ModelSpec]:
+    """As :func:`parse_spec`; labels that would repeat, also as names of files, tell more of the model.
 
     That is the checkpoint, then the place.
     """
-    named = [parse_named(text, trust) for text in texts]
-    labels = [one.label for one in named]
-    for i, one in enumerate(named):
+    specs = [parse_spec(text, trust) for text in texts]
+    labels = [spec.label for spec in specs]
+    for i, spec in enumerate(specs):
         if labels.count(labels[i]) > 1:
-            one.label += f' {Path(one.checkpoint).stem if one.checkpoint else "random"}'
-    files = [slug(one.label) for one in named]
-    for i, one in enumerate(named):
+            spec.label += f' {Path(spec.checkpoint).stem if spec.checkpoint else "random"}'
+    files = [slug(spec.label) for spec in specs]
+    for i, spec in enumerate(specs):
         if files.count(files[i]) > 1:
-            one.label += f' ({i + 1})'
-    return named
+            spec.label += f' ({i + 1})'
+    return specs
 
 
-def build(named: Named, seed: int = 0) -> FrozenTeacher:
+def build_model(spec: ModelSpec, seed: int = 0) -> FrozenTeacher:
     """Build a model that shows its features; without a checkpoint its weights are those it starts from.
 
     Args:
-        named (Named): The model.
+        spec (ModelSpec): The model.
         seed (int): Of random weights.
     """
-    init_default_scope(named.config.get('default_scope', 'mmengine'))
+    init_default_scope(spec.config.get('default_scope', 'mmengine'))
     if not MMLogger.check_instance_created('compare_models'):
         MMLogger.get_instance('compare_models', log_level='ERROR')  # else every weight's start is told
     set_random_seed(seed)
     try:
-        model = FrozenTeacher(**as_teacher(named))
-        if named.checkpoint is None:
+        model = FrozenTeacher(**as_teacher(spec))
+        if spec.checkpoint is None:
             model.model.init_weights()
     except (ValueError, FileNotFoundError, ImportError) as error:
         # what it advises are settings of a distiller's config
         message = ' '.join(str(error).split()).partition(' allow_incomplete=')[0]
         message = message.replace('set trust_checkpoint=True', 'pass --trust-checkpoints')
-        cli.die(f'{named.text}: {message.partition(f"checkpoint {named.checkpoint!r}: ")[2] or message}')
+        cli.die(f'{spec.text}: {message.partition(f"checkpoint {spec.checkpoint!r}: ")[2] or message}')
     return model
 
 
-def as_teacher(named: Named) -> dict:
+def as_teacher(spec: ModelSpec) -> dict:
     """The arguments of :class:`dpk_mm.FrozenTeacher` for a model."""
     return dict(
-        config=named.model,
-        checkpoint=named.checkpoint,
-        allow_incomplete=named.checkpoint is None,
-        trust_checkpoint=named.trust,
+        config=spec.model,
+        checkpoint=spec.checkpoint,
+        allow_incomplete=spec.checkpoint is None,
+        trust_checkpoint=spec.trust,
     )
 
 
 def check_layers(
-    named: Named, model: FrozenTeacher, layers: Sequence[str], flag: str, input_shape: Optional[Tuple] = None
+    spec: ModelSpec,
+    model: FrozenTeacher,
+    layers: Sequence[str],
+    flag: str,
+    input_shape: Optional[tuple] = None,
 ) -> None:
     """Exit unless a model has all layers (taps, from ``flag``), and each gives one tensor."""
     try:
@@ -132,7 +137,7 @@ def check_layers(
             check_tap(model.model, layer, flag)
         model.probe(layers, input_shape)
     except ValueError as error:
-        cli.die(f'{named.text}: {error}')
+        cli.die(f'{spec.text}: {error}')
 
 
 def add_trust_flag(parser: argparse.ArgumentParser) -> None:
@@ -145,8 +150,8 @@ def add_trust_flag(parser: argparse.ArgumentParser) -> None:
 
 
 def find_layers(
-    model: nn.Module, input_shape: Optional[Tuple[int, int]] = None, aliases: bool = False
-) -> Dict[str, torch.Size]:
+    model: nn.Module, input_shape: Optional[tuple[int, int]] = None, aliases: bool = False
+) -> dict[str, torch.Size]:
     """Find the outputs that are worth a comparison: stages of the backbone, levels of the neck, logits.
 
     These are the maps (B, C, H, W) that modules made of others give, outside the heads, and the vectors
@@ -162,15 +167,15 @@ def find_layers(
         dict[str, torch.Size]: Tap -> shape of one image's, in the order the layers end.
     """
     modules = dict(model.named_modules())
-    found: Dict[str, torch.Size] = {}
+    found: dict[str, torch.Size] = {}
     seen = set()
     for name, runs in run_outputs(model, 2, input_shape).items():
         # a layer that runs again has no one output
         for tap, tensor, version in runs[0] if len(runs) == 1 else ():
             if tap.count('[') > 1:
-                continue  # a part of a part
-            is_part = tap != name or any(modules[name].children())
-            is_map = tensor.ndim == 4 and is_part and 'head' not in name.split('.')[0]
+                continue  # an output of an output
+            is_stage = tap != name or any(modules[name].children())
+            is_map = tensor.ndim == 4 and is_stage and 'head' not in name.split('.')[0]
             # the outputs are all still held, so equal storage is the same output
             output = tensor.data_ptr(), tensor.shape
             if not (is_map or tensor.ndim == 2) or tensor.shape[0] != 1 or tensor._version != version:

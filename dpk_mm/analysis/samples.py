@@ -2,7 +2,8 @@
 
 import argparse
 import copy
-from typing import Any, Iterator, List, Optional, Tuple
+from collections.abc import Iterator
+from typing import Any, Optional
 
 import numpy as np
 from mmengine.config import Config, ConfigDict
@@ -17,7 +18,7 @@ from dpk_mm.utils import cli, is_detector
 from dpk_mm.utils.quiet import quiet
 
 # images (B, 3, H, W) and their B samples
-Batch = Tuple[Tensor, Optional[list]]
+Batch = tuple[Tensor, Optional[list]]
 
 
 class Sample:
@@ -69,7 +70,7 @@ def positive(text: str) -> int:
     return int(text)
 
 
-def val_sample(cfg: Config, images: int, whose: str) -> Tuple[str, ConfigDict, BaseDataset]:
+def val_sample(cfg: Config, images: int, whose: str) -> tuple[str, ConfigDict, BaseDataset]:
     """Limit the validation set of a config, or its test set, to images that are evenly spread over it.
 
     Args:
@@ -89,7 +90,7 @@ def val_sample(cfg: Config, images: int, whose: str) -> Tuple[str, ConfigDict, B
     if not isinstance(dataset, BaseDataset):
         cli.die(f'{whose}: {type(dataset).__name__} takes no indices, so it cannot be limited')
     total = len(dataset)
-    picked = spread(images, total)
+    picked = evenly_spaced(images, total)
     own = loader.dataset.get('indices')
     if len(picked) == total:
         return part, loader, dataset
@@ -102,8 +103,8 @@ def val_sample(cfg: Config, images: int, whose: str) -> Tuple[str, ConfigDict, B
     return part, loader, dataset
 
 
-def spread(images: int, total: int) -> List[int]:
-    """So many places out of ``total``, or all there are, evenly spread."""
+def evenly_spaced(images: int, total: int) -> list[int]:
+    """So many indices out of ``total``, or all there are, evenly spaced."""
     num = min(images, total)
     return [i * total // num for i in range(num)]
 

@@ -1,9 +1,10 @@
 """Statistics that the scripts share."""
 
-from typing import Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
+from scipy.stats import spearmanr
 from torch import Tensor
 
 from dpk_mm.utils import hsics, positions_as_samples, resize_like
@@ -36,14 +37,15 @@ def pair_hsics(x: Tensor, y: Tensor, by_positions: bool) -> Tensor:
 def rank_correlation(x: Sequence[float], y: Sequence[float]) -> float:
     """Compute Spearman's rank correlation of the pairs whose two values are finite.
 
-    NaN for fewer than 3, and where one side is all the same.
+    Args:
+        x (Sequence[float]): Values.
+        y (Sequence[float]): As many.
+
+    Returns:
+        float: From -1 to 1; NaN for fewer than three such pairs, and where one side is all the same.
     """
     pairs = np.array([x, y], dtype=float)
     pairs = pairs[:, np.isfinite(pairs).all(axis=0)]
-    if pairs.shape[1] < 3:
+    if pairs.shape[1] < 3 or not np.ptp(pairs, axis=1).all():
         return float('nan')
-    # equal values share the mean of their ranks
-    ranks = [[(row < v).sum() + ((row == v).sum() - 1) / 2 for v in row] for row in pairs]
-    if not np.ptp(ranks, axis=1).all():
-        return float('nan')
-    return float(np.corrcoef(ranks)[0, 1])
+    return float(spearmanr(*pairs)[0])

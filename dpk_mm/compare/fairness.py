@@ -4,13 +4,13 @@ import os
 from typing import Any, Dict, Optional
 
 import torch
-from mmengine.config import Config, ConfigDict
+from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from mmengine.runner import set_random_seed
 
 from dpk_mm.compare.digest import digest_tensors, first_difference, plain
 from dpk_mm.registry import MODELS
-from dpk_mm.utils import is_distiller, load_model_cfg
+from dpk_mm.utils import is_distiller, load_model_cfg, main_model_cfg
 
 # What a training is but for its model. Tests are by the base's config whatever a method's says.
 RECIPE = (
@@ -29,24 +29,6 @@ _AROUND = ('default_hooks', 'env_cfg')
 FIELDS = (*RECIPE, 'student', 'init_student', 'teacher', *_AROUND)
 # Where one of these may differ, so may the weights that the student starts from.
 _START = ('student', 'init_student', 'load_from', 'randomness')
-
-
-def student_cfg(cfg: Config) -> ConfigDict:
-    """Get the model dict of the student, or of the model where there is no teacher.
-
-    Args:
-        cfg (Config): A whole config.
-
-    Returns:
-        ConfigDict: A copy, with the scope and the preprocessor of the config.
-    """
-    whole = ConfigDict({key: cfg.get(key) for key in ('default_scope', 'data_preprocessor')})
-    if not is_distiller(cfg.model):
-        return load_model_cfg(ConfigDict(whole, model=cfg.model), 'base')
-    student = load_model_cfg(cfg.model.student, 'student')
-    if cfg.model.get('data_preprocessor') is not None:
-        whole.data_preprocessor = cfg.model.data_preprocessor  # as the runner prefers it
-    return load_model_cfg(ConfigDict(whole, model=student), 'student')
 
 
 def student_optimizer(optim_wrapper: Optional[dict]) -> Dict[str, Any]:
@@ -86,7 +68,7 @@ def recipe(cfg: Config) -> Dict[str, Any]:
         schedule = schedule.get('student')
     fields['optim_wrapper'] = wrapper
     fields['param_scheduler'] = [schedule] if isinstance(schedule, dict) else schedule
-    model = student_cfg(cfg)
+    model = main_model_cfg(cfg)
     model.pop('_scope_', None)
     return plain(dict(fields, student=model))
 
@@ -121,7 +103,7 @@ def check_recipe(name: str, cfg: Config, base: Config, allow: list, teacher: Opt
     """
     old, new = ({**recipe(one), **_around(one)} for one in (base, cfg))
     found = first_difference(old, new, allow)
-    if found is None and is_distiller(cfg.model):
+    if found is None and is_distiller(cfg):
         inherits = cfg.model.get('init_student', False)
         if inherits and 'init_student' not in allow:
             found = 'init_student', False, inherits

@@ -11,9 +11,10 @@ from mmengine.runner import Runner
 from mmengine.utils import import_modules_from_strings
 
 from dpk_mm.compare.budget import counts_epochs, set_budget
-from dpk_mm.compare.fairness import check_recipe, student_cfg
+from dpk_mm.compare.fairness import check_recipe
 from dpk_mm.compare.inputs import Comparison, Row
-from dpk_mm.utils import is_distiller
+from dpk_mm.utils import is_distiller, main_field, main_model_cfg
+from dpk_mm.utils.cli import type_name
 
 # of a method's dict; its other fields are a config's
 _OWN = ('config', 'allow', 'options', 'teacher', 'seeds')
@@ -50,8 +51,10 @@ def make_methods(
     """
     base = load(comparison.base)
     _check_model(base, f'base: {comparison.base}')
-    if is_distiller(base.model):
-        raise ValueError(f'base: {comparison.base} is a distiller, give the config of its student alone')
+    field = main_field(base)
+    if field is not None:
+        kind = type_name(base.model)
+        raise ValueError(f'base: {comparison.base} is a {kind}, give the config of its {field} alone')
     needed = ('train_cfg', 'train_dataloader', 'test_cfg', 'test_dataloader', 'test_evaluator')
     missing = [name for name in needed if base.get(name) is None]
     if missing:
@@ -70,7 +73,7 @@ def make_methods(
         check_recipe(row.name, cfg, alone, row.allow, comparison.teacher)
         test_cfg = copy.deepcopy(alone)
         if 'student' in {item.split('.')[0] for item in row.allow}:
-            test_cfg.model = student_cfg(cfg)
+            test_cfg.model = main_model_cfg(cfg)
         methods.append(Method(**asdict(row), cfg=cfg, test_cfg=test_cfg))
     return alone, methods
 
@@ -90,6 +93,8 @@ def _make(spec: Any, base: Config, comparison: Comparison, load: Callable[[str],
             if comparison.teacher is not None:
                 cfg.model.teacher = comparison.teacher
     if 'teacher' in spec:
+        if not is_distiller(cfg):
+            raise ValueError(f'teacher: {type_name(cfg.model)} learns from none, so leave it out')
         cfg.model.teacher = spec['teacher']
     schedule, own = fragment.get('param_scheduler'), cfg.get('param_scheduler')
     if isinstance(schedule, dict) and isinstance(own, list):
@@ -98,17 +103,18 @@ def _make(spec: Any, base: Config, comparison: Comparison, load: Callable[[str],
     _check_fields(cfg, [*fragment, *(spec.get('options') or {})])
     cfg.merge_from_dict(fragment)
     cfg.merge_from_dict(spec.get('options') or {})
-    if 'student' in cfg.model and not is_distiller(cfg.model):
-        raise ValueError('no teacher: give one in the input or in the method')
     if cfg.get('custom_imports'):
         import_modules_from_strings(**cfg.custom_imports)
+    if is_distiller(cfg) and cfg.model.get('teacher') is None:
+        raise ValueError('no teacher: give one in the input or in the method')
     return cfg
 
 
 def _set_options(cfg: Config, options: Dict[str, Any]) -> None:
-    """Merge the options for all; in a distiller ``model.`` means its student."""
+    """Merge the options for all; in a distiller ``model.`` means its student, in SFTN its teacher."""
     _check_fields(cfg, options)
-    start = 'model.student.' if is_distiller(cfg.model) else 'model.'
+    field = main_field(cfg)
+    start = 'model.' if field is None else f'model.{field}.'
     cfg.merge_from_dict(
         {start + key[len('model.') :] if key.startswith('model.') else key: options[key] for key in options}
     )

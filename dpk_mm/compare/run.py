@@ -58,7 +58,7 @@ class Run:
         train, test = plain(self.cfg.to_dict()), plain(self.test_cfg.to_dict())
         settings = {key: train[key] for key in train if key != 'work_dir' and not key.startswith('test_')}
         settings['test'] = {key: test[key] for key in test if key == 'model' or key.startswith('test_')}
-        if is_distiller(self.cfg.model):
+        if is_distiller(self.method.cfg):
             path = Path(str(self.cfg.model.teacher.get('checkpoint')))
             settings['contents of teacher.checkpoint'] = digest_file(path) if path.is_file() else None
         return settings

@@ -3,6 +3,7 @@
 import argparse
 import copy
 import tempfile
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -12,18 +13,16 @@ import torch
 from mmengine.config import Config
 from mmengine.logging import MessageHub
 from mmengine.optim import OptimWrapper, OptimWrapperDict, build_optim_wrapper
-from mmengine.runner import set_random_seed
+from mmengine.runner import Runner, set_random_seed
 from torch import Tensor, nn
 
-from dpk_mm.analysis.ranking.measure import copy_without, make_runner
 from dpk_mm.compare.fairness import student_optimizer
 from dpk_mm.engine import ChannelsLastHook
-from dpk_mm.models.distillers import BaseDistiller
 from dpk_mm.profiling.cost import Task, peak_memory_of, storage_bytes, tensors_in
 from dpk_mm.profiling.parts import Parts, find_parts
-from dpk_mm.registry import MODELS
-from dpk_mm.utils import cli, is_detector
+from dpk_mm.utils import cli, is_detector, is_distiller
 from dpk_mm.utils.cli import enable_amp
+from dpk_mm.utils.quiet import quiet
 
 BOXES = 7  # COCO has 7.3 objects an image
 STUDENT, TEACHER, WHOLE = 'student', 'teacher', 'whole'
@@ -57,7 +56,7 @@ class Bench:
         torch.set_num_threads(args.threads)
         with tempfile.TemporaryDirectory() as folder:
             # moves the model to the GPU if there is one, whatever --device says
-            runner = make_runner(cfg, Path(folder))
+            runner = _make_runner(cfg, Path(folder))
             self.model = runner.model
             self.device = torch.device(args.device)
             self.model.to(self.device).train()
@@ -184,12 +183,40 @@ class Bench:
         }
 
 
+def _copy_without(cfg: Config, *prefixes: str) -> Config:
+    """A copy of a config whose fields that begin so are None, as the runner wants those it shall not use."""
+    cfg = copy.deepcopy(cfg)
+    for key in list(cfg):
+        if key.startswith(prefixes):
+            cfg[key] = None
+    return cfg
+
+
+def _make_runner(cfg: Config, work_dir: Path) -> Runner:
+    """A runner whose log goes to its folder, and nowhere else."""
+    # the text of a config is written often, and takes longer to format than a test takes
+    cfg = Config(cfg._cfg_dict, format_python_code=False)
+    cfg.work_dir = str(work_dir)
+    cfg.log_level = 'ERROR'
+    cfg.launcher, cfg.resume = 'none', False
+    # upstream keeps loggers by name: without one of its own a run logs into the first one's
+    cfg.experiment_name = f'{work_dir.name}_{time.time_ns()}'
+    backends = [dict(type='mmengine.LocalVisBackend')]
+    cfg.visualizer = dict(type='mmengine.Visualizer', vis_backends=backends, name=cfg.experiment_name)
+    cfg.default_hooks = dict(checkpoint=None, logger=dict(type='LoggerHook', interval=10))
+    # averages of weights and changes of the pipeline are for long runs
+    cfg.custom_hooks = []
+    cli.fill_dataloaders(
+        cfg, ('train_dataloader', 'test_dataloader'), no_pin_memory=True, no_persistent_workers=True
+    )
+    with quiet():
+        return cli.build_runner(cfg)
+
+
 def _prepare(cfg: Config, args: argparse.Namespace) -> Config:
     """The config without all that a step does not need; exits where something is missing."""
-    kind = (cfg.get('model') or {}).get('type')
-    found = MODELS.get(kind) if isinstance(kind, str) else kind
-    if not isinstance(found, type) or not issubclass(found, BaseDistiller):
-        got = f'a {cli.type_name(cfg.model)}' if kind else 'none'
+    if not is_distiller(cfg):
+        got = f'a {cli.type_name(cfg.model)}' if (cfg.get('model') or {}).get('type') else 'none'
         cli.die(f'{args.config}: model must be a distiller such as dpk_mm.DPKDistiller, got {got}')
     if not isinstance(cfg.model.get('teacher'), dict):
         cli.die(
@@ -197,7 +224,7 @@ def _prepare(cfg: Config, args: argparse.Namespace) -> Config:
         )
     if not cfg.get('optim_wrapper'):
         cli.die(f'{args.config}: the config has no optim_wrapper')
-    cfg = copy_without(cfg, 'val_', 'test_', 'param_scheduler', 'load_from')
+    cfg = _copy_without(cfg, 'val_', 'test_', 'param_scheduler', 'load_from')
     cfg.model.teacher.update(checkpoint=None, allow_incomplete=True)
     if args.amp:
         # what overflows at mmengine's own start, 65536, is a step without an update

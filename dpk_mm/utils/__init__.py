@@ -2,7 +2,7 @@
 
 from .checkpoint import load_weights
 from .cka import cka_from_hsics, hsics, linear_cka, positions_as_samples
-from .config import is_distiller, load_model_cfg
+from .config import is_distiller, load_model_cfg, main_field, main_model_cfg
 from .probe import blank_shape, is_detector, leaving_no_trace, probe, run_blank
 from .randomness import preserve_random_state, step_generator
 from .ratio_log import read_ratios
@@ -22,6 +22,8 @@ __all__ = [
     'linear_cka',
     'load_model_cfg',
     'load_weights',
+    'main_field',
+    'main_model_cfg',
     'positions_as_samples',
     'preserve_random_state',
     'probe',

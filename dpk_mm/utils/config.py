@@ -2,7 +2,7 @@
 
 import copy
 from pathlib import Path
-from typing import Union
+from typing import Optional, Union
 
 from mmengine.config import Config, ConfigDict
 from mmengine.config.utils import MODULE2PACKAGE
@@ -10,16 +10,74 @@ from mmengine.hub import get_config
 from mmengine.utils import is_installed
 
 
-def is_distiller(model: dict) -> bool:
-    """Whether a model dict is that of a student with its teacher.
+def main_field(cfg: Union[Config, dict]) -> Optional[str]:
+    """The field of a model dict that holds the model which is trained, tested and saved.
 
     Args:
-        model (dict): Of a config.
+        cfg (Config or dict): A whole config (with a ``model``), or a model dict.
 
     Returns:
-        bool: True where it is.
+        str or None: ``'student'`` of a distiller, ``'teacher'`` of :class:`dpk_mm.SFTN`; None where the model
+        dict is that model itself.
     """
-    return {'student', 'teacher'} <= set(model)
+    from dpk_mm.models.distillers.model_wrapper import ModelWrapper  # itself made of utils
+
+    kind = _model_class(cfg)
+    return kind.main if issubclass(kind, ModelWrapper) else None
+
+
+def is_distiller(cfg: Union[Config, dict]) -> bool:
+    """Whether a config trains a student with its teacher.
+
+    Args:
+        cfg (Config or dict): A whole config (with a ``model``), or a model dict.
+
+    Returns:
+        bool: True where the class of the model is a :class:`dpk_mm.models.BaseDistiller`. False for
+        :class:`dpk_mm.SFTN`, which trains a teacher.
+    """
+    from dpk_mm.models.distillers.base_distiller import BaseDistiller  # itself made of utils
+
+    return issubclass(_model_class(cfg), BaseDistiller)
+
+
+def main_model_cfg(cfg: Union[Config, dict]) -> ConfigDict:
+    """The model dict of the model which is trained, tested and saved: see :func:`main_field`.
+
+    Args:
+        cfg (Config or dict): A whole config (with a ``model``).
+
+    Returns:
+        ConfigDict: A copy, with the scope and the ``data_preprocessor`` of the config.
+
+    Raises:
+        FileNotFoundError: The model dict names a config that does not exist.
+        ValueError: The config has no model.
+    """
+    field, fields = main_field(cfg), ('default_scope', 'data_preprocessor', 'model')
+    whole = ConfigDict({key: cfg.get(key) for key in fields if cfg.get(key) is not None})
+    if field is not None:
+        # as the runner prefers it
+        whole.data_preprocessor = whole.model.get('data_preprocessor') or whole.get('data_preprocessor')
+        whole.model = load_model_cfg(whole.model.get(field), f'model.{field}')
+    return load_model_cfg(whole, 'model')
+
+
+def _model_class(cfg: Union[Config, dict]) -> type:
+    """The class of a config's model; ``object`` where there is none, which whoever builds the model tells."""
+    from dpk_mm.registry import MODELS
+
+    is_whole = 'type' not in cfg
+    model = (cfg.get('model') if is_whole else cfg) or {}
+    kind = model.get('type') if isinstance(model, dict) else None
+    if isinstance(kind, str):
+        scope = model.get('_scope_') or (cfg.get('default_scope') if is_whole else None)
+        try:
+            with MODELS.switch_scope_and_registry(scope) as registry:
+                kind = registry.get(kind)
+        except (RuntimeError, ImportError):  # not registered, or its package lacks something
+            kind = None
+    return kind if isinstance(kind, type) else object
 
 
 def load_model_cfg(config: Union[str, dict], field: str = 'config') -> ConfigDict:

@@ -8,6 +8,8 @@ import pytest
 from mmengine.config import Config
 
 from dpk_mm.compare import inputs, plan
+from dpk_mm.compare.comparison import fill_config
+from dpk_mm.utils import cli
 
 ROOT = Path(__file__).resolve().parents[2]
 INPUTS = sorted(path.parent.name for path in ROOT.glob('experiments/*/compare.py'))
@@ -15,14 +17,14 @@ PAIRS = ['resnet32x4_resnet8x4', 'resnet56_resnet20', 'wrn40-2_wrn16-2', 'vgg13_
 
 
 @pytest.fixture(scope='module')
-def planned(compare):
+def planned():
     """Name -> the input and its methods by name; making them checks that the comparison is fair."""
-    read = functools.cache(compare.cli.load_config)  # rows share files
+    read = functools.cache(cli.load_config)  # rows share files
 
     @functools.cache
     def make(name):
         comparison = inputs.read(read(f'experiments/{name}/compare.py'))
-        _, methods = plan.make_methods(comparison, lambda path: copy.deepcopy(read(path)), compare.fill)
+        _, methods = plan.make_methods(comparison, lambda path: copy.deepcopy(read(path)), fill_config)
         return comparison, {method.name: method for method in methods}
 
     with pytest.MonkeyPatch.context() as patch:

@@ -102,7 +102,9 @@ def test_detectors_compare_positions(cka_map, run, tmp_path, capsys):
     a, b = ([f[[0, 1, 3]] for f in features(run, 'det', f'det{seed}.pth', layers)] for seed in (1, 2))
     for i, x in enumerate(a):
         for j, y in enumerate(b):
-            resized = torch.nn.functional.interpolate(x, size=y.shape[2:], mode='bilinear')
+            resized = torch.nn.functional.interpolate(
+                x, size=y.shape[2:], mode='bilinear', align_corners=True
+            )
             expected = linear_cka(*map(positions_as_samples, (resized, y)))
             assert matrix[i, j] == pytest.approx(expected.item(), abs=1e-4)
 
@@ -117,6 +119,16 @@ def test_layers_are_found(cka_map, run, tmp_path, capsys):
     assert rows == backbone + [f'neck[{i}]' for i in range(5)]
     # one position an image is too few: undefined, and said so
     assert np.isnan(matrix[:, -1]).all() and np.isfinite(matrix[:, :-1]).all()
+
+
+def test_of_sftn_the_teacher_is_compared(cka_map, run, tmp_path):
+    a = Config.fromfile(run / 'a.py')
+    b = dict(Config.fromfile(run / 'b.py').model)
+    a.merge_from_dict(dict(model=dict(_delete_=True, type='dpk_mm.SFTN', teacher=a.model, student=b)))
+    a.dump(run / 'sftn.py')
+    out = tmp_path / 'cka.png'
+    cka_map.main([f'{run}/a.py:{run}/a1.pth', f'{run}/sftn.py:{run}/a1.pth', '--out', str(out)])
+    assert np.diag(read(out.with_suffix('.csv'))[2]) == pytest.approx(1, abs=1e-5)
 
 
 def test_names_of_one_output(cka_map, run):

@@ -32,9 +32,11 @@ import torch
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS, MODELS
 
+from dpk_mm.models import DistillLoss
+
 
 @MODELS.register_module(force=True)
-class BrokenLoss(torch.nn.Module):
+class BrokenLoss(DistillLoss):
     def forward(self, *args):
         raise RuntimeError('broken\\non purpose')
 
@@ -174,7 +176,7 @@ def test_a_teacher_is_tested_once_by_itself(whole, place, tmp_path, monkeypatch)
     checkpoint = whole[0] / 'runs/alone-1/epoch_3.pth'  # as good a teacher as any
     teacher = dict(config=str(place / 'base.py'), checkpoint=str(checkpoint), trust_checkpoint=True)
     test_cfg.model = tiny_cls.classifier(depth=14, width=6)  # of the student
-    cfg = Config(dict(model=dict(student={}, teacher=teacher)))
+    cfg = Config(dict(model=dict(type='dpk_mm.DPKDistiller', student={}, teacher=teacher)))
     methods = [
         SimpleNamespace(name=name, cfg=own, test_cfg=test_cfg)
         for name, own in dict(alone=Config(dict(model={})), kd=cfg, dkd=cfg).items()
@@ -186,7 +188,8 @@ def test_a_teacher_is_tested_once_by_itself(whole, place, tmp_path, monkeypatch)
 
     monkeypatch.setattr(teachers, '_test', None)  # it is not called again
     assert teachers.measure_teachers(methods, tmp_path) == (found, {})
-    methods[1].cfg = Config(dict(model=dict(student={}, teacher=dict(teacher, checkpoint='gone.pth'))))
+    gone = dict(student={}, teacher=dict(teacher, checkpoint='gone.pth'))
+    methods[1].cfg = Config(dict(model=dict(gone, type='dpk_mm.DPKDistiller')))
     found, failures = teachers.measure_teachers(methods, tmp_path)
     assert list(found) == ['dkd'] and list(failures) == ['kd']
 
@@ -460,6 +463,26 @@ def test_mistakes_in_the_input_are_one_line(compare, place, fields, words):
     assert words in error_of(
         compare, write_input(place, 'mistake.py', **fields), '--work-dir', place / 'mistake'
     )
+
+
+def test_a_method_may_be_sftn_and_the_base_may_not(compare, place, capsys):
+    """SFTN trains its teacher: the comparison is of teachers that trained with and without branches."""
+    sftn = dict(type='dpk_mm.SFTN', student=tiny_cls.classifier(width=2), input_shape=(32, 32))
+    sftn.update(teacher=tiny_cls.classifier(), blocks=['backbone.layer2', 'backbone.layer3'])
+    cfg = Config.fromfile(place / 'base.py')
+    cfg.model = sftn
+    cfg.dump(place / 'sftn.py')
+    methods = dict(ALONE, sftn=str(place / 'sftn.py'))
+    given = dict(methods=methods, reference=None, seeds=[0], options={'model.head.topk': (1, 2)})
+    compare.main([write_input(place, 'sftn_input.py', **given), '--check', '--work-dir', str(place / 'sftn')])
+    assert '2 runs, 2 to do; recipes and first weights were compared' in capsys.readouterr().out
+    settings = json.loads((place / 'sftn/runs/sftn-0/settings.json').read_text())
+    assert settings['model']['teacher']['head']['topk'] == settings['test']['model']['head']['topk'] == [1, 2]
+    methods['sftn'] = dict(config=str(place / 'sftn.py'), teacher=dict(config='x'))
+    path = write_input(place, 'sftn_input.py', methods=methods, reference=None)
+    assert 'teacher: SFTN learns from none, so leave it out' in error_of(compare, path, '--check')
+    path = write_input(place, 'sftn_input.py', base=str(place / 'sftn.py'), methods=ALONE, reference=None)
+    assert 'sftn.py is a SFTN, give the config of its teacher alone' in error_of(compare, path, '--check')
 
 
 def test_configs_that_are_none_are_one_line(compare, place):

@@ -9,6 +9,7 @@ import torch
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 
+from dpk_mm.analysis import priors, priors_report, stats
 from dpk_mm.registry import DATASETS
 from dpk_mm.utils import cka_from_hsics, hsics, linear_cka, positions_as_samples, record
 
@@ -101,40 +102,41 @@ def test_a_map_that_is_the_same_for_all_images_is_told(plot_priors, run, tmp_pat
 @pytest.mark.parametrize(
     'images, batch, expected', [(9, 4, [5, 4]), (9, 32, [9]), (6, 5, [6]), (64, 4, [5, 4])]
 )
-def test_no_batch_has_too_few_images(plot_priors, run, images, batch, expected):
+def test_no_batch_has_too_few_images(run, images, batch, expected):
     cfg = Config.fromfile(run / 'config.py')
-    batches = plot_priors.read_batches(cfg, tiny.build(cfg.model), images, batch)
+    batches = priors.read_train_batches(cfg, tiny.build(cfg.model), images, batch)
     assert [len(images) for images, _ in batches] == expected
 
 
-def test_rank_correlation(plot_priors):
+def test_rank_correlation():
     nan = float('nan')
-    assert plot_priors.rank_correlation([1, 2, 3], [10, 20, 1000]) == pytest.approx(1)
-    assert plot_priors.rank_correlation([1, nan, 2, 3], [3, 0, 2, 1]) == pytest.approx(-1)
-    assert plot_priors.rank_correlation([1, 2, 3, 4], [1, 3, 2, 4]) == pytest.approx(0.8)
-    assert plot_priors.rank_correlation([1, 2, 2, 3], [1, 2, 3, 4]) == pytest.approx(0.9486833)
-    assert np.isnan(plot_priors.rank_correlation([1, 2], [1, 2]))
+    assert stats.rank_correlation([1, 2, 3], [10, 20, 1000]) == pytest.approx(1)
+    assert stats.rank_correlation([1, nan, 2, 3], [3, 0, 2, 1]) == pytest.approx(-1)
+    assert stats.rank_correlation([1, 2, 3, 4], [1, 3, 2, 4]) == pytest.approx(0.8)
+    assert stats.rank_correlation([1, 2, 2, 3], [1, 2, 3, 4]) == pytest.approx(0.9486833)
+    assert np.isnan(stats.rank_correlation([1, 2], [1, 2]))
+    assert np.isnan(stats.rank_correlation([1, 1, 1, nan], [1, 2, 3, 4]))
 
 
-def test_agreement_is_told_where_it_is_defined(plot_priors):
+def test_agreement_is_told_where_it_is_defined():
     nan, rows = float('nan'), [(0.9, 0.5), (0.5, 0.4), (0.1, 0.3), (0.2, 0.2)]
     ratios = {(f'epoch_{i}', f'p{j}'): (x + j, 0.0, y + j) for i, (x, y) in enumerate(rows) for j in range(3)}
-    found = plot_priors.summarise(ratios)
+    found = priors_report.agreement(ratios)
     assert found['over checkpoints, p0'] == pytest.approx(0.8)
     assert found['over stages, mean of checkpoints'] == pytest.approx(1)
     ratios['epoch_0', 'p0'] = ratios['epoch_1', 'p0'] = (0.9, 0.1, nan)
-    found = plot_priors.summarise(ratios)
+    found = priors_report.agreement(ratios)
     assert 'over checkpoints, p0' not in found
     assert found['over stages, mean of checkpoints'] == pytest.approx(1)
 
 
-def test_two_runs_are_told_apart(plot_priors, run):
+def test_two_runs_are_told_apart(run):
     model = tiny.build(Config.fromfile(run / 'config.py').model)
     paths = [str(run / 'epoch_1.pth')] * 2
     (run / 'b').mkdir()
     paths[1] = str(run / 'b/epoch_1.pth')
     torch.save(dict(state_dict=model.state_dict()), paths[1])
-    assert list(plot_priors.read_students(model, paths)) == [f'{run.name}/epoch_1', 'b/epoch_1']
+    assert list(priors.read_students(model, paths)) == [f'{run.name}/epoch_1', 'b/epoch_1']
 
 
 def test_mistakes_are_one_line(plot_priors, run, tmp_path, capsys):
@@ -146,6 +148,9 @@ def test_mistakes_are_one_line(plot_priors, run, tmp_path, capsys):
     (tmp_path / 'plain.py').write_text("model = dict(type='RetinaNet')")
     with pytest.raises(SystemExit, match='a distiller is needed, the model is RetinaNet'):
         plot_priors.main([str(tmp_path / 'plain.py'), checkpoint])
+    (tmp_path / 'sftn.py').write_text("model = dict(type='dpk_mm.SFTN', student={}, teacher={})")
+    with pytest.raises(SystemExit, match='a distiller is needed, the model is SFTN'):
+        plot_priors.main([str(tmp_path / 'sftn.py'), checkpoint])
     with pytest.raises(SystemExit, match='no such file'):
         plot_priors.main([config, checkpoint, '--cfg-options', 'model.teacher.checkpoint=missing.pth'])
     with pytest.raises(SystemExit, match='the training set has 3'):

@@ -67,6 +67,16 @@ def test_teacher_of_its_own(show_layers, root, capsys):
     assert rows(capsys.readouterr().out)['backbone[0]'] == ['960 x 4 x 4', '512 x 4 x 4']
 
 
+def test_shows_both_models_of_sftn(show_layers, root, capsys):
+    show_layers.main([str(root / 'configs/sftn/sftn_wrn40-2_wrn16-2_cifar100.py'), '--depth', '1'])
+    found = rows(capsys.readouterr().out)
+    assert found['layer'] == ['student', 'teacher']
+    config = str(root / 'configs/sftn/sftn_vgg13_mobilenet-v2_cifar100.py')
+    show_layers.main([config])
+    table = rows(capsys.readouterr().out)
+    assert table['neck[0]'] == ['1280', '512']  # a MobileNetV2, and a VGG of 512 channels
+
+
 def test_mistakes_are_one_line(show_layers, root):
     with pytest.raises(SystemExit, match="neither 'model' nor 'type'"):
         show_layers.main([str(root / 'configs/dpk/_base_/dpk_coco.py')])

@@ -25,7 +25,7 @@ def merge(test, config):
 
 def test_only_the_student_of_a_distiller_is_tested(merge):
     cfg = merge(DISTILLER.format(scope='mmdet'), '--cfg-options', 'model.student.width=2')
-    assert cfg.model == dict(type='Student', width=2)
+    assert cfg.model == dict(type='Student', width=2, _scope_='mmdet')
     assert cfg.load_from == 'a.pth' and not cfg.resume
     plain = 'model = dict(type="Student", student=1, teacher=2)'
     assert merge(plain).model.type == 'Student'
@@ -40,13 +40,23 @@ def test_a_sharded_student_is_tested_whole(merge):
 
 def test_student_named_by_a_path(merge, config):
     student = config('model = dict(type="Other")', 'student.py')
-    text = f'model = dict(type="KDDistiller", student={student!r}, teacher=dict())'
+    text = f'model = dict(type="dpk_mm.DPKDistiller", student={student!r}, teacher=dict())'
     assert merge(text).model.type == 'Other'
+
+
+def test_only_the_teacher_of_sftn_is_tested(merge):
+    text = """
+default_scope = 'mmpretrain'
+data_preprocessor = dict(mean=[1.0])
+model = dict(type='dpk_mm.SFTN', teacher=dict(type='Teacher'), student=dict(type='Student'), blocks=['a'])
+"""
+    expected = dict(type='Teacher', data_preprocessor=dict(mean=[1.0]), _scope_='mmpretrain')
+    assert merge(text).model == expected
 
 
 def test_student_named_in_a_package(merge):
     path = 'mmdet::retinanet/retinanet_r50_fpn_1x_coco.py'
-    text = f'model = dict(type="KDDistiller", student={path!r}, teacher=dict())'
+    text = f'model = dict(type="dpk_mm.DPKDistiller", student={path!r}, teacher=dict())'
     assert merge(text).model.type == 'RetinaNet'
 
 

@@ -2,10 +2,11 @@ import copy
 import json
 
 import pytest
-from mmengine.config import ConfigDict
+from mmengine.config import Config, ConfigDict
 
+from dpk_mm.models import DPKDistiller
 from dpk_mm.registry import MODELS
-from dpk_mm.utils import load_model_cfg
+from dpk_mm.utils import is_distiller, load_model_cfg, main_field, main_model_cfg
 from dpk_mm.utils.config import describe, hub_weights
 
 RETINANET = 'mmdet::retinanet/retinanet_r101_fpn_2x_coco.py'
@@ -185,3 +186,47 @@ def test_hub_refuses_a_known_config_without_weights(monkeypatch):
 def test_hub_names_configs_that_do_not_exist(config):
     with pytest.raises((FileNotFoundError, ValueError), match=f'^teacher.checkpoint={config!r}'):
         hub_weights(config, 'teacher.checkpoint')
+
+
+def test_the_class_says_what_a_distiller_is():
+    models = dict(student=dict(type='A'), teacher=dict(config='b'))
+    for kind in ('dpk_mm.DPKDistiller', DPKDistiller):
+        assert is_distiller(dict(type=kind, **models)) and is_distiller(dict(model=dict(type=kind, **models)))
+        assert main_field(dict(type=kind, **models)) == 'student'
+    sftn = dict(type='dpk_mm.SFTN', **models)
+    assert not is_distiller(sftn) and main_field(sftn) == 'teacher'
+    # nothing hangs on what a class or its arguments are called
+    for kind in ('NobodysDistiller', 'mmdet.NobodysDistiller', 'nopkg.Distiller', 'mmdet.RetinaNet', None):
+        assert not is_distiller(dict(type=kind, **models)) and main_field(dict(type=kind, **models)) is None
+    for cfg in (Config(), Config(dict(model=None)), dict(model={})):
+        assert not is_distiller(cfg) and main_field(cfg) is None
+
+
+def test_a_distiller_of_the_users_own_scope_is_one():
+    from mmdet.registry import MODELS as MMDET_MODELS
+
+    name = 'DistillerOfATest'
+    try:
+        MMDET_MODELS.register_module(name, module=type(name, (DPKDistiller,), {}))
+        model = dict(type=name, student=dict(type='A'), teacher=dict(config='b'))
+        assert is_distiller(Config(dict(model=model, default_scope='mmdet')))
+        assert is_distiller(dict(model, _scope_='mmdet'))
+        assert not is_distiller(Config(dict(model=model, default_scope='mmpretrain')))
+    finally:
+        MMDET_MODELS.module_dict.pop(name, None)
+
+
+@pytest.mark.parametrize('kind, field', [('DPKDistiller', 'student'), ('SFTN', 'teacher')])
+def test_the_main_model_can_be_built(tmp_path, kind, field):
+    whole = small()
+    expected = load_model_cfg(whole)
+    other = 'teacher' if field == 'student' else 'student'
+    path = tmp_path / 'model.py'
+    Config(dict(model=whole['model'])).dump(path)
+    for main in (whole['model'], str(path)):
+        cfg = Config(dict(whole, model={'type': f'dpk_mm.{kind}', field: main, other: dict(config='x')}))
+        assert main_model_cfg(cfg) == expected
+    own = dict(mean=[9.0])  # the distiller's wins over that at the top, as in a training
+    cfg.model.data_preprocessor = own
+    assert main_model_cfg(cfg).data_preprocessor == own
+    assert main_model_cfg(Config(whole)) == expected

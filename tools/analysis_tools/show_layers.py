@@ -30,7 +30,10 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
 
     args = parse_args(argv)
     cfg = cli.load_config(args.config)
-    configs = models_of(cfg)
+    try:
+        configs = models_of(cfg)
+    except (FileNotFoundError, ValueError) as error:
+        cli.die(str(error))
     shape = args.input_shape or (cfg.get('model') or {}).get('input_shape')
     if args.teacher:
         configs['teacher'] = dict(cli.load_config(args.teacher))

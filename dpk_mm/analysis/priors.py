@@ -1,0 +1,193 @@
+"""The two forms of the dynamic prior, measured on the same features: positions and images as samples."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from mmengine.config import Config
+from mmengine.device import get_device
+from mmengine.logging import MMLogger
+from mmengine.registry import init_default_scope
+from mmengine.runner import set_random_seed
+from rich.console import Console
+from rich.progress import track
+from torch import Tensor
+from torch.utils.data import Subset
+
+from dpk_mm.analysis.samples import Batch, batches, build_dataset, evenly_spaced
+from dpk_mm.analysis.stats import LEAST_SAMPLES
+from dpk_mm.models import CKAPrior, DPKDistiller
+from dpk_mm.registry import MODELS
+from dpk_mm.utils import cka_from_hsics, cli, hsics, is_distiller, load_weights, record, resize_like
+
+UNTRAINED = 'untrained'
+# name of a tap or stage -> maps (B, C, H, W)
+Feats = dict[str, Tensor]
+# (checkpoint, stage) -> ratio by positions, its standard deviation over batches, ratio by images
+Ratios = dict[tuple[str, str], tuple[float, float, float]]
+
+
+def build_distiller(cfg: Config) -> DPKDistiller:
+    """Build the distiller of a config, its student with the weights it starts training from."""
+    if not is_distiller(cfg):
+        kind = cli.type_name(cfg.get('model', {}))
+        cli.die(f'{cfg.filename}: a distiller is needed, the model is {kind or "missing"}')
+    init_default_scope(cfg.get('default_scope', 'mmengine'))
+    MMLogger.get_instance('plot_priors', log_level='WARNING')  # else every weight's start is told
+    set_random_seed(cfg.get('randomness', {}).get('seed') or 0)
+    if cfg.get('data_preprocessor') is not None:
+        cfg.model.setdefault('data_preprocessor', cfg.data_preprocessor)
+    try:
+        model = MODELS.build(cfg.model)
+    except (ValueError, FileNotFoundError, ImportError) as error:
+        cli.die(str(error))
+    model.init_weights()
+    return model.to(get_device()).eval()
+
+
+def read_students(model: DPKDistiller, paths: Sequence[str]) -> dict[str, Feats]:
+    """Read the student's weights from every checkpoint.
+
+    Args:
+        model (DPKDistiller): As :func:`build_distiller` gives it.
+        paths (Sequence[str]): Checkpoints, or :data:`UNTRAINED` for the weights that ``model`` has now.
+
+    Returns:
+        dict: Label -> state dict; the label is the file's stem, with its folder where stems repeat.
+    """
+    stems = [Path(path).stem for path in paths]
+    are_unique = len(set(stems)) == len(stems)
+    students = {}
+    start = {key: value.clone() for key, value in model.student.state_dict().items()}
+    for path, stem in zip(paths, stems):
+        label = stem if are_unique else f'{Path(path).parent.name}/{stem}'
+        if path == UNTRAINED:
+            students[label] = start
+            continue
+        cli.check_checkpoint(path, 'CHECKPOINT')
+        try:
+            weights = load_weights(path, field='CHECKPOINT')
+            weights = {key: value for key, value in weights.items() if not key.startswith('distiller.')}
+            missing, _ = model.student.load_state_dict(weights, strict=False)
+        except (ValueError, FileNotFoundError) as error:
+            cli.die(str(error))
+        except RuntimeError as error:  # torch's way to say: other shapes
+            cli.die(f'{path} is not of this student: {str(error).splitlines()[1].strip()}')
+        if missing:
+            cli.die(f'{path} is not of this student: {len(missing)} weights are missing, {missing[0]} first')
+        students[label] = weights
+    return students
+
+
+def read_train_batches(cfg: Config, model: DPKDistiller, images: int, image_batch: int) -> list[Batch]:
+    """Read images of the training set, evenly spread, in batches padded to one size each.
+
+    Args:
+        cfg (Config): With a ``train_dataloader``.
+        model (DPKDistiller): Whose preprocessor to use.
+        images (int): How many, or all there are.
+        image_batch (int): Most images a batch, at least 4; at least 4 are in each.
+
+    Returns:
+        list[tuple]: (n, 3, H, W) and n samples each.
+    """
+    dataset = build_dataset(cfg, cfg.train_dataloader)
+    if len(dataset) < LEAST_SAMPLES:
+        cli.die(f'CKA over images needs 4 of them, the training set has {len(dataset)}')
+    dataset = Subset(dataset, evenly_spaced(images, len(dataset)))
+    return list(batches(dataset, model.data_preprocessor, image_batch))
+
+
+def split(batch: Batch, size: int) -> Iterator[Batch]:
+    """Split a batch: ``size`` images and their samples at a time."""
+    inputs, samples = batch
+    for begin in range(0, len(inputs), size):
+        yield inputs[begin : begin + size], samples[begin : begin + size]
+
+
+@torch.no_grad()
+def teacher_maps(model: DPKDistiller, batch: Batch, size: int) -> list[Feats]:
+    """Run the teacher on ``size`` images at a time.
+
+    Returns:
+        list[dict]: For each of them, tap -> (size, C_t, H, W).
+    """
+    return [model.teacher(inputs, model.teacher_taps, samples) for inputs, samples in split(batch, size)]
+
+
+@torch.no_grad()
+def student_maps(model: DPKDistiller, batch: Batch, size: int) -> list[Feats]:
+    """Run the student; as :func:`teacher_maps`."""
+    maps = []
+    for inputs, samples in split(batch, size):
+        with record(model.student, model.student_taps, stop_early=True) as feats:
+            model.student(inputs, samples, mode='predict')
+        maps.append(feats)
+    return maps
+
+
+def _measure_batch(
+    model: DPKDistiller, students: list[Feats], teachers: list[Feats]
+) -> dict[str, tuple[list[float], np.ndarray]]:
+    """Measure both forms on one batch of images, for every stage that compares maps.
+
+    Args:
+        model (DPKDistiller): The distiller.
+        students (list[dict]): Of every small batch, tap -> (b, C_s, H', W').
+        teachers (list[dict]): Of every small batch, tap -> (b, C_t, H, W).
+
+    Returns:
+        dict: Stage -> ratios by positions of the small batches, and the (3,) HSICs by images of all.
+    """
+    measured = {}
+    for name, (student_at, teacher_at) in model.layers.items():
+        stage = model.distiller[name]
+        if stage.is_idle or not isinstance(student_at, str) or teachers[0][teacher_at].ndim != 4:
+            continue  # nothing is read there; a group of layers; logits
+        prior = CKAPrior(samples='positions', max_positions=getattr(stage.prior, 'max_positions', 4096))
+        maps = ((student[student_at], teacher[teacher_at]) for student, teacher in zip(students, teachers))
+        pairs = [(resize_like(x, y), y) for x, y in maps]
+        by_positions = [prior.ratio(x, y) for x, y in pairs]
+        measured[name] = by_positions, hsics(*(torch.cat(side) for side in zip(*pairs))).cpu().numpy()
+    return measured
+
+
+def measure_ratios(
+    model: DPKDistiller, students: dict[str, Feats], batches: Sequence[Batch], batch_size: int
+) -> Ratios:
+    """Measure both forms of the ratio, 1 - CKA before any bounds.
+
+    Args:
+        model (DPKDistiller): The distiller.
+        students (dict): Label -> the student's weights.
+        batches (Sequence[tuple]): Of images, as :func:`read_train_batches` gives them.
+        batch_size (int): Images a batch for positions.
+
+    Returns:
+        dict: (label, stage) -> mean over small batches by positions, their standard deviation, and the
+        ratio by images, whose HSICs are summed over ``batches``; NaN where a map is (nearly) the same for
+        all images, of which the unbiased HSIC may be negative.
+    """
+    positions: dict[tuple[str, str], list[float]] = {}
+    sums: dict[tuple[str, str], np.ndarray] = {}
+    rounds = [(batch, label) for batch in batches for label in students]
+    teachers: list[Feats] = []
+    for i, (batch, label) in enumerate(track(rounds, 'measuring', console=Console(stderr=True))):
+        if i % len(students) == 0:
+            teachers = teacher_maps(model, batch, batch_size)
+        model.student.load_state_dict(students[label], strict=False)
+        found = _measure_batch(model, student_maps(model, batch, batch_size), teachers)
+        for stage, (by_positions, by_images) in found.items():
+            positions.setdefault((label, stage), []).extend(by_positions)
+            sums[label, stage] = sums.get((label, stage), 0) + by_images
+    # by label, then stage
+    keys = [(label, stage) for label in students for stage in found]
+    return {
+        key: (
+            float(np.mean(positions[key])),
+            float(np.std(positions[key], ddof=min(1, len(positions[key]) - 1))),
+            1 - cka_from_hsics(torch.from_numpy(sums[key])).item(),
+        )
+        for key in keys
+    }

@@ -1,1 +1,0 @@
-"""The parts of the ranking of teachers."""

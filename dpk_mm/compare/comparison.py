@@ -1,0 +1,128 @@
+"""A comparison from its input to its tables and plots."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Optional
+
+from mmengine.config import Config
+
+from dpk_mm.compare import display, plan, plot, plot_cost, pool, run, table
+from dpk_mm.compare.data import check_data
+from dpk_mm.compare.digest import digest_settings
+from dpk_mm.compare.fairness import recipe
+from dpk_mm.compare.inputs import Comparison
+from dpk_mm.compare.teachers import measure_teachers
+from dpk_mm.utils import cli
+from dpk_mm.utils.quiet import quiet
+
+
+def run_comparison(
+    comparison: Comparison,
+    work_dir: Path,
+    out: Optional[Path] = None,
+    jobs: int = 1,
+    threads: int = 1,
+    check_only: bool = False,
+    measured: Optional[Path] = None,
+) -> tuple[table.Results, list[str]]:
+    """Check a comparison, run what is not finished, and write the results.
+
+    Args:
+        comparison (Comparison): From :func:`dpk_mm.compare.inputs.read`.
+        work_dir (Path): Folder of the runs.
+        out (Path, optional): Folder of tables and plots. Defaults to ``work_dir``.
+        jobs (int): Runs side by side. Defaults to 1.
+        threads (int): Processor threads of a run. Defaults to 1.
+        check_only (bool): Stop before the first run. Defaults to False.
+        measured (Path, optional): Folder that keeps what the teachers reach themselves. Defaults to
+            ``teachers`` in ``work_dir``.
+
+    Returns:
+        tuple: Method -> seed -> what its run found; and a line for each run that failed, and for why there is
+        no table.
+
+    Raises:
+        ValueError: The input has a mistake, or would not be a fair comparison.
+    """
+    with quiet():
+        alone, methods = plan.make_methods(comparison, cli.load_config, fill_config)
+    for method in methods:
+        _check_files(method.cfg.model)
+    with cli.only_one(work_dir):
+        with quiet():
+            runs = run.make_runs(methods, work_dir)
+            left = [one for one in runs if one.result is None]
+            run.check_starts(left, alone)
+            if left:
+                check_data(alone)
+        print(
+            f'{len(runs)} runs, {len(left)} to do; recipes and first weights were compared',
+            flush=True,
+        )
+        results: table.Results = {one.name: {} for one in methods}
+        if check_only:
+            return results, []
+        starts = work_dir / 'starts' / digest_settings(recipe(alone))
+        with display.Display(left, len(runs) - len(left), jobs) as shown:
+            failures = pool.run_all(left, jobs, threads, starts, shown)
+        problems = [f'{name}: {why}' for name, why in failures.items()]
+        for one in runs:
+            if str(one) not in failures and one.result is not None:
+                results[one.method.name][one.seed] = one.result
+        if any(results.values()):
+            out = out or work_dir
+            try:
+                _write(comparison, results, runs, out)
+            except ValueError as error:  # of the metric; the runs that failed are told too
+                return results, [*problems, str(error)]
+            # after all else, as nothing else needs them
+            done = [one for one in methods if results[one.name]]
+            teachers, untested = measure_teachers(done, measured or work_dir / 'teachers')
+            _write_teachers(comparison, results, teachers, out)
+            for names, why in untested.items():
+                print(f'The teacher of {names} was not tested: {why}')
+    return results, problems
+
+
+def fill_config(cfg: Config) -> None:
+    """Fill in what tools/train.py and tools/test.py do."""
+    cli.fill_dataloaders(cfg, ('train_dataloader', 'test_dataloader'), no_pin_memory=False)
+
+
+def _check_files(model: dict) -> None:
+    """Exit unless the teacher's checkpoint is there; what is not local is left to its download."""
+    teacher = model.get('teacher')
+    checkpoint = teacher.get('checkpoint') if isinstance(teacher, dict) else None
+    cli.check_checkpoint(None if checkpoint == 'hub' else checkpoint, 'teacher')
+
+
+def _write(comparison: Comparison, results: table.Results, runs: Sequence[Any], out: Path) -> None:
+    """Write results.csv, ratios.csv, table.md, plot.png and cost.png."""
+    out.mkdir(parents=True, exist_ok=True)
+    # first of all, as it holds whatever metric is wanted
+    (out / 'results.csv').write_text(table.make_csv(results), encoding='utf-8')
+    metric = table.find_metric(results, comparison.metric)
+    text = table.make_table(results, comparison, metric)
+    (out / 'table.md').write_text(text + '\n', encoding='utf-8')
+    baselines = [row.name for row in comparison.rows if row.is_alone]
+    alone = next((name for name in baselines if results[name]), None)
+    found = table.values(results, metric)
+    plot.plot(found, metric, out / 'plot.png', [*baselines, comparison.reference])
+    unit = 'time of a step, in seconds' if alone is None else f'time of a step, over that of {alone}'
+    plot_cost.plot_cost(found, table.step_costs(results, alone), metric, unit, out / 'cost.png')
+    if ratios := table.make_ratio_csv(runs):
+        (out / 'ratios.csv').write_text(ratios, encoding='utf-8')
+
+
+def _write_teachers(
+    comparison: Comparison, results: table.Results, teachers: table.Results, out: Path
+) -> None:
+    """Write teachers.csv and, with what it says, table.md; show the table."""
+    (out / 'teachers.csv').unlink(missing_ok=True)
+    if teachers:
+        (out / 'teachers.csv').write_text(table.make_csv(teachers), encoding='utf-8')
+    metric = table.find_metric(results, comparison.metric)
+    text = table.make_table(results, comparison, metric, teachers)
+    (out / 'table.md').write_text(text + '\n', encoding='utf-8')
+    print(f'\n{text}\n')
+    print(*sorted(path for path in out.iterdir() if path.is_file() and path.name != 'lock'), sep='\n')
