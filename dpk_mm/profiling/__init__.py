@@ -1,1 +1,1 @@
-"""What a training step costs: the parts of the step profiler."""
+"""What a training step costs: time, arithmetic and memory, and its parts."""

@@ -1,65 +1,55 @@
 """What pieces of work cost: time, taken in turns; arithmetic; memory."""
 
-import gc
 from collections.abc import Callable, Iterable
-from typing import Any, Dict, List, Optional
+from typing import Any, Optional
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+from torch.utils.benchmark import Timer
 
 from dpk_mm.utils.clock import clock
 
-# Gets everything ready and gives the work itself: what is done before is not measured.
+# Gets everything ready and gives the work itself; only the work is measured.
 Task = Callable[[], Callable[[], Any]]
 
 
 def take_turns(
-    tasks: Dict[str, Task],
-    rounds: int,
-    warm_up: int = 1,
-    after_round: Optional[Callable[[int], None]] = None,
-    timer: Optional[Callable[[], float]] = None,
-) -> Dict[str, List[float]]:
+    tasks: dict[str, Task], rounds: int, timer: Optional[Callable[[], float]] = None
+) -> dict[str, list[float]]:
     """Time tasks in turns, so that a change in the machine's speed meets all of them.
+
+    In each turn torch's :class:`~torch.utils.benchmark.Timer` runs a task three times and times the last run.
 
     Args:
         tasks (dict[str, Task]): By name, in the order of their turns.
         rounds (int): How often each is timed.
-        warm_up (int): Rounds before those, whose times are not kept.
-        after_round (Callable, optional): Called with the rounds done, those of the warm-up included.
-        timer (Callable, optional): Gives seconds. Defaults to :func:`clock`.
+        timer (Callable, optional): Gives seconds. Defaults to :func:`dpk_mm.utils.clock.clock`.
 
     Returns:
         dict[str, list[float]]: Name -> seconds, one value a round.
     """
-    timer = timer or clock
-    seconds: Dict[str, List[float]] = {name: [] for name in tasks}
-    had_collector = gc.isenabled()
-    for i in range(warm_up + rounds):
-        # as timeit does: where the collector would run is chance
-        gc.collect()
-        gc.disable()
-        try:
-            for name, prepare in tasks.items():
-                work = prepare()
-                begin = timer()
-                work()
-                end = timer()
-                if i >= warm_up:
-                    seconds[name].append(end - begin)
-        finally:
-            if had_collector:
-                gc.enable()
-        if after_round is not None:
-            after_round(i + 1)
+    timers = {
+        name: Timer(
+            'work()',
+            'work = prepare()',
+            timer=timer or clock,
+            globals=dict(prepare=prepare),
+            num_threads=torch.get_num_threads(),
+        )
+        for name, prepare in tasks.items()
+    }
+    seconds: dict[str, list[float]] = {name: [] for name in tasks}
+    for _ in range(rounds):
+        for name, one in timers.items():
+            seconds[name] += one.timeit(1).times
     return seconds
 
 
 def count_flops(work: Callable[[], Any]) -> int:
     """Count what the matrix products, convolutions and attention of a piece of work compute.
 
-    Two for each multiplication and addition, forward and backward. Elementwise work is none, and neither are
-    operators that torch does not know, such as mmcv's.
+    One multiplication and addition are two operations; forward and backward count. Elementwise operators
+    count nothing, and neither do operators that torch does not know, such as mmcv's.
 
     Args:
         work (Callable): Is done once.
@@ -67,16 +57,8 @@ def count_flops(work: Callable[[], Any]) -> int:
     Returns:
         int: Floating-point operations.
     """
-    from torch.utils.flop_counter import FlopCounterMode  # not in torch 2.0
-
-    with FlopCounterMode(display=False, custom_mapping=_cpu_attention()) as counter:
-        work()
-    return counter.get_total_flops()
-
-
-def _cpu_attention() -> Dict[Any, Callable[..., int]]:
-    """Formulas for the fused attention of CPUs, which torch's counter knows of GPUs alone."""
-    from torch.utils.flop_counter import sdpa_backward_flop_count, sdpa_flop_count
+    # not in torch 2.0
+    from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop_count, sdpa_flop_count
 
     def forward(query: Any, key: Any, value: Any, *args: Any, **kwargs: Any) -> int:
         return sdpa_flop_count(query, key, value)
@@ -84,82 +66,36 @@ def _cpu_attention() -> Dict[Any, Callable[..., int]]:
     def backward(grad: Any, query: Any, key: Any, value: Any, *args: Any, **kwargs: Any) -> int:
         return sdpa_backward_flop_count(grad, query, key, value)
 
+    # torch counts the fused attention of GPUs alone; before 2.2 it has none for CPUs
     name, aten = '_scaled_dot_product_flash_attention_for_cpu', torch.ops.aten
     formulas = {name: forward, f'{name}_backward': backward}
-    # torch before 2.2 has no such operators, and computes attention by matrix products there
-    return {getattr(aten, name): formula for name, formula in formulas.items() if hasattr(aten, name)}
-
-
-def time_operators(work: Callable[[], Any], device: torch.device) -> Dict[str, float]:
-    """Find out which of torch's operators a piece of work spends its time in.
-
-    Args:
-        work (Callable): Is done once.
-        device (torch.device): Where it runs, and whose time is taken.
-
-    Returns:
-        dict[str, float]: Operator -> seconds of its own, without those that it calls; longest first.
-    """
-    from torch.profiler import ProfilerActivity, profile
-
-    on_gpu = device.type == 'cuda'
-    with profile(activities=[ProfilerActivity.CUDA if on_gpu else ProfilerActivity.CPU]) as profiler:
+    known = {getattr(aten, name): formula for name, formula in formulas.items() if hasattr(aten, name)}
+    with FlopCounterMode(display=False, custom_mapping=known) as counter:
         work()
-    # torch before 2.4 calls it by the name of the one device it knew
-    kinds = ('self_device_time_total', 'self_cuda_time_total') if on_gpu else ('self_cpu_time_total',)
-    seconds = {
-        event.key: next(getattr(event, kind) for kind in kinds if hasattr(event, kind)) / 1e6
-        for event in profiler.key_averages()
-    }
-    return dict(sorted(seconds.items(), key=lambda item: -item[1]))
+    return counter.get_total_flops()
 
 
-def peak_memory_of(task: Task, own: int, device: torch.device) -> Optional[int]:
-    """Measure how much GPU memory a task needs, as if nothing else were there.
+def peak_memory(task: Task, own: int) -> int:
+    """Measure how much memory of the current GPU a task needs, as if nothing else were there.
 
     Args:
-        task (Task): The task.
-        own (int): Bytes of what belongs to it and stays: weights, states of optimizers. All else that is on
-            the GPU when it begins is not counted.
-        device (torch.device): Where it runs.
-
-    Returns:
-        int or None: Bytes; None where that is no GPU.
-    """
-    if device.type != 'cuda':
-        return None
-    gc.collect()
-    others = torch.cuda.memory_allocated(device) - own
-    work = task()
-    torch.cuda.reset_peak_memory_stats(device)
-    work()
-    torch.cuda.synchronize(device)
-    return torch.cuda.max_memory_allocated(device) - others
-
-
-def tensors_in(*models: nn.Module, optimizers: Iterable[torch.optim.Optimizer] = ()) -> int:
-    """Sum up the memory of weights, buffers and states of optimizers.
-
-    Args:
-        *models (nn.Module): Models.
-        optimizers (Iterable[Optimizer]): Optimizers.
+        task (Task): The task, which has run before.
+        own (int): Bytes of the task's weights and optimizer states. All else that is on the GPU when the
+            task begins does not count.
 
     Returns:
         int: Bytes.
     """
-    tensors = [tensor for model in models for tensor in (*model.parameters(), *model.buffers())]
-    tensors += [
-        value
-        for optimizer in optimizers
-        for state in optimizer.state.values()
-        for value in state.values()
-        if isinstance(value, Tensor)
-    ]
-    return storage_bytes(tensors)
+    others = torch.cuda.memory_allocated() - own
+    work = task()
+    torch.cuda.reset_peak_memory_stats()
+    work()
+    torch.cuda.synchronize()
+    return torch.cuda.max_memory_allocated() - others
 
 
 def storage_bytes(tensors: Iterable[Tensor]) -> int:
-    """Sum up the memory of tensors; what several share counts once, as it does in a checkpoint.
+    """Sum up the memory of tensors; memory that several share counts once, as it does in a checkpoint.
 
     Args:
         tensors (Iterable[Tensor]): Tensors of any shapes.

@@ -1,217 +1,113 @@
-"""What benchmark.py tells: how the times go together, tables and JSON."""
+"""What profile_step.py tells: the figures together, as JSON and as tables."""
 
-import re
 import statistics
-from dataclasses import dataclass, field
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any
 
-from dpk_mm.profiling.parts import place
-from dpk_mm.profiling.step import OWN_OPTIMIZER, STUDENT, TEACHER, WHOLE, WHOLE_OPTIMIZER
 from dpk_mm.utils.text import count, markdown
 
-# operators, and kernels of GPUs, that count_flops() counts
-_PRODUCTS = re.compile(r'conv|gemm|mm$|mm_|attention|flash|xmma|cutlass')
-NAMES = {STUDENT: "student's training step alone", TEACHER: "teacher's forward pass", WHOLE: 'whole step'}
+from .parts import OTHER
+from .step import STEP, STUDENT, TEACHER
+
+_TITLES = {STUDENT: "student's training step alone", TEACHER: "teacher's forward pass", STEP: 'whole step'}
+_FLOOR = 'floor'
 
 
-@dataclass
-class Result:
-    """What was measured.
+def summarize(
+    settings: dict[str, Any], seconds: dict[str, list[float]], flops: dict[str, int], **more: Any
+) -> dict[str, Any]:
+    """Put a step against its floor, which is the student's own step and the teacher's forward pass.
 
     Args:
-        settings (dict): How: config, batch, device and so on.
-        seconds (dict): Task -> seconds of every round. A part of a stage is the task ``'<stage>: <part>'``.
-        flops (dict): Task -> floating-point operations.
-        parts (dict): Stage -> its parts.
-        memory (dict): Of student, teacher and whole step -> peak in bytes; None where it is not measured.
-        sizes (dict): Model -> number of parameters, bytes of its checkpoint.
-        teacher_tokens (dict): Stage -> share of teacher tokens.
-        operators (dict): Of torch -> seconds in a whole step, longest first; where that was asked for.
+        settings (dict): How it was measured: ``config``, ``batch_size``, ``input_shape``, ``rounds``,
+            ``threads``, ``device``, ``amp`` and ``torch``.
+        seconds (dict[str, list[float]]): Of ``student``, ``teacher`` and ``step``: seconds of every round.
+        flops (dict[str, int]): Of the same: floating-point operations.
+        **more: What :func:`to_markdown` tells, too: ``part_seconds``, ``peak_memory_bytes``, ``parameters``
+            and ``teacher_tokens``.
+
+    Returns:
+        dict: All of it; ``ratio`` and ``flops_ratio`` are the step over the floor.
     """
+    median = {name: statistics.median(values) for name, values in seconds.items()}
+    median[_FLOOR] = median[STUDENT] + median[TEACHER]
+    flops = dict(flops, floor=flops[STUDENT] + flops[TEACHER])
+    rounds = zip(seconds[STUDENT], seconds[TEACHER], seconds[STEP])
+    ratio, flops_ratio = (values[STEP] / values[_FLOOR] for values in (median, flops))
+    return dict(
+        settings=settings,
+        ratio=ratio,
+        ratio_of_rounds=[step / (student + teacher) for student, teacher, step in rounds],
+        flops_ratio=flops_ratio,
+        ratio_over_flops_ratio=ratio / flops_ratio,
+        median_seconds=median,
+        flops=flops,
+        seconds=seconds,
+        **more,
+    )
 
-    settings: Dict[str, Any]
-    seconds: Dict[str, List[float]]
-    flops: Dict[str, int]
-    parts: Dict[str, List[str]] = field(default_factory=dict)
-    memory: Dict[str, Optional[int]] = field(default_factory=dict)
-    sizes: Dict[str, Tuple[int, int]] = field(default_factory=dict)
-    teacher_tokens: Dict[str, float] = field(default_factory=dict)
-    operators: Dict[str, float] = field(default_factory=dict)
 
-    def median(self, task: str) -> float:
-        """Seconds of a task."""
-        return statistics.median(self.seconds[task])
+def to_markdown(report: dict[str, Any]) -> str:
+    """Write a report.
 
-    @property
-    def floor(self) -> float:
-        """Seconds of the student's step and the teacher's forward pass."""
-        return self.median(STUDENT) + self.median(TEACHER)
+    Args:
+        report (dict): Of :func:`summarize`.
 
-    @property
-    def floor_flops(self) -> int:
-        """Floating-point operations of the two."""
-        return self.flops[STUDENT] + self.flops[TEACHER]
+    Returns:
+        str: Markdown.
+    """
+    settings, rounds = report['settings'], report['ratio_of_rounds']
+    clock = ", of the processor's time" if settings['device'] == 'CPU' else ''
+    head = (
+        f'`{settings["config"]}`: {settings["batch_size"]} made-up images of '
+        f'{" x ".join(map(str, settings["input_shape"]))}, {settings["device"]}, {settings["threads"]} '
+        f'thread(s), {"mixed" if settings["amp"] else "full"} precision, torch {settings["torch"]}. Medians '
+        f'of {settings["rounds"]} rounds in turns{clock}; all weights are random.'
+    )
+    ratio = (
+        f'**{report["ratio"]:.3f} x the floor** (rounds: {min(rounds):.3f} to {max(rounds):.3f}); by FLOPs '
+        f'{report["flops_ratio"]:.3f} x; time / FLOPs **{report["ratio_over_flops_ratio"]:.3f}**.'
+    )
+    models = ', '.join(f'{name} {count(number)}' for name, number in report['parameters'].items())
+    tokens = ', '.join(f'{stage} {share:.2f}' for stage, share in report['teacher_tokens'].items())
+    notes = f'The profiler saw {1e3 * sum(report["part_seconds"].values()):.2f} ms a step. Weights: {models}.'
+    notes += f' Share of teacher tokens: {tokens}.' * bool(tokens)
+    return '\n\n'.join([head, _steps(report), ratio, _parts(report), notes]) + '\n'
 
-    @property
-    def ratio(self) -> float:
-        """Time of the whole step over the floor."""
-        return self.median(WHOLE) / self.floor
 
-    @property
-    def ratios(self) -> List[float]:
-        """The same of every round."""
-        rounds = zip(*(self.seconds[name] for name in (STUDENT, TEACHER, WHOLE)))
-        return [whole / (student + teacher) for student, teacher, whole in rounds]
-
-    @property
-    def arithmetic_ratio(self) -> float:
-        """Floating-point operations of the whole step over those of the floor."""
-        return self.flops[WHOLE] / self.floor_flops
-
-    @property
-    def over_arithmetic(self) -> float:
-        """By how much the step costs more than its arithmetic says: the one ratio over the other."""
-        return self.ratio / self.arithmetic_ratio
-
-    @property
-    def optimizer(self) -> float:
-        """Seconds of the update that are not the student's."""
-        return self.median(WHOLE_OPTIMIZER) - self.median(OWN_OPTIMIZER)
-
-    def part(self, stage: str, part: str) -> float:
-        """Seconds of a part; 0 where the stage does not have it."""
-        return self.median(f'{stage}: {part}') if part in self.parts[stage] else 0.0
-
-    @property
-    def remainder(self) -> float:
-        """Seconds of the whole step that neither the floor nor a part accounts for; may be below 0."""
-        parts = sum(self.part(stage, part) for stage, parts in self.parts.items() for part in parts)
-        return self.median(WHOLE) - self.floor - parts - self.optimizer
-
-    def to_json(self) -> Dict[str, Any]:
-        """All of it, in seconds and bytes."""
-        stages = {
-            stage: {
-                part: dict(seconds=self.part(stage, part), flops=self.flops[f'{stage}: {part}'])
-                for part in parts
-            }
-            for stage, parts in self.parts.items()
-        }
-        return dict(
-            settings=self.settings,
-            median_seconds={name: self.median(name) for name in self.seconds},
-            flops=self.flops,
-            floor=dict(seconds=self.floor, flops=self.floor_flops),
-            ratio=self.ratio,
-            ratio_of_rounds=self.ratios,
-            arithmetic_ratio=self.arithmetic_ratio,
-            ratio_over_arithmetic=self.over_arithmetic,
-            parts=stages,
-            optimizer_beyond_student_seconds=self.optimizer,
-            remainder_seconds=self.remainder,
-            peak_memory_bytes=self.memory,
-            models={
-                name: dict(parameters=number, checkpoint_bytes=size)
-                for name, (number, size) in self.sizes.items()
-            },
-            teacher_tokens=self.teacher_tokens,
-            operator_seconds=self.operators,
-            seconds=self.seconds,
-        )
-
-    def to_markdown(self) -> str:
-        """The report."""
-        settings = self.settings
-        height, width = settings['input_shape']
-        clock = ", of the processor's time" if settings['device'] == 'CPU' else ''
-        head = (
-            f'`{settings["config"]}`: {settings["batch_size"]} made-up images of {height} x {width}, '
-            f'{settings["device"]}, {settings["threads"]} thread(s), '
-            f'{"mixed" if settings["amp"] else "full"} precision, torch {settings["torch"]}; medians of '
-            f'{settings["rounds"]} rounds in turns{clock}; all weights are random, no checkpoint was read.'
-        )
-        low, high = min(self.ratios), max(self.ratios)
-        ratio = (
-            f'**{self.ratio:.3f} x the floor** (rounds: {low:.3f} to {high:.3f}); by arithmetic '
-            f'{self.arithmetic_ratio:.3f} x; ours / arithmetic **{self.over_arithmetic:.3f}**.'
-        )
-        tokens = ', '.join(f'{stage} {share:.2f}' for stage, share in self.teacher_tokens.items())
-        notes = (
-            'FLOPs are those of convolutions, matrix products and attention, forward and backward. Parts are '
-            'measured one by one, forward and backward, on what they got in a real step; what is left, which '
-            'may be below 0, is all else and the error of adding them up.'
-        )
-        if tokens:
-            notes += f' Share of teacher tokens: {tokens}.'
-        texts = [head, self._steps(), ratio, self._parts(), notes, self._sizes()]
-        if self.operators:
-            texts.append(self._operators())
-        return '\n\n'.join(texts) + '\n'
-
-    def _steps(self) -> str:
-        """The table of step and floor."""
-        rows = [self._row(NAMES[name], self.median(name), self.flops[name], name) for name in NAMES]
-        rows.insert(2, self._row('floor: both', self.floor, self.floor_flops))
-        return markdown(['', 'ms', 'of the floor', 'GFLOP', 'of the floor', 'peak memory'], rows)
-
-    def _row(self, title: str, seconds: float, flops: int, name: Optional[str] = None) -> List[str]:
-        memory = '-'
-        if name is not None:
-            peak = self.memory.get(name)
-            memory = 'not measured' if peak is None else f'{peak / 1e6:.0f} MB'
-        shares = f'{seconds / self.floor:.3f}', f'{flops / self.floor_flops:.3f}'
-        return [title, f'{1e3 * seconds:.2f}', shares[0], f'{flops / 1e9:.3f}', shares[1], memory]
-
-    def _parts(self) -> str:
-        """The table of parts: a column a stage."""
-        found = dict.fromkeys(part for parts in self.parts.values() for part in parts)
-        names = sorted(found, key=place)
-        rows = [self._part_row(name, [name]) for name in names]
-        rows.append(self._part_row('sum of these', names))
-        blank = ['-'] * len(self.parts)
-        for title, seconds in (
-            ('optimizers, beyond the student', self.optimizer),
-            ('what is left', self.remainder),
-        ):
-            rows.append([title, *blank, f'{1e3 * seconds:.2f}', self._share(seconds), '-'])
-        return markdown(['part (ms)', *self.parts, 'all', 'of the step', 'GFLOP'], rows)
-
-    def _part_row(self, title: str, names: List[str]) -> List[str]:
-        total, flops, cells = 0.0, 0, []
-        for stage, parts in self.parts.items():
-            own = [name for name in names if name in parts]
-            seconds = sum(self.part(stage, name) for name in own)
-            flops += sum(self.flops[f'{stage}: {name}'] for name in own)
-            total += seconds
-            cells.append(f'{1e3 * seconds:.2f}' if own else '-')
-        return [title, *cells, f'{1e3 * total:.2f}', self._share(total), f'{flops / 1e9:.3f}']
-
-    def _share(self, seconds: float) -> str:
-        """Of the whole step."""
-        return f'{100 * seconds / self.median(WHOLE):.1f} %'
-
-    def _operators(self) -> str:
-        """The table of what takes a hundredth of the step or more."""
-        total = sum(self.operators.values())
-        shares = {name: seconds / total for name, seconds in self.operators.items()}
-        large = {name: share for name, share in shares.items() if share >= 0.01}
-        rows = [[f'`{name}`', f'{100 * share:.1f} %'] for name, share in large.items()]
-        products = sum(share for name, share in shares.items() if _PRODUCTS.search(name))
-        others = f'{100 * (1 - sum(large.values())):.1f} %'
-        rows.append([f'{len(shares) - len(large)} others', others])
-        rows.append(['convolutions, matrix products, attention', f'{100 * products:.1f} %'])
-        return markdown(['operator', 'of the whole step'], rows)
-
-    def _sizes(self) -> str:
-        """The table of models."""
-        titles = dict(
-            student='student',
-            teacher='teacher',
-            distiller='modules of distillation',
-            checkpoint='what training saves: student and modules',
-        )
-        rows = [
-            [titles[name], count(number), f'{size / 1e6:.2f} MB']
-            for name, (number, size) in self.sizes.items()
+def _steps(report: dict[str, Any]) -> str:
+    """The table of step and floor."""
+    seconds, flops, memory = (report[key] for key in ('median_seconds', 'flops', 'peak_memory_bytes'))
+    titles = {
+        STUDENT: _TITLES[STUDENT],
+        TEACHER: _TITLES[TEACHER],
+        _FLOOR: 'floor: both',
+        STEP: _TITLES[STEP],
+    }
+    rows = [
+        [
+            title,
+            f'{1e3 * seconds[name]:.2f}',
+            f'{seconds[name] / seconds[_FLOOR]:.3f}',
+            f'{flops[name] / 1e9:.3f}',
+            f'{flops[name] / flops[_FLOOR]:.3f}',
+            f'{memory[name] / 1e6:.0f} MB' if name in memory else '-',
         ]
-        return markdown(['', 'parameters', 'checkpoint'], rows)
+        for name, title in titles.items()
+    ]
+    return markdown(['', 'ms', 'of the floor', 'GFLOP', 'of the floor', 'peak memory'], rows)
+
+
+def _parts(report: dict[str, Any]) -> str:
+    """The table of parts, forward and backward: a column a stage."""
+    seconds, step = report['part_seconds'], report['median_seconds'][STEP]
+    shares = {
+        tuple(name.partition('/')[::2]): spent / sum(seconds.values()) for name, spent in seconds.items()
+    }
+    stages = list(dict.fromkeys(stage for _, stage in shares if stage))
+    rows = []
+    for part in sorted({part: None for part, _ in shares}, key=OTHER.__eq__):
+        own = [f'{shares[part, stage]:.1%}' if (part, stage) in shares else '-' for stage in stages]
+        total = sum(share for (name, _), share in shares.items() if name == part)
+        rows.append([part, *own, f'{total:.1%}', f'{1e3 * total * step:.2f}'])
+    rows.append(['sum', *['-'] * len(stages), f'{1:.1%}', f'{1e3 * step:.2f}'])
+    return markdown(['part of the step', *stages, 'all', 'ms'], rows)

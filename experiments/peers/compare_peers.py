@@ -54,9 +54,10 @@ from mmengine.registry import init_default_scope
 from mmengine.runner import set_random_seed
 from torch import nn
 
-from dpk_mm.profiling.cost import clock, storage_bytes, take_turns
+from dpk_mm.profiling.cost import storage_bytes, take_turns
 from dpk_mm.registry import MODELS
 from dpk_mm.utils import load_model_cfg
+from dpk_mm.utils.clock import clock
 from dpk_mm.utils.files import write_json
 from dpk_mm.utils.quiet import quiet
 
@@ -201,7 +202,7 @@ def compare(args: argparse.Namespace) -> List[Dict[str, Any]]:
     rows = {name: Row(name, args) for name in args.rows}
     timer = clock if torch.device(args.device).type == 'cuda' else time.process_time
     steps = {name: row.step for name, row in rows.items()}
-    seconds = take_turns(steps, args.rounds, args.warm_up, timer=timer)
+    seconds = take_turns(steps, args.rounds, timer)
     medians = {name: statistics.median(values) for name, values in seconds.items()}
     return [
         dict(
@@ -241,7 +242,6 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     shape = dict(type=int, nargs=2, metavar=('H', 'W'), default=(800, 1344))
     parser.add_argument('--input-shape', **shape, help='of the images (default: 800 1344)')
     parser.add_argument('--rounds', type=int, default=10, help='how often each is timed (default: 10)')
-    parser.add_argument('--warm-up', type=int, default=2, help='rounds before those (default: 2)')
     parser.add_argument('--threads', type=int, default=1, help='processor threads (default: 1)')
     parser.add_argument('--device', default='cpu', help='cpu or cuda (default: cpu)')
     rows = dict(nargs='+', choices=list(ROWS), default=list(ROWS), metavar='ROW')

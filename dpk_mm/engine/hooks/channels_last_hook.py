@@ -1,7 +1,10 @@
 """Channels-last memory, in which convolutions are faster."""
 
+import logging
+
 import torch
 from mmengine.hooks import Hook
+from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from torch import nn
@@ -24,20 +27,22 @@ class ChannelsLastHook(Hook):
     def before_train(self, runner: Runner) -> None:
         """Convert the weights, which are initialised by now; what convolutions give follows them."""
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-        self._convert(runner, model)
+        self._convert(model)
         teacher = getattr(model, 'teacher', None)
         # The teacher has no backward pass, which is where the fault lies.
         if isinstance(teacher, nn.Module):
             teacher.to(memory_format=torch.channels_last)
 
     @staticmethod
-    def _convert(runner: Runner, model: nn.Module) -> None:
+    def _convert(model: nn.Module) -> None:
         unsafe = unsafe_layers(model)
         if unsafe:
-            runner.logger.warning(
+            print_log(
                 f'ChannelsLastHook leaves the model as it is: on CPUs with AVX2 and no AVX-512 the backward '
                 f'pass of a strided 1x1 convolution with 2 to 7 input channels corrupts memory in '
-                f'channels-last layout, and {unsafe[0]} is one ({len(unsafe)} in all).'
+                f'channels-last layout, and {unsafe[0]} is one ({len(unsafe)} in all).',
+                logger='current',
+                level=logging.WARNING,
             )
         else:
             model.to(memory_format=torch.channels_last)

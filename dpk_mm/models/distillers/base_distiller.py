@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any, Optional, Union
 
 from torch import Tensor, nn
+from torch.profiler import record_function
 
 from dpk_mm.registry import MODELS
 from dpk_mm.utils import load_model_cfg, record
@@ -79,8 +80,9 @@ class BaseDistiller(ModelWrapper):
             dict[str, Tensor]: Losses and values to log.
         """
         # The teacher goes first: what it needs on the way is free again before the student's graph grows.
-        teacher_feats = self.teacher(inputs, self.teacher_taps, data_samples)
-        with record(self.student, self.student_taps) as student_feats:
+        with record_function('dpk_mm::teacher'):
+            teacher_feats = self.teacher(inputs, self.teacher_taps, data_samples)
+        with record(self.student, self.student_taps) as student_feats, record_function('dpk_mm::student'):
             losses = self.student(inputs, data_samples, mode='loss')
         losses = task_losses(losses, self.task_loss_weight)
         losses.update(self.distill(student_feats, teacher_feats, data_samples))

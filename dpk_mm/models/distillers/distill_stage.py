@@ -7,6 +7,7 @@ from typing import Optional
 import torch
 from mmengine.logging import print_log
 from torch import Tensor, nn
+from torch.profiler import record_function
 
 from dpk_mm.utils import resize_like, step_generator
 
@@ -103,8 +104,11 @@ class DistillStage(BaseStage):
             Tensor: Scalar.
         """
         if self.neck is None:
-            predicted = self.adapter(student_feat)
+            with record_function(f'dpk_mm::adapter/{self.name}'):
+                predicted = self.adapter(student_feat)
         else:
-            generator = step_generator(self.name, student_feat.device)
-            predicted = self.neck(student_feat, teacher_feat, ratio, generator)
-        return self.loss(predicted, teacher_feat, data_samples)
+            with record_function(f'dpk_mm::neck/{self.name}'):
+                generator = step_generator(self.name, student_feat.device)
+                predicted = self.neck(student_feat, teacher_feat, ratio, generator)
+        with record_function(f'dpk_mm::loss/{self.name}'):
+            return self.loss(predicted, teacher_feat, data_samples)

@@ -5,6 +5,7 @@ from typing import Optional
 
 import torch
 from torch import Tensor
+from torch.profiler import record_function
 
 from .base_stage import BaseStage
 
@@ -69,4 +70,5 @@ class GroupStage(BaseStage):
         Returns:
             Tensor: Scalar.
         """
-        return self.loss(student_feats, teacher_feats, data_samples)
+        with record_function(f'dpk_mm::loss/{self.name}'):
+            return self.loss(student_feats, teacher_feats, data_samples)

@@ -1,12 +1,13 @@
 """What priors share that look at the maps."""
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from mmengine.dist import all_reduce
 from torch import Tensor
+from torch.profiler import record_function
 
 from .base_prior import BasePrior
 
@@ -61,12 +62,18 @@ def ask_priors(priors: Sequence, feats: Sequence[tuple[Tensor, Tensor]]) -> list
         list[float]: The ratios.
     """
     asked = [(prior, maps) for prior, maps in zip(priors, feats) if _only_measures(prior)]
-    measured = [prior.measure(*maps) for prior, maps in asked]
+    measured = [_run(prior, prior.measure, maps) for prior, maps in asked]
     numbers = iter(_to_host(measured, [prior.sync for prior, _ in asked]))
     return [
-        prior.bound(prior.decide(next(numbers))) if _only_measures(prior) else float(prior(*maps))
+        prior.bound(prior.decide(next(numbers))) if _only_measures(prior) else float(_run(prior, prior, maps))
         for prior, maps in zip(priors, feats)
     ]
+
+
+def _run(prior: Any, ask: Callable, maps: tuple[Tensor, Tensor]) -> Any:
+    """Ask a prior about a stage's maps; a profiler sees it under the stage's name."""
+    with record_function(f'dpk_mm::prior/{getattr(prior, "stage", "")}'):
+        return ask(*maps)
 
 
 def _only_measures(prior: Any) -> bool:
