@@ -13,7 +13,7 @@ from mmengine.optim import build_optim_wrapper
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / 'README.md').read_text(encoding='utf-8')
-CONFIGS = [text for text in re.findall(r'```python\n(.*?)```', README, re.DOTALL) if '_base_' in text]
+CONFIGS = [text for text in re.findall(r'```python\n(.*?)```', README, re.DOTALL) if 'Distiller' in text]
 PAGES = sorted([ROOT / 'README.md', *ROOT.glob('docs/**/*.md')])
 
 

@@ -11,6 +11,7 @@ import json
 import statistics
 import time
 import traceback
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -18,7 +19,7 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
 from dpk_mm.profiling.cost import take_turns
-from dpk_mm.profiling.step import STUDENT, TEACHER, WHOLE, Bench
+from dpk_mm.profiling.step import STEP, STUDENT, TEACHER, StepSetup
 
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs/dpk'
 MODELS = dict(
@@ -56,27 +57,37 @@ def build(name, precision, necks, is_compiled, device, toy):
     if is_amp:
         cfg.optim_wrapper.dtype = precision
     cfg.model.teacher.compile = is_compiled
-    args = argparse.Namespace(
-        config=settings[necks],
-        batch_size=2 if toy else settings['batch_size'],
-        input_shape=settings['toy' if toy else 'input_shape'],
-        threads=8 if device == 'cuda' else 1,  # they build the models
-        device=device,
-        amp=is_amp,
-    )
-    bench = Bench(cfg, args)
-    bench.batch = bench.model.data_preprocessor.cast_data(bench.batch)
-    return bench
+    torch.set_num_threads(8 if device == 'cuda' else 1)  # they build the models
+    batch_size = 2 if toy else settings['batch_size']
+    shape = settings['toy' if toy else 'input_shape']
+    setup = StepSetup(cfg, torch.device(device), batch_size, shape, is_amp)
+    setup.batch = setup.model.data_preprocessor.cast_data(setup.batch)
+    return setup
 
 
-def measure(bench, rounds):
-    times = take_turns(bench.tasks(), rounds, min(3, rounds))
+def time_optimizers(setup, rounds):
+    """Median seconds of the updates alone: of the student's optimizer, and of all of them."""
+    wrappers = {"student's optimizer": setup.student_wrapper, 'all optimizers': setup.wrapper}
+    tasks = {name: partial(_update, setup, wrapper) for name, wrapper in wrappers.items()}
+    return take_turns(tasks, rounds)
+
+
+def _update(setup, wrapper):
+    model = setup.student if wrapper is setup.student_wrapper else setup.model
+    for parameter in model.parameters():
+        if parameter.requires_grad and parameter.grad is None:
+            parameter.grad = torch.zeros_like(parameter)
+    return wrapper.step
+
+
+def measure(setup, rounds):
+    times = {**take_turns(setup.tasks(), rounds), **time_optimizers(setup, rounds)}
     median = {name: statistics.median(values) for name, values in times.items()}
     return dict(
         seconds={name: round(value, 6) for name, value in median.items()},
         spread={name: [round(min(v), 6), round(max(v), 6)] for name, v in times.items()},
-        memory=bench.memory(),
-        ratio=round(median[WHOLE] / (median[STUDENT] + median[TEACHER]), 3),
+        memory=setup.memory(),
+        ratio=round(median[STEP] / (median[STUDENT] + median[TEACHER]), 3),
         rounds=rounds,
     )
 
@@ -102,15 +113,15 @@ def main():
             if time.time() > end:
                 print(f'left out: {line}', flush=True)
                 continue
-            begin, bench = time.time(), None
+            begin, setup = time.time(), None
             try:
-                bench = build(name, precision, necks, is_compiled, device, args.toy)
-                line.update(batch_size=bench.batch_size, input_shape=bench.input_shape)
+                setup = build(name, precision, necks, is_compiled, device, args.toy)
+                line.update(batch_size=setup.batch_size, input_shape=setup.input_shape)
                 line['build_seconds'] = round(time.time() - begin, 1)
                 if args.compile_only:
-                    bench._look()()
+                    setup._look()()
                 else:
-                    line.update(measure(bench, args.rounds))
+                    line.update(measure(setup, args.rounds))
             except Exception:
                 line['error'] = traceback.format_exc()[-3000:]
             line['all_seconds'] = round(time.time() - begin, 1)
@@ -118,7 +129,7 @@ def main():
             if not args.compile_only:
                 with open(args.out, 'a') as file:
                     file.write(json.dumps(line) + '\n')
-            del bench
+            del setup
             if device == 'cuda':
                 torch.cuda.empty_cache()
 

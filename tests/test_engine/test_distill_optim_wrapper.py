@@ -342,3 +342,26 @@ def test_what_belongs_to_neither_part_is_not_left_untrained():
         build_optim_wrapper(model, dict(constructor=NAME, optimizer=ADAMW, distiller=dict(optimizer=ADAMW)))
     model.extra.requires_grad_(False)
     build_optim_wrapper(model, dict(constructor=NAME, optimizer=ADAMW, distiller=dict(optimizer=ADAMW)))
+
+
+def test_parameters_with_the_same_settings_are_one_group(monkeypatch):
+    """And train as the groups of one parameter do that mmengine makes."""
+
+    def train():
+        model = tiny.build(tiny_cls.distiller()).train()
+        own = dict(optimizer=ADAMW, paramwise_cfg=dict(norm_decay_mult=0.0, flat_decay_mult=0.0))
+        sgd = dict(type='SGD', lr=0.05)
+        wrapper = build_optim_wrapper(model, dict(optimizer=sgd, constructor=NAME, distiller=own))
+        for _ in range(2):
+            loss, _ = model.parse_losses(model(**tiny_cls.batch(model), mode='loss'))
+            wrapper.update_params(loss)
+        groups = wrapper['distiller'].optimizer.param_groups
+        return model.state_dict(), {group['weight_decay']: len(group['params']) for group in groups}, groups
+
+    merged, sizes, groups = train()
+    assert len(groups) == 2 and set(sizes) == {0.0, ADAMW['weight_decay']}
+    module = 'dpk_mm.engine.optim.distill_optim_wrapper_constructor'
+    monkeypatch.setattr(f'{module}.merge_groups', lambda optimizer: None)
+    plain, _, groups = train()
+    assert len(groups) == sum(sizes.values())
+    assert_equal(merged, plain)

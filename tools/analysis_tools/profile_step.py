@@ -6,24 +6,18 @@ OUT/profile.json all figures, OUT/operators.txt torch's operators; docs/profilin
 """
 
 import argparse
-import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Optional
+from typing import Optional
 
 import torch
-from mmengine.registry import init_default_scope
 from rich.console import Console
 
 from dpk_mm.analysis.samples import positive
-from dpk_mm.profiling.cost import count_flops, take_turns
-from dpk_mm.profiling.parts import profile_step, time_parts
-from dpk_mm.profiling.report import summarize, to_markdown
-from dpk_mm.profiling.step import STEP, StepSetup
+from dpk_mm.profiling.measure import measure_step
+from dpk_mm.profiling.report import to_markdown
 from dpk_mm.utils import cli
-from dpk_mm.utils.clock import clock
 from dpk_mm.utils.files import write_json
-from dpk_mm.utils.quiet import quiet
 
 
 def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
@@ -51,53 +45,15 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
     return args
 
 
-def measure(args: argparse.Namespace) -> dict[str, Any]:
-    """Build everything, measure it, and write operators.txt."""
-    cfg = cli.load_config(args.config)
-    cfg.merge_from_dict(args.cfg_options or {})
-    init_default_scope(cfg.get('default_scope', 'mmengine'))
-    torch.set_num_threads(args.threads)
-    with quiet():
-        setup = StepSetup(cfg, args.device, args.batch_size, args.input_shape, args.amp)
-        tasks, on_gpu = setup.tasks(), args.device.type == 'cuda'
-        # of a processor, the time that it works for us: what else it does then matters little
-        seconds = take_turns(tasks, args.rounds, clock if on_gpu else time.process_time)
-        # after the first step: code that first runs while torch counts is never compiled
-        flops = {name: count_flops(task()) for name, task in tasks.items()}
-        profiler = profile_step(tasks[STEP], args.rounds, args.device)
-        values = tasks[STEP]()()
-        parts = time_parts(profiler.events(), args.device)
-        report = summarize(
-            settings=dict(
-                config=args.config,
-                cfg_options=args.cfg_options,
-                batch_size=setup.batch_size,
-                input_shape=setup.input_shape,
-                rounds=args.rounds,
-                threads=args.threads,
-                device=torch.cuda.get_device_name() if on_gpu else 'CPU',
-                amp=args.amp,
-                torch=torch.__version__,
-            ),
-            seconds=seconds,
-            flops=flops,
-            part_seconds={part: spent / args.rounds for part, spent in parts.items()},
-            peak_memory_bytes=setup.memory(),
-            parameters=setup.parameters(),
-            teacher_tokens={k[6:]: float(v) for k, v in values.items() if k.startswith('ratio_')},
-        )
-    order = 'self_cuda_time_total' if on_gpu else 'self_cpu_time_total'
-    table = profiler.key_averages().table(sort_by=order, row_limit=50, max_name_column_width=70)
-    (args.out / 'operators.txt').write_text(table, encoding='utf-8')
-    return report
-
-
 def main(argv: Optional[Sequence[str]] = None) -> None:
     """Measure and tell."""
     args = parse_args(argv)
     with cli.only_one(args.out):
         with Console(stderr=True).status('profiling'):
-            report = measure(args)
+            cfg = cli.load_config(args.config)
+            cfg.merge_from_dict(args.cfg_options or {})
+            report, operators = measure_step(cfg, args)
+        (args.out / 'operators.txt').write_text(operators, encoding='utf-8')
         (args.out / 'profile.md').write_text(to_markdown(report), encoding='utf-8')
         write_json(args.out / 'profile.json', report)
     print(to_markdown(report))

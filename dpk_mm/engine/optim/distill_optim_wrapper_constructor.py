@@ -7,6 +7,7 @@ from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
 from mmengine.optim import build_optim_wrapper
 from torch import nn
+from torch.optim import Optimizer
 
 from dpk_mm.registry import OPTIM_WRAPPER_CONSTRUCTORS
 
@@ -113,7 +114,28 @@ class DistillOptimWrapperConstructor:
         wrappers = dict(student=build_optim_wrapper(parts['student'], self.student_cfg))
         if any(parameter.requires_grad for parameter in parts['distiller'].parameters()):
             wrappers['distiller'] = build_optim_wrapper(parts['distiller'], self.distiller_cfg)
+            merge_groups(wrappers['distiller'].optimizer)
         else:
             message = 'The distiller has no parameters to train: optim_wrapper.distiller is not used'
             print_log(message, 'current', logging.WARNING)
         return JointOptimWrapper(**wrappers)
+
+
+def merge_groups(optimizer: Optimizer) -> None:
+    """Make one group of all parameters with the same settings.
+
+    mmengine makes a group of each parameter as soon as there is a ``paramwise_cfg``. torch updates a group at
+    once on a GPU. With 468 groups of one parameter the update of the necks took 45 % of a step of ResNet-34
+    to ResNet-18 on an H200. The updates are the same, and the norm of clipping is summed in another order.
+
+    Args:
+        optimizer (Optimizer): A new one, without a state. Its groups are changed.
+    """
+    groups: dict[tuple, dict] = {}
+    for group in optimizer.param_groups:
+        settings = tuple((key, repr(value)) for key, value in sorted(group.items()) if key != 'params')
+        if settings in groups:
+            groups[settings]['params'] += group['params']
+        else:
+            groups[settings] = group
+    optimizer.param_groups[:] = groups.values()
