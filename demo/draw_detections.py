@@ -1,115 +1,95 @@
-"""The picture of what the detectors of the demo find."""
+"""Draw what the detectors of the demo find, below the truth."""
 
+import argparse
+import copy
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Dict, List, Tuple, Union
+from typing import Any, Optional
 
+import cv2
 import numpy as np
+from mmengine.config import Config
+from mmengine.registry import DATASETS, DefaultScope
 
-# boxes (n, 4) as x1, y1, x2, y2, labels (n,), scores (n,)
-Detections = Tuple[np.ndarray, np.ndarray, np.ndarray]
+from dpk_mm.compare.run import checkpoints, run_folder
+from dpk_mm.utils.plots import new_figure
+from dpk_mm.utils.quiet import quiet
+
+CONFIG = Path(__file__).with_name('detection') / 'configs/retinanet_r18_digits.py'
+SHOWN = ('student alone', 'student with DPK')
+SCALE = 4  # of the pictures, so that names fit beside the boxes
+THRESHOLD = 0.3
 
 
-def _overlap(box: np.ndarray, boxes: np.ndarray) -> np.ndarray:
-    """IoU of a box (4,) with boxes (n, 4)."""
-    low, high = np.maximum(box[:2], boxes[:, :2]), np.minimum(box[2:], boxes[:, 2:])
-    inside = np.clip(high - low, 0, None).prod(-1)
-    return inside / ((box[2:] - box[:2]).prod() + (boxes[:, 2:] - boxes[:, :2]).prod(-1) - inside)
-
-
-def best_of_each_place(found: Detections, threshold: float) -> Detections:
-    """Keep the best detection of each place, of whatever class.
+def draw_one(visualizer: Any, image: np.ndarray, instances: Any) -> np.ndarray:
+    """Draw boxes with the names of their classes.
 
     Args:
-        found (tuple): Detections; the detector itself drops overlapping ones of the same class only.
-        threshold (float): Lowest score that is kept.
+        visualizer (mmdet.visualization.DetLocalVisualizer): Draws.
+        image (np.ndarray): RGB (H, W, 3), uint8.
+        instances (InstanceData): ``bboxes`` (n, 4) as x1, y1, x2, y2, and ``labels`` (n,).
 
     Returns:
-        tuple: Those that overlap no better one by half, best first.
+        np.ndarray: RGB, larger than the image.
     """
-    kept: List[int] = []
-    for index in np.argsort(-found[2], kind='stable'):
-        if found[2][index] < threshold:
-            break
-        if not kept or _overlap(found[0][index], found[0][kept]).max() < 0.5:
-            kept.append(int(index))
-    return tuple(part[kept] for part in found)
+    from mmdet.structures import DetDataSample
+    from mmengine.structures import InstanceData
+
+    shown = InstanceData(bboxes=SCALE * instances.bboxes, labels=instances.labels)
+    large = cv2.resize(image, None, fx=SCALE, fy=SCALE, interpolation=cv2.INTER_NEAREST)
+    visualizer.add_datasample('', large, DetDataSample(gt_instances=shown), draw_pred=False)
+    return visualizer.get_image()
 
 
-def is_right(truth: Detections, found: Detections) -> np.ndarray:
-    """Tell which detections find an object, each object being found once.
+def draw(work_dir: Path, path: Path, count: int = 6) -> None:
+    """Draw the first images of the test data that have three objects or more.
 
     Args:
-        truth (tuple): Boxes and labels of an image.
-        found (tuple): Detections, best first.
-
-    Returns:
-        np.ndarray: (n,) bool: the class of an object not found before, at IoU 0.5 or more.
+        work_dir (Path): Of the comparison.
+        path (Path): Picture to write.
+        count (int): Number of images. Defaults to 6.
     """
-    free = np.ones(len(truth[0]), bool)
-    right = np.zeros(len(found[0]), bool)
-    for index, (box, label) in enumerate(zip(found[0], found[1])):
-        overlap = _overlap(box, truth[0]) * free * (truth[1] == label)
-        if overlap.size and overlap.max() >= 0.5:
-            right[index], free[overlap.argmax()] = True, False
-    return right
+    from matplotlib import colormaps
+    from mmdet.apis import inference_detector, init_detector
+    from mmdet.visualization import DetLocalVisualizer
 
-
-def draw_detections(
-    images: Sequence[np.ndarray],
-    columns: Dict[str, Sequence[Detections]],
-    names: Sequence[str],
-    path: Union[str, Path],
-    threshold: float = 0.3,
-) -> None:
-    """Draw detections side by side: right ones green, wrong ones red, missed objects dashed.
-
-    Args:
-        images (Sequence[np.ndarray]): RGB images (H, W, 3), uint8.
-        columns (dict): Title -> detections of every image; the first column is the ground truth.
-        names (Sequence[str]): Names of the classes.
-        path (str or Path): PNG to write.
-        threshold (float): Detections below this score are left out.
-    """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    truths = next(iter(columns.values()))
-    # two images a row, so that the picture is not a tower
-    rows, width = -(-len(images) // 2), 2 * len(columns)
-    figure = Figure(figsize=(2.1 * width, 2.15 * rows + 0.6), dpi=110, layout='constrained')
-    FigureCanvasAgg(figure)
-    grid = figure.subplots(rows, width, squeeze=False)
-    for axes in grid.flat:
-        axes.axis('off')
-    for number, (image, truth) in enumerate(zip(images, truths)):
-        row, side = divmod(number, 2)
-        for offset, (title, detections) in enumerate(columns.items()):
-            axes = grid[row, side * len(columns) + offset]
-            if row == 0:
-                axes.set_title(title, fontsize=11)
-            axes.imshow(image, interpolation='nearest')
-            found = best_of_each_place(detections[number], threshold)
-            for box, label, right in zip(found[0], found[1], is_right(truth, found)):
-                _draw_box(axes, box, names[label], '#00c853' if right else '#ff1744')
-            # an object that no detection, right or wrong, lies on
-            for box in truth[0]:
-                if not len(found[0]) or _overlap(box, found[0]).max() < 0.5:
-                    _draw_box(axes, box, '', '#ffd600')
-    figure.suptitle(
-        f'Score of {threshold} or more, the best of each place. '
-        'Green: right class at IoU 0.5; red: wrong; yellow, dashed: missed.',
-        fontsize=9,
-    )
+    cfg = Config.fromfile(CONFIG)
+    # of detections that overlap, the best is drawn, whatever their classes
+    cfg.model.test_cfg.nms.class_agnostic = True
+    with quiet(), DefaultScope.overwrite_default_scope('mmdet'):
+        data = DATASETS.build(cfg.test_dataloader.dataset)
+        samples = [item['data_samples'] for item in data]
+        samples = [sample for sample in samples if len(sample.gt_instances) >= 3][:count]
+        rows = {'ground truth': [sample.gt_instances for sample in samples]}
+        for sample in rows['ground truth']:
+            sample.bboxes = sample.bboxes.tensor
+        for name in SHOWN:
+            checkpoint = checkpoints(run_folder(work_dir, name, 0))[0]
+            model = init_detector(copy.deepcopy(cfg), str(checkpoint), device='cpu')
+            found = [inference_detector(model, sample.img_path).pred_instances for sample in samples]
+            rows[name] = [instances[instances.scores >= THRESHOLD] for instances in found]
+        palette = [tuple(int(255 * part) for part in colour) for colour in colormaps['tab10'].colors]
+        visualizer = DetLocalVisualizer(line_width=5, alpha=1.0)
+        visualizer.dataset_meta = dict(classes=data.metainfo['classes'], palette=palette)
+        figure = new_figure(1.9 * len(samples), 2 * len(rows))
+        grid = figure.subplots(len(rows), len(samples), squeeze=False)
+        for axes, (title, row) in zip(grid, rows.items()):
+            axes[0].set_ylabel(title)
+            for place, sample, instances in zip(axes, samples, row):
+                image = cv2.imread(sample.img_path)[..., ::-1]
+                place.imshow(draw_one(visualizer, image, instances))
+                place.set(xticks=[], yticks=[])
     figure.savefig(path)
 
 
-def _draw_box(axes: Any, box: np.ndarray, name: str, colour: str) -> None:
-    """Draw a box with its name, or dashed where it has none."""
-    from matplotlib.patches import Rectangle
+def main(argv: Optional[Sequence[str]] = None) -> None:
+    """Draw into the work dir."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('work_dir', type=Path, help='of demo/detection/compare.py')
+    path = parser.parse_args(argv).work_dir / 'detections.png'
+    draw(path.parent, path)
+    print(f'wrote {path}')
 
-    style = dict(linewidth=1.6) if name else dict(linewidth=1.2, linestyle='--')
-    axes.add_patch(Rectangle(box[:2], *(box[2:] - box[:2]), fill=False, edgecolor=colour, **style))
-    if name:
-        label = dict(facecolor=colour, edgecolor='none', pad=0.8)
-        axes.text(*box[:2], name, fontsize=8, color='white', va='bottom', bbox=label)
+
+if __name__ == '__main__':
+    main()

@@ -1,4 +1,4 @@
-# The data set that demo/demo_cls.py makes: one handwritten digit an image.
+# The data set that demo/make_data.py makes: one handwritten digit an image.
 dataset_type = 'CustomDataset'
 data_root = 'work_dirs/demo_cls/data/'
 metainfo = dict(classes=('0', '1', '2', '3', '4', '5', '6', '7', '8', '9'))
