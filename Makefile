@@ -9,6 +9,8 @@ WORKERS ?= 2
 PYTEST := $(VENV_PYTHON) -m pytest -q -n $(WORKERS) --dist loadfile
 # Trainings of a demo side by side; each takes a core and a gigabyte.
 JOBS ?= 2
+# upstream still imports it, and says so many times
+demo demo-cls: export PYTHONWARNINGS = ignore:pkg_resources,ignore:Deprecated call to
 UV := $(if $(wildcard .uv/bin/uv),.uv/bin/uv,uv)
 
 help:  ## this list

@@ -12,12 +12,13 @@ from mmengine.config import Config
 from mmengine.registry import DATASETS, DefaultScope
 
 from dpk_mm.compare.run import checkpoints, run_folder
+from dpk_mm.utils import cli
 from dpk_mm.utils.plots import new_figure
 from dpk_mm.utils.quiet import quiet
 
 CONFIG = Path(__file__).with_name('detection') / 'configs/retinanet_r18_digits.py'
 SHOWN = ('student alone', 'student with DPK')
-SCALE = 4  # of the pictures, so that names fit beside the boxes
+SCALE = 2  # of the pictures: mmdet writes names in a size of its own
 THRESHOLD = 0.3
 
 
@@ -41,13 +42,21 @@ def draw_one(visualizer: Any, image: np.ndarray, instances: Any) -> np.ndarray:
     return visualizer.get_image()
 
 
-def draw(work_dir: Path, path: Path, count: int = 6) -> None:
+def newest(work_dir: Path, name: str) -> Path:
+    """Find the last checkpoint of a method with seed 0, or exit with one line."""
+    folder = run_folder(work_dir, name, 0)
+    for path in checkpoints(folder):
+        return path
+    cli.die(f'{folder} has no checkpoint; `make demo` trains what is drawn')
+
+
+def draw(work_dir: Path, path: Path, count: int = 4) -> None:
     """Draw the first images of the test data that have three objects or more.
 
     Args:
         work_dir (Path): Of the comparison.
         path (Path): Picture to write.
-        count (int): Number of images. Defaults to 6.
+        count (int): Number of images. Defaults to 4.
     """
     from matplotlib import colormaps
     from mmdet.apis import inference_detector, init_detector
@@ -64,14 +73,13 @@ def draw(work_dir: Path, path: Path, count: int = 6) -> None:
         for sample in rows['ground truth']:
             sample.bboxes = sample.bboxes.tensor
         for name in SHOWN:
-            checkpoint = checkpoints(run_folder(work_dir, name, 0))[0]
-            model = init_detector(copy.deepcopy(cfg), str(checkpoint), device='cpu')
+            model = init_detector(copy.deepcopy(cfg), str(newest(work_dir, name)), device='cpu')
             found = [inference_detector(model, sample.img_path).pred_instances for sample in samples]
             rows[name] = [instances[instances.scores >= THRESHOLD] for instances in found]
         palette = [tuple(int(255 * part) for part in colour) for colour in colormaps['tab10'].colors]
-        visualizer = DetLocalVisualizer(line_width=5, alpha=1.0)
+        visualizer = DetLocalVisualizer(line_width=2, alpha=1.0)
         visualizer.dataset_meta = dict(classes=data.metainfo['classes'], palette=palette)
-        figure = new_figure(1.9 * len(samples), 2 * len(rows))
+        figure = new_figure(2 * len(samples), 2.1 * len(rows))
         grid = figure.subplots(len(rows), len(samples), squeeze=False)
         for axes, (title, row) in zip(grid, rows.items()):
             axes[0].set_ylabel(title)

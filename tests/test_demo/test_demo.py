@@ -17,14 +17,14 @@ from dpk_mm.utils import read_ratios
 TEACHER = 'demo/detection/configs/retinanet_r34_digits'
 
 
-def run(root, folder, target, kind, steps):
-    """Run ``make TARGET`` in a folder of its own; returns what it printed."""
+def run(root, folder, target, kind, **fields):
+    """Run ``make TARGET`` in a folder of its own, with other fields in its input; returns what it printed."""
     for name in ('tools', 'configs'):
         (folder / name).symlink_to(root / name)
     shutil.copy(root / 'Makefile', folder)
     shutil.copytree(root / 'demo', folder / 'demo', dirs_exist_ok=True)
     with (folder / f'demo/{kind}/compare.py').open('a') as file:
-        file.write(f'budget = dict(max_iters={steps})\n')
+        file.writelines(f'{name} = {value!r}\n' for name, value in dict(fields, seeds=[0]).items())
     paths = os.pathsep.join([str(root), os.environ.get('PYTHONPATH', '')])
     return subprocess.run(
         ['make', '-o', 'setup', target, f'VENV_PYTHON={sys.executable}'],
@@ -37,9 +37,9 @@ def run(root, folder, target, kind, steps):
 
 
 def rows(path):
-    """Method -> the columns of its first seed."""
+    """Method -> its columns."""
     with path.open() as file:
-        return {row['method']: row for row in reversed([*csv.DictReader(file)])}
+        return {row['method']: row for row in csv.DictReader(file)}
 
 
 def check_picture(path):
@@ -60,7 +60,9 @@ def test_detection_from_end_to_end(root, make_data, tmp_path):
     work_dir = tmp_path / 'work_dirs/demo'
     for split, number in (('train', 32), ('val', 20)):
         make_data.make_detection(work_dir / 'data', split, number)
-    done = run(root, tmp_path, 'demo', 'detection', steps=4)
+    # with any score, as students of four steps are sure of nothing, and then mmdet gives no figures
+    options = {'model.test_cfg.score_thr': 0.0}
+    done = run(root, tmp_path, 'demo', 'detection', budget=dict(max_iters=4), options=options)
     assert done.returncode == 0, done.stdout
     assert 'make_data' not in done.stdout  # as the data are there
     found, taught = rows(work_dir / 'results.csv'), rows(work_dir / 'teachers.csv')
@@ -87,17 +89,17 @@ def test_classification_from_end_to_end(root, make_data, tmp_path):
     work_dir = tmp_path / 'work_dirs/demo_cls'
     for split, number in (('train', 1600), ('test', 200)):
         make_data.make_classification(work_dir / 'data', split, number, split)
-    done = run(root, tmp_path, 'demo-cls', 'classification', steps=60)
+    done = run(root, tmp_path, 'demo-cls', 'classification', budget=dict(max_iters=20))
     assert done.returncode == 0, done.stdout
     found, taught = rows(work_dir / 'results.csv'), rows(work_dir / 'teachers.csv')
     assert sorted(found) == sorted(['student alone', 'student with logit KD', 'student with DPK'])
-    # after two passes over 1,600 images the teacher knows more than a student after 60 steps
-    reached = {name: float(row['accuracy/top1']) for name, row in found.items()}
+    # two passes over 1,600 images have taught the teacher something, 20 steps nobody else
     teacher = taught['student with DPK']
-    assert float(teacher['accuracy/top1']) > max(reached.values()) and min(reached.values()) > 15
+    reached = {name: float(row['accuracy/top1']) for name, row in found.items()}
+    assert max(reached.values()) < 30 < float(teacher['accuracy/top1'])
     sizes = {int(row['params']) for row in found.values()}
     assert len(sizes) == 1 and max(sizes) < int(teacher['params']) / 10
-    check_ratios(work_dir / 'runs/student_with_DPK-0', {'backbone_layer2', 'backbone_layer3'}, 60, cap=0.95)
+    check_ratios(work_dir / 'runs/student_with_DPK-0', {'backbone_layer2', 'backbone_layer3'}, 20, cap=0.95)
     assert 'wrote work_dirs/demo_cls/ratio.png' in done.stdout
     check_picture(work_dir / 'ratio.png')
 
