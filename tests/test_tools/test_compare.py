@@ -28,19 +28,19 @@ METHODS = ('alone', 'broken', 'kd')  # as Config.dump sorts them
 # For the workers: losses that fail or crash, and a hook that makes steps long enough to be killed in.
 MODULE = """
 import os, signal, time
-import torch
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS, MODELS
+from dpk_mm.models.losses import DistillLoss
 
 
 @MODELS.register_module(force=True)
-class BrokenLoss(torch.nn.Module):
+class BrokenLoss(DistillLoss):
     def forward(self, *args):
         raise RuntimeError('broken\\non purpose')
 
 
 @MODELS.register_module(force=True)
-class CrashingLoss(torch.nn.Module):
+class CrashingLoss(DistillLoss):
     def forward(self, *args):
         os.kill(os.getpid(), signal.SIGSEGV)
 
