@@ -7,6 +7,10 @@ VENV_PYTHON := .venv/bin/python
 # how many processes run the tests, each on one core; the tests of a file stay together
 WORKERS ?= 2
 PYTEST := $(VENV_PYTHON) -m pytest -q -n $(WORKERS) --dist loadfile
+# Trainings of a demo side by side; each takes a core and a gigabyte.
+JOBS ?= 2
+# upstream still imports it, and says so many times
+demo demo-cls: export PYTHONWARNINGS = ignore:pkg_resources,ignore:Deprecated call to
 UV := $(if $(wildcard .uv/bin/uv),.uv/bin/uv,uv)
 
 help:  ## this list
@@ -15,11 +19,23 @@ help:  ## this list
 setup:  ## make .venv, the tested environment (minutes the first time, then a second)
 	@bash tools/setup.sh
 
-demo: setup  ## distil a small detector on the CPU and print the table
-	@$(VENV_PYTHON) demo/demo.py $(ARGS)
+demo: setup work_dirs/demo/data/val.json  ## distil a small detector on the CPU: a table and pictures
+	$(VENV_PYTHON) tools/compare.py demo/detection/compare.py --work-dir work_dirs/demo --jobs $(JOBS)
+	$(VENV_PYTHON) tools/analysis_tools/plot_ratio.py work_dirs/demo/runs/student_with_DPK-0 --out work_dirs/demo/ratio.png
+	$(VENV_PYTHON) demo/draw_detections.py work_dirs/demo
 
-demo-cls: setup  ## the same with a small classifier, three seeds
-	@$(VENV_PYTHON) demo/demo_cls.py $(ARGS)
+demo-cls: setup work_dirs/demo_cls/teacher/epoch_2.pth  ## the same with a small classifier, three seeds
+	$(VENV_PYTHON) tools/compare.py demo/classification/compare.py --work-dir work_dirs/demo_cls --jobs $(JOBS)
+	$(VENV_PYTHON) tools/analysis_tools/plot_ratio.py work_dirs/demo_cls/runs/student_with_DPK-0 --out work_dirs/demo_cls/ratio.png
+
+work_dirs/demo/data/val.json: | setup
+	$(VENV_PYTHON) demo/make_data.py detection $(@D)
+
+work_dirs/demo_cls/data/test.txt: | setup
+	$(VENV_PYTHON) demo/make_data.py classification $(@D)
+
+work_dirs/demo_cls/teacher/epoch_2.pth: work_dirs/demo_cls/data/test.txt | setup
+	OMP_NUM_THREADS=1 $(VENV_PYTHON) tools/train.py demo/classification/configs/resnet14_digits.py --work-dir $(@D)
 
 test: setup  ## run the tests (ARGS='tests/test_tools -x' picks some, WORKERS=1 runs one at a time)
 	@$(PYTEST) $(ARGS)

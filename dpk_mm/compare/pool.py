@@ -3,6 +3,7 @@
 import contextlib
 import os
 import pickle
+import signal
 import subprocess
 import sys
 import time
@@ -116,5 +117,10 @@ def _problem(run: Run, code: int) -> str:
     except ValueError as error:  # a damaged file, which must not end the others
         return str(error)
     path = run.folder / 'error.txt'
-    why = path.read_text(encoding='utf-8') if path.exists() else f'ended with code {code}'
+    if path.exists():
+        why = path.read_text(encoding='utf-8')
+    elif code < 0:  # so Popen tells a signal
+        why = f'was ended by signal {signal.Signals(-code).name} ({-code})'
+    else:
+        why = f'ended with code {code}'
     return f'{why} (see {run.folder / "output.log"})'

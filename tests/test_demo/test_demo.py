@@ -1,72 +1,123 @@
-import json
-from pathlib import Path
+"""The demos as their users run them, by make, with a little data and a few steps."""
 
-import data
-import inference
-import pool
+import csv
+import os
+import shutil
+import subprocess
+import sys
+
+import cv2
+import numpy as np
 import pytest
+import torch
+from mmengine.config import Config
 
-from dpk_mm.compare import training
+from dpk_mm.utils import read_ratios
 
-ROOT = Path(__file__).resolve().parents[2]
-
-
-@pytest.fixture
-def demo(monkeypatch):
-    monkeypatch.syspath_prepend(str(ROOT / 'demo'))
-    import demo
-
-    return demo
+TEACHER = 'demo/detection/configs/retinanet_r34_digits'
 
 
-def test_one_seed_from_end_to_end(demo, tmp_path, monkeypatch, capsys):
-    def run_here(jobs, workers):
-        monkeypatch.setattr(pool, '_progress', [0] * 2 * len(jobs))
-        return [pool._run(index, job) for index, job in enumerate(jobs)]
-
-    monkeypatch.setattr(inference, 'milliseconds', lambda model, items: 1.0)
-    # starting workers takes longer than all they do here
-    monkeypatch.setattr(pool, 'run_jobs', run_here)
-    monkeypatch.setattr(data.make_dataset, '__defaults__', ({'train': 16, 'val': 20},))
-    demo.main(['--work-dir', str(tmp_path), '--epochs', '1', '--seeds', '5'])
-    shown = capsys.readouterr().out
-    rows = json.loads((tmp_path / 'results.json').read_text(encoding='utf-8'))['rows']
-    assert list(rows) == ['teacher', *demo.STUDENTS]
-    for name in ('table.md', 'ratio.png', 'detections.png'):
-        assert (tmp_path / name).stat().st_size > 0 and str(tmp_path / name) in shown
-    assert (tmp_path / 'table.md').read_text(encoding='utf-8') in shown
-
-
-def test_results_go_to_the_model_and_seed_they_belong_to(demo, tmp_path, monkeypatch):
-    monkeypatch.setattr(pool, 'run_jobs', lambda jobs, workers: [(job.config, job.seed) for job in jobs])
-    rows = demo.train_students(demo.parse_args(['--seeds', '3', '4']), tmp_path)
-    assert rows == {name: [(path, 3), (path, 4)] for name, path in demo.STUDENTS.items()}
+def run(root, folder, target, kind, **fields):
+    """Run ``make TARGET`` in a folder of its own, with other fields in its input; returns what it printed."""
+    for name in ('tools', 'configs'):
+        (folder / name).symlink_to(root / name)
+    shutil.copy(root / 'Makefile', folder)
+    shutil.copytree(root / 'demo', folder / 'demo', dirs_exist_ok=True)
+    with (folder / f'demo/{kind}/compare.py').open('a') as file:
+        file.writelines(f'{name} = {value!r}\n' for name, value in dict(fields, seeds=[0]).items())
+    paths = os.pathsep.join([str(root), os.environ.get('PYTHONPATH', '')])
+    return subprocess.run(
+        ['make', '-o', 'setup', target, f'VENV_PYTHON={sys.executable}'],
+        cwd=folder,
+        env={**os.environ, 'PYTHONPATH': paths},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
 
 
-def test_every_student_is_tested_with_the_plain_config(demo, tmp_path, monkeypatch):
-    jobs = []
-    monkeypatch.setattr(pool, 'run_jobs', lambda given, workers: jobs.extend(given) or [{}] * len(given))
-    demo.train_students(demo.parse_args([]), tmp_path)
-    assert {job.plain_config for job in jobs} == {demo.STUDENT}
-    assert len({job.work_dir for job in jobs}) == len(demo.STUDENTS)
+def rows(path):
+    """Method -> its columns."""
+    with path.open() as file:
+        return {row['method']: row for row in csv.DictReader(file)}
 
 
-def test_a_failing_job_ends_the_pool_with_its_error(tmp_path):
-    job = pool.Job('x', tmp_path / 'none.py', tmp_path / 'none.py', tmp_path, tmp_path)
-    with pytest.raises(FileNotFoundError, match='none.py'):
-        pool.run_jobs([job], 1)
+def check_picture(path):
+    picture = cv2.imread(str(path))
+    assert min(picture.shape[:2]) > 300 and len(np.unique(picture.reshape(-1, 3), axis=0)) > 20
 
 
-def test_status_line(capsys):
-    line = pool.StatusLine(['a', 'b', 'c'])
-    line.show([1, 9, 0, 0, 0, 0], [False, False, False])
-    assert capsys.readouterr().out == ''  # no terminal: once in 15 seconds
-    line.last -= 20
-    line.show([2, 9, 9, 9, 0, 0], [False, True, False])
-    assert capsys.readouterr().out.rstrip().endswith('s, 1 of 3 done | a 2/9')
+def check_ratios(folder, stages, steps, cap):
+    curves = read_ratios(folder)
+    assert set(curves) == stages
+    for curve in curves.values():
+        assert [*curve] == list(range(1, steps + 1))
+        assert all(0.149 < ratio < cap + 0.001 for ratio in curve.values())
 
 
-def test_schedule_can_be_shortened(tmp_path):
-    cfg = training.load_config(ROOT / 'demo/configs/retinanet_r18_digits.py', tmp_path, tmp_path, 3, 1)
-    assert cfg.train_cfg.max_epochs == cfg.param_scheduler[-1].end == 1
-    assert cfg.randomness.seed == 3
+@pytest.mark.slow
+def test_detection_from_end_to_end(root, make_data, tmp_path):
+    work_dir = tmp_path / 'work_dirs/demo'
+    for split, number in (('train', 32), ('val', 20)):
+        make_data.make_detection(work_dir / 'data', split, number)
+    # with any score, as students of four steps are sure of nothing, and then mmdet gives no figures
+    options = {'model.test_cfg.score_thr': 0.0}
+    done = run(root, tmp_path, 'demo', 'detection', budget=dict(max_iters=4), options=options)
+    assert done.returncode == 0, done.stdout
+    assert 'make_data' not in done.stdout  # as the data are there
+    found, taught = rows(work_dir / 'results.csv'), rows(work_dir / 'teachers.csv')
+    names = ['student alone', 'student, inherited start', 'student with FGD alone', 'student with DPK']
+    assert sorted(found) == sorted(names)
+    # a distilled student is a plain student again; nobody but the teacher has learnt anything in four steps
+    assert {row['params'] for row in found.values()} == {'929412'}
+    reached = {name: float(row['coco/bbox_mAP'] or 0) for name, row in found.items()}
+    teacher = taught['student with DPK']
+    assert float(teacher['coco/bbox_mAP_50']) > 0.6 and teacher['params'] == '1562564'
+    assert max(reached.values()) < 0.1 < float(teacher['coco/bbox_mAP'])
+    table = (work_dir / 'table.md').read_text(encoding='utf-8')
+    said = f'The teacher itself: {100 * float(teacher["coco/bbox_mAP"]):.2f}'
+    assert table in done.stdout and said in table
+    check_ratios(work_dir / 'runs/student_with_DPK-0', {'neck_1', 'neck_2'}, 4, cap=0.85)
+    for name in ('ratio.png', 'detections.png'):
+        assert f'wrote work_dirs/demo/{name}' in done.stdout
+        check_picture(work_dir / name)
+
+
+@pytest.mark.slow
+def test_classification_from_end_to_end(root, make_data, tmp_path):
+    pytest.importorskip('mmpretrain')
+    work_dir = tmp_path / 'work_dirs/demo_cls'
+    for split, number in (('train', 1600), ('test', 200)):
+        make_data.make_classification(work_dir / 'data', split, number, split)
+    done = run(root, tmp_path, 'demo-cls', 'classification', budget=dict(max_iters=20))
+    assert done.returncode == 0, done.stdout
+    found, taught = rows(work_dir / 'results.csv'), rows(work_dir / 'teachers.csv')
+    assert sorted(found) == sorted(['student alone', 'student with logit KD', 'student with DPK'])
+    # two passes over 1,600 images have taught the teacher something, 20 steps nobody else
+    teacher = taught['student with DPK']
+    reached = {name: float(row['accuracy/top1']) for name, row in found.items()}
+    assert max(reached.values()) < 30 < float(teacher['accuracy/top1'])
+    sizes = {int(row['params']) for row in found.values()}
+    assert len(sizes) == 1 and max(sizes) < int(teacher['params']) / 10
+    check_ratios(work_dir / 'runs/student_with_DPK-0', {'backbone_layer2', 'backbone_layer3'}, 20, cap=0.95)
+    assert 'wrote work_dirs/demo_cls/ratio.png' in done.stdout
+    check_picture(work_dir / 'ratio.png')
+
+
+def test_the_kept_teacher_is_small_and_whole(root):
+    from dpk_mm.registry import MODELS
+
+    path = root / f'{TEACHER}.pth'
+    assert path.stat().st_size < 5e6
+    kept = torch.load(path, weights_only=True)
+    assert set(kept) == {'meta', 'state_dict'}
+    assert kept['meta']['dataset_meta']['classes'] == tuple('0123456789')
+    model = MODELS.build(dict(Config.fromfile(root / f'{TEACHER}.py').model, _scope_='mmdet'))
+    model.load_state_dict(kept['state_dict'])
+
+
+def test_no_model_of_the_demos_is_put_into_channels_last_memory(root):
+    """There some processors' torch corrupts its memory with as few channels as these models have."""
+    for path in root.glob('demo/*/configs/*.py'):
+        hooks = Config.fromfile(path).get('custom_hooks') or []
+        assert not any('ChannelsLast' in hook['type'] for hook in hooks), path

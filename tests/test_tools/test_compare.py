@@ -25,12 +25,12 @@ from dpk_mm.compare.plot_cost import plot_cost
 ALONE = dict(alone=None)
 GONE = {'test_dataloader.dataset.data_root': 'gone'}
 METHODS = ('alone', 'broken', 'kd')  # as Config.dump sorts them
-# For the workers: a loss that fails when it is used, and a hook that makes steps long enough to be killed in.
+# For the workers: losses that fail or crash, and a hook that makes steps long enough to be killed in.
 MODULE = """
-import os, time
-import torch
+import os, signal, time
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS, MODELS
+from dpk_mm.models.losses import DistillLoss
 
 from dpk_mm.models import DistillLoss
 
@@ -39,6 +39,12 @@ from dpk_mm.models import DistillLoss
 class BrokenLoss(DistillLoss):
     def forward(self, *args):
         raise RuntimeError('broken\\non purpose')
+
+
+@MODELS.register_module(force=True)
+class CrashingLoss(DistillLoss):
+    def forward(self, *args):
+        os.kill(os.getpid(), signal.SIGSEGV)
 
 
 @HOOKS.register_module(force=True)
@@ -119,6 +125,14 @@ def test_a_failing_method_is_reported_and_the_others_finish(whole):
         assert f'broken, seed {seed}: RuntimeError: broken on purpose (see ' in message
         assert 'Traceback' in (folder / f'runs/broken-{seed}/output.log').read_text()
     assert set(read_csv(folder)) == {(name, seed) for name in ('alone', 'kd') for seed in (0, 1)}
+
+
+def test_a_run_that_crashes_is_one_line_with_the_signal(compare, place):
+    crash = dict(distilled(type='CrashingLoss'), custom_imports=dict(imports=['dpk_mm_test_compare']))
+    path = write_input(place, methods=dict(crash=crash), seeds=[0], reference=None)
+    message = error_of(compare, path, '--work-dir', place / 'crash')
+    log = place / 'crash/runs/crash-0/output.log'
+    assert message.endswith(f'crash, seed 0: was ended by signal SIGSEGV (11) (see {log})') and log.exists()
 
 
 def test_the_table_has_the_figures_of_the_runs(whole):

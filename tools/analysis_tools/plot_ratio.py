@@ -14,7 +14,7 @@ _STYLES = ('-', '--', ':', '-.')
 
 
 def plot(runs: Dict[str, List[Curves]], path: Path) -> None:
-    """Draw one line for each label and stage: the mean of its runs, with a band from least to most.
+    """Draw one line for each label and stage: the running mean of its runs, with a band from least to most.
 
     Args:
         runs (dict): Label -> its runs, such as seeds of one config.
@@ -31,12 +31,20 @@ def plot(runs: Dict[str, List[Curves]], path: Path) -> None:
             steps = sorted(set.intersection(*(set(run) for run in found)))
             values = np.array([[run[step] for step in steps] for run in found])
             name = f'{label}, {stage}' if len(runs) > 1 else stage
-            axes.plot(steps, values.mean(0), style, color=colour, label=name, linewidth=1.5)
+            # a ratio is of one batch, so it jumps: the steps themselves are faint
+            axes.plot(steps, values.mean(0), color=colour, alpha=0.25, linewidth=0.8)
+            axes.plot(_smooth(steps), _smooth(values.mean(0)), style, color=colour, label=name, linewidth=1.8)
             axes.fill_between(steps, values.min(0), values.max(0), color=colour, alpha=0.15, linewidth=0)
     axes.set(xlabel='step', ylabel='ratio: share of teacher tokens', ylim=(0, 1))
     set_style(axes)
     axes.legend(frameon=False, fontsize=8)
     figure.savefig(path)
+
+
+def _smooth(values: Sequence[float]) -> np.ndarray:
+    """Average over fifteen neighbours; over fewer where there are few values."""
+    window = max(1, min(15, len(values) // 5))
+    return np.convolve(values, np.ones(window) / window, 'valid')
 
 
 def parse_run(text: str) -> Tuple[str, Path]:

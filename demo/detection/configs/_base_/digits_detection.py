@@ -1,4 +1,4 @@
-# The data set that demo/demo.py makes: digits over photographs, all images of one size.
+# The data set that demo/make_data.py makes: digits over photographs, all images of one size.
 dataset_type = 'CocoDataset'
 data_root = 'work_dirs/demo/data/'
 metainfo = dict(classes=('0', '1', '2', '3', '4', '5', '6', '7', '8', '9'))

@@ -6,7 +6,7 @@ model = dict(
     student=_base_.model,
     teacher=dict(
         config='{{ fileDirname }}/resnet14_digits.py',
-        checkpoint='work_dirs/demo_cls/seed_0/resnet14_digits/epoch_2.pth',  # demo/demo_cls.py trains it
+        checkpoint='work_dirs/demo_cls/teacher/epoch_2.pth',  # `make demo-cls` trains it
     ),
     input_shape=(16, 16),
     stages=[],

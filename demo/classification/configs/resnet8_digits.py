@@ -1,6 +1,6 @@
 # The student alone: a very narrow CIFAR ResNet.
 _base_ = [
-    '../dpk/_base_/models/resnet8_cifar.py',
+    '../../../configs/dpk/_base_/models/resnet8_cifar.py',
     './_base_/digits_classification.py',
     'mmpretrain::_base_/default_runtime.py',
 ]
@@ -9,7 +9,7 @@ model = dict(
     head=dict(num_classes=10, in_channels=16, topk=(1,)),
 )
 # 600 steps from random weights, a few seconds on one core. Optimizer and learning rate were chosen for the
-# student alone, with `--choose` and seeds of 100 and more: AdamW left some seeds far behind.
+# student alone, with `make_data.py --choose` and seeds of 100 and more: AdamW left some seeds far behind.
 train_cfg = dict(by_epoch=True, max_epochs=2, val_interval=100)
 val_cfg = dict()
 test_cfg = dict()
@@ -25,4 +25,3 @@ default_hooks = dict(
     logger=dict(interval=1),
     checkpoint=dict(type='dpk_mm.PlainCheckpointHook', interval=-1, save_last=True),
 )
-custom_hooks = [dict(type='dpk_mm.ChannelsLastHook')]

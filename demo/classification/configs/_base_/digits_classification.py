@@ -1,4 +1,4 @@
-# The data set that demo/demo_cls.py makes: one handwritten digit an image.
+# The data set that demo/make_data.py makes: one handwritten digit an image.
 dataset_type = 'CustomDataset'
 data_root = 'work_dirs/demo_cls/data/'
 metainfo = dict(classes=('0', '1', '2', '3', '4', '5', '6', '7', '8', '9'))
@@ -9,6 +9,7 @@ pipeline = [dict(type='LoadImageFromFile'), dict(type='PackInputs')]
 train_dataloader = dict(
     batch_size=32,
     num_workers=0,  # two cores: the training itself needs both
+    pin_memory=False,
     persistent_workers=False,
     drop_last=True,
     sampler=dict(type='DefaultSampler', shuffle=True),
@@ -24,6 +25,7 @@ train_dataloader = dict(
 val_dataloader = dict(
     batch_size=200,
     num_workers=0,
+    pin_memory=False,
     persistent_workers=False,
     sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(
