@@ -1,5 +1,6 @@
 import hashlib
 import io
+import os
 import pickle
 import zipfile
 
@@ -146,6 +147,7 @@ def test_indices(build, arrays, indices, kept, serialize_data):
 def test_samples_share_one_array_which_workers_leave_alone(build, arrays, grey):
     images = arrays['x_train'][..., 0] if grey else arrays['x_train']
     dataset = build(dict(x=images, y=arrays['y_train']))
+    assert len(dataset.data_list) == 4  # not pickled
     for sample in dataset.data_list:
         assert sample['img'].base is dataset.data_list[0]['img'].base is not None
     (batch,) = DataLoader(dataset, batch_size=4, num_workers=1, collate_fn=pseudo_collate)
@@ -218,7 +220,8 @@ def test_unreadable_files(build, arrays, workdir):
     (workdir / 'pickle.npz').write_bytes(pickle.dumps(arrays))
     with open('array.npz', 'wb') as file:
         np.save(file, arrays['x_train'])
-    for name in ('no', 'cut', 'damaged', 'text', 'folder', 'pickle', 'array'):
+    os.mkfifo('fifo.npz')  # would wait for ever
+    for name in ('no', 'cut', 'damaged', 'text', 'folder', 'pickle', 'array', 'fifo'):
         fails_with(lambda name=name: build(None, ann_file=f'{name}.npz', split='train'), f'{name}.npz: ')
 
 
