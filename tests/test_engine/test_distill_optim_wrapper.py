@@ -137,6 +137,14 @@ def test_settings_by_name_reach_the_student_alone():
     assert all(w._accumulative_counts == 4 for w in wrapper.values())
 
 
+def test_the_students_clipping_is_not_the_necks():
+    cfg = dict(optimizer=dict(type='SGD', lr=0.1), clip_grad=dict(max_norm=35), constructor=NAME)
+    cfg['distiller'] = dict(optimizer=ADAMW)
+    wrapper = build_optim_wrapper(tiny.build(tiny_cls.distiller()), cfg)
+    assert wrapper['student'].clip_grad_kwargs == dict(max_norm=35)
+    assert not wrapper['distiller'].clip_grad_kwargs
+
+
 def test_upstream_constructor_for_the_student():
     """Layer-wise decay of mmpretrain, which asks the model for the depth of its layers."""
     backbone = dict(type='VisionTransformer', arch='deit-t', img_size=32, patch_size=16, out_type='cls_token')

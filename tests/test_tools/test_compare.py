@@ -119,6 +119,7 @@ def whole(compare, place):
     return folder, error_of(compare, write_input(place), '--work-dir', folder, '--jobs', 2)
 
 
+@pytest.mark.slow
 def test_a_failing_method_is_reported_and_the_others_finish(whole):
     folder, message = whole
     for seed in (0, 1):
@@ -127,6 +128,7 @@ def test_a_failing_method_is_reported_and_the_others_finish(whole):
     assert set(read_csv(folder)) == {(name, seed) for name in ('alone', 'kd') for seed in (0, 1)}
 
 
+@pytest.mark.slow
 def test_a_run_that_crashes_is_one_line_with_the_signal(compare, place):
     crash = dict(distilled(type='CrashingLoss'), custom_imports=dict(imports=['dpk_mm_test_compare']))
     path = write_input(place, methods=dict(crash=crash), seeds=[0], reference=None)
@@ -135,6 +137,7 @@ def test_a_run_that_crashes_is_one_line_with_the_signal(compare, place):
     assert message.endswith(f'crash, seed 0: was ended by signal SIGSEGV (11) (see {log})') and log.exists()
 
 
+@pytest.mark.slow
 def test_the_table_has_the_figures_of_the_runs(whole):
     folder, _ = whole
     rows = read_csv(folder)
@@ -181,6 +184,7 @@ def test_the_pictures_show_every_run_and_what_it_costs(tmp_path, figures):
     )
 
 
+@pytest.mark.slow
 def test_a_teacher_is_tested_once_by_itself(whole, place, tmp_path, monkeypatch):
     from types import SimpleNamespace
 
@@ -208,6 +212,7 @@ def test_a_teacher_is_tested_once_by_itself(whole, place, tmp_path, monkeypatch)
     assert list(found) == ['dkd'] and list(failures) == ['kd']
 
 
+@pytest.mark.slow
 def test_the_command_tests_the_teachers_and_survives_a_damaged_result(
     whole, compare, place, monkeypatch, capsys
 ):
@@ -244,6 +249,7 @@ def test_the_command_tests_the_teachers_and_survives_a_damaged_result(
     assert set(read_csv(folder)) == {('alone', 0)}
 
 
+@pytest.mark.slow
 def test_finished_runs_are_skipped(whole, compare, place):
     folder, _ = whole
     results = sorted(folder.glob('runs/*/result.json'))
@@ -258,6 +264,7 @@ def test_finished_runs_are_skipped(whole, compare, place):
     assert again == '\n'.join(kept)
 
 
+@pytest.mark.slow
 def test_an_unknown_metric_hides_no_failure(whole, compare, place, monkeypatch):
     from dpk_mm.compare import pool
 
@@ -266,6 +273,7 @@ def test_an_unknown_metric_hides_no_failure(whole, compare, place, monkeypatch):
     assert "broken, seed 0: why; metric='nope': the tests gave accuracy/top1" in message
 
 
+@pytest.mark.slow
 def test_a_changed_config_of_a_finished_run_is_refused(whole, compare, place):
     folder, _ = whole
     path = write_input(
@@ -277,6 +285,7 @@ def test_a_changed_config_of_a_finished_run_is_refused(whole, compare, place):
     )
 
 
+@pytest.mark.slow
 def test_killed_in_the_second_run_and_started_again(whole, compare, place, root):
     folder = place / 'killed'
     path = write_input(place, methods=dict(alone=None, kd=KD), seeds=[0])
@@ -531,6 +540,7 @@ def test_a_work_dir_has_one_command_at_a_time(compare, place):
         assert 'in use' in error_of(compare, write_input(place), '--work-dir', folder)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('by_epoch', [True, False])
 def test_a_run_that_was_cut_off_draws_what_it_would_have_drawn(place, tmp_path, by_epoch):
     """With random images and a random model, in both kinds of loop."""

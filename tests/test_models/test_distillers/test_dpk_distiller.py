@@ -195,6 +195,16 @@ def test_deepcopy_shares_the_teacher_and_no_student(model):
     assert all(a is not b for a, b in zip(twin.parameters(), model.parameters()))
 
 
+def test_only_all_modules_of_distillation_may_be_missing_from_a_checkpoint(model):
+    """None: a plain student's. Some: of another config, or damaged."""
+    whole = model.state_dict()
+    own = [name for name in whole if name.startswith('distiller.')]
+    plain = {name: value for name, value in whole.items() if name not in own}
+    assert own and not any(model.load_state_dict(plain))
+    with pytest.raises(RuntimeError, match=f'Missing key.*{own[-1]}'):
+        model.load_state_dict({name: value for name, value in whole.items() if name != own[-1]})
+
+
 def test_teacher_follows_the_students_dtype_when_it_runs():
     model = tiny.build(tiny.distiller()).double()
     data = tiny.batch(model)

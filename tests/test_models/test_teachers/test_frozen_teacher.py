@@ -124,12 +124,21 @@ def test_every_weight_that_does_not_fit_is_counted_once(config, checkpoint):
         FrozenTeacher(config, checkpoint)
 
 
-def test_a_missing_weight_is_refused_and_named(config, checkpoint):
+@pytest.mark.parametrize('name', ['bbox_head.retina_reg.bias', 'backbone.bn1.running_var'])
+def test_a_missing_weight_or_statistic_is_refused_and_named(config, checkpoint, name):
     saved = torch.load(checkpoint)
-    del saved['state_dict']['bbox_head.retina_reg.bias']
+    del saved['state_dict'][name]
     torch.save(saved, checkpoint)
-    with pytest.raises(ValueError, match='1 weights do not fit: bbox_head.retina_reg.bias is not set'):
+    with pytest.raises(ValueError, match=f'1 weights do not fit: {name} is not set'):
         FrozenTeacher(config, checkpoint)
+
+
+def test_an_old_checkpoint_need_not_count_batches(config, checkpoint):
+    saved = torch.load(checkpoint)
+    for name in [name for name in saved['state_dict'] if 'num_batches_tracked' in name]:
+        del saved['state_dict'][name]
+    torch.save(saved, checkpoint)
+    FrozenTeacher(config, checkpoint)
 
 
 @pytest.mark.parametrize('allow_incomplete', [False, True])
