@@ -226,17 +226,6 @@ def test_tuned_config_has_the_lean_necks_and_another_loss_and_prior_only():
 
 
 BCCD = ROOT.parents[1] / 'experiments/bccd/configs'
-BCCD_ROWS = sorted(path.name for path in BCCD.glob('retinanet_fpn128_*.py'))
-
-
-@pytest.mark.parametrize('name', BCCD_ROWS)
-def test_bccd_row_differs_from_the_student_alone_by_the_distiller_only(name):
-    student = Path(name).stem.split('_')[2]
-    cfg, alone = shrink.load(BCCD / name), shrink.load(BCCD / f'retinanet_{student}.py')
-    assert cfg.model.student == alone.model and cfg.model.get('init_student', False) == (student == 'thin')
-    for field in ('train_dataloader', 'train_cfg', 'optim_wrapper', 'param_scheduler', 'custom_hooks'):
-        assert cfg[field] == alone[field], field
-    assert cfg.test_dataloader == alone.test_dataloader
 
 
 def test_bccd_chooses_on_images_that_are_neither_trained_nor_tested_on():

@@ -38,7 +38,7 @@ class Sample:
     def __init__(self, cfg: Config, model: FrozenTeacher, args: argparse.Namespace, whose: str) -> None:
         self.part, self.loader, self.dataset = val_sample(cfg, args.images, whose)
         self.preprocessor = model.model.data_preprocessor.to(get_device())
-        model.accept(self.preprocessor)
+        model.match_input_normalization(self.preprocessor)
         self.is_detector = is_detector(model.model)
         self.batch_size = args.batch_size or (2 if self.is_detector else 64)
         if len(self) < LEAST_SAMPLES <= self.batch_size:

@@ -127,7 +127,7 @@ def _places(teacher: dict) -> Dict[str, Any]:
     return plain({key: os.path.realpath(item) if is_file[key] else item for key, item in given.items()})
 
 
-def compares_start(allow: list) -> bool:
+def must_share_start(allow: list) -> bool:
     """Whether a method's student must start from the weights of the student alone.
 
     Args:

@@ -14,7 +14,7 @@ from typing import Dict, List, Tuple
 
 import dpk_mm
 from dpk_mm.compare.display import Display
-from dpk_mm.compare.fairness import compares_start
+from dpk_mm.compare.fairness import must_share_start
 from dpk_mm.compare.run import Run
 
 
@@ -63,7 +63,7 @@ def _start(run: Run, slot: int, jobs: int, threads: int, starts: Path) -> subpro
     """Start a worker. Its stdin stays open: where it is closed, this process has ended, and so does it."""
     for name in ('error.txt', 'progress'):
         (run.folder / name).unlink(missing_ok=True)
-    same_start = compares_start(run.method.allow)
+    same_start = must_share_start(run.method.allow)
     same_data = not {'train_dataloader', 'randomness', 'custom_hooks', 'data_preprocessor', 'student'} & {
         field.split('.')[0] for field in run.method.allow
     }

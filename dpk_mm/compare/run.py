@@ -8,7 +8,7 @@ from typing import Any, Dict, List, Optional
 from mmengine.config import Config
 
 from dpk_mm.compare.digest import digest_file, first_difference, plain
-from dpk_mm.compare.fairness import compares_start, digest_start
+from dpk_mm.compare.fairness import digest_start, must_share_start
 from dpk_mm.compare.plan import Method
 from dpk_mm.utils import is_distiller
 from dpk_mm.utils.files import read_json, write_json
@@ -63,7 +63,7 @@ class Run:
             settings['contents of teacher.checkpoint'] = digest_file(path) if path.is_file() else None
         return settings
 
-    def keep_settings(self) -> None:
+    def write_or_check_settings(self) -> None:
         """Write the settings down, or check them against those of a run that began.
 
         Raises:
@@ -120,7 +120,7 @@ def make_runs(methods: List[Method], work_dir: Path) -> List[Run]:
     if len({run.folder for run in runs}) < len(runs):
         raise ValueError('two methods have names that give the same folder; change one')
     for run in runs:
-        run.keep_settings()
+        run.write_or_check_settings()
     return runs
 
 
@@ -140,7 +140,7 @@ def check_starts(runs: List[Run], base: Config) -> None:
             start = digest_start(run.cfg, run.seed)
         except (ValueError, FileNotFoundError, ImportError, KeyError, TypeError) as error:
             raise ValueError(f'method {run.method.name!r}: {error}') from error
-        if not compares_start(run.method.allow):
+        if not must_share_start(run.method.allow):
             continue
         if run.seed not in expected:
             expected[run.seed] = start if run.method.is_alone else digest_start(base, run.seed)

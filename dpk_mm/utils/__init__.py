@@ -3,7 +3,7 @@
 from .checkpoint import load_weights
 from .cka import cka_from_hsics, hsics, linear_cka, positions_as_samples
 from .config import is_distiller, load_model_cfg, main_field, main_model_cfg
-from .probe import blank_shape, is_detector, leaving_no_trace, probe, run_blank
+from .probe import blank_shape, eval_without_side_effects, is_detector, probe, run_blank
 from .randomness import preserve_random_state, step_generator
 from .ratio_log import read_ratios
 from .resize import resize_like
@@ -18,7 +18,7 @@ __all__ = [
     'hsics',
     'is_detector',
     'is_distiller',
-    'leaving_no_trace',
+    'eval_without_side_effects',
     'linear_cka',
     'load_model_cfg',
     'load_weights',

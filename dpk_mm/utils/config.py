@@ -23,7 +23,7 @@ def main_field(cfg: Union[Config, dict]) -> Optional[str]:
     from dpk_mm.models.distillers.model_wrapper import ModelWrapper  # itself made of utils
 
     kind = _model_class(cfg)
-    return kind.main if issubclass(kind, ModelWrapper) else None
+    return kind.main_name if issubclass(kind, ModelWrapper) else None
 
 
 def is_distiller(cfg: Union[Config, dict]) -> bool:

@@ -45,12 +45,12 @@ def run_blank(model: nn.Module, input_shape: Optional[tuple[int, int]] = None) -
     height, width = blank_shape(model, input_shape)
     samples = [_blank_detection(height, width)] if is_detector(model) else None
     like = next(model.parameters())
-    with leaving_no_trace(model):
+    with eval_without_side_effects(model):
         model(like.new_zeros(1, 3, height, width), samples, mode='predict')
 
 
 @contextmanager
-def leaving_no_trace(model: nn.Module) -> Iterator[None]:
+def eval_without_side_effects(model: nn.Module) -> Iterator[None]:
     """Run ``model`` in eval mode, without gradient, and keep the mode of every part and the random state."""
     modes = {module: module.training for module in model.modules()}
     model.eval()

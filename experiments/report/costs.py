@@ -62,6 +62,26 @@ def _speed_parts() -> str:
     return markdown(head, rows)
 
 
+def _gpu() -> str:
+    rows = []
+    for line in (EXPERIMENTS / 'gpu/results/step_costs_h200.jsonl').read_text(encoding='utf-8').splitlines():
+        run = json.loads(line)
+        precision = run['precision'] + (', compiled teacher' if run['compiled_teacher'] else '')
+        about = [run['model'], run['necks'], precision]
+        if 'error' in run:
+            rows.append([*about, *['failed'] * 6])
+            continue
+        times = {name: f'{1e3 * seconds:.0f}' for name, seconds in run['seconds'].items()}
+        low, high = (f'{1e3 * seconds:.0f}' for seconds in run['spread']['whole'])
+        rows.append([
+            *about, times['student'], times['teacher'], f'{times["whole"]} ({low} to {high})',
+            f'**{run["ratio"]:.2f}**', times['all optimizers'],
+            f'{_mib(run["memory"]["whole"])} / {_mib(run["memory"]["student"])}',
+        ])  # fmt: skip
+    head = ['model', 'necks', 'precision', 'student, ms', 'teacher, ms', 'whole step, ms', 'over the floor']
+    return markdown([*head, 'optimizers, ms', 'peak MiB, whole / student'], rows)
+
+
 def _mib(size: float) -> str:
     return f'{size / 2**20:,.0f}'
 
@@ -146,6 +166,7 @@ def _traffic() -> str:
 COSTS: Dict[str, Callable[[], str]] = {
     'speed': _speed,
     'speed_parts': _speed_parts,
+    'gpu': _gpu,
     'peers': _peers,
     'peers_ratios': _peers_ratios,
     'scaling_images': functools.partial(

@@ -753,7 +753,7 @@ def test_a_method_may_have_seeds_of_its_own(tmp_path, monkeypatch):
     from dpk_mm.compare.plan import Method
 
     comparison = Comparison('base.py', dict(alone=None, kd=dict(seeds=[0, 7])), seeds=[0, 1])
-    monkeypatch.setattr(run.Run, 'keep_settings', lambda self: None)
+    monkeypatch.setattr(run.Run, 'write_or_check_settings', lambda self: None)
     methods = [Method(**vars(row), cfg=None, test_cfg=None) for row in comparison.rows]
     assert [*map(str, run.make_runs(methods, tmp_path))] == [
         'alone, seed 0',

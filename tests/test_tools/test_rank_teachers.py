@@ -225,7 +225,7 @@ def test_detectors(rank_teachers, tmp_path):
     argv += ['--stages', 'neck[0]', 'neck[1]=neck[2]', '--short-run', '2', '--embed-dims', '16']
     study, (spec,) = study_of(rank_teachers, argv, tmp_path / 'out')
     teacher = models.build_model(spec)
-    teacher.accept(study.sample.preprocessor)
+    teacher.match_input_normalization(study.sample.preprocessor)
     row = study.measure(spec, teacher, study.pairs(spec, teacher))
     assert 0 < row.gap['neck[1]'] < 1.2 and row.cost > 0 and all('coco/' in name for name in row.metrics)
     # only the objects of the images that are shown count

@@ -49,7 +49,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
             print(f'{spec.label}: no checkpoint, random weights as it starts from (seed 0)')
     # the models follow the device of the batches
     sample = Sample(cfg, a, args, whose)
-    b.accept(sample.preprocessor)
+    b.match_input_normalization(sample.preprocessor)
     layers = [args.layers, args.layers_b or args.layers]
     flags = ['--layers', '--layers-b' if args.layers_b else '--layers']
     for i, (spec, model) in enumerate(zip(specs, models)):

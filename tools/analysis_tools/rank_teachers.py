@@ -58,7 +58,7 @@ def rank(args: argparse.Namespace) -> Ranking:
     own, rows, methods = study.measure_student(), [], {student.label: None}
     for spec in track(teachers, 'measuring', console=Console(stderr=True)):
         teacher = build_model(spec)
-        teacher.accept(study.sample.preprocessor)
+        teacher.match_input_normalization(study.sample.preprocessor)
         pairs = study.pairs(spec, teacher)
         if args.short_run:
             methods[spec.label] = make_method(study, spec, teacher, pairs, args.embed_dims)

@@ -31,7 +31,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
         cli.die(f'{args.checkpoint}: no state_dict in it')
     # stock tools read the names of the classes from it
     meta = {key: value for key, value in content.get('meta', {}).items() if key == 'dataset_meta'}
-    others = (f'{DPKDistiller.own}.', f'{SFTN.own}.')
+    others = (f'{DPKDistiller.aux_name}.', f'{SFTN.aux_name}.')
     student = {key: value for key, value in weights.items() if not key.startswith(others)}
     args.out.parent.mkdir(parents=True, exist_ok=True)
     # whole or not at all

@@ -95,7 +95,7 @@ class FSDPStrategy(MMEngineFSDPStrategy):
                 for name in list(versions):
                     plain = f'{name}.'.replace(_WRAPPED, '').replace(_CHECKPOINTED, '')
                     versions[plain.rstrip('.')] = versions.pop(name)
-            self.model.module.name_as_main(state_dict)
+            self.model.module.strip_main_prefix(state_dict)
         return state_dict
 
     def optim_state_dict(self) -> dict:

@@ -63,7 +63,7 @@ class BaseDistiller(ModelWrapper):
         if not isinstance(teacher, dict):
             raise ValueError(f'teacher must be a dict with config and checkpoint, got {teacher!r}.')
         teacher_model = MODELS.build({'type': 'dpk_mm.FrozenTeacher', **teacher})
-        teacher_model.accept(self.data_preprocessor)
+        teacher_model.match_input_normalization(self.data_preprocessor)
         # Past nn.Module's own __setattr__, which would make it a submodule.
         self.__dict__['teacher'] = teacher_model
 

@@ -10,7 +10,7 @@ import torch
 from mmengine.logging import print_log
 from torch import Tensor, nn
 
-from dpk_mm.models.priors.measured_prior import ask_priors
+from dpk_mm.models.priors.measured_prior import compute_ratios
 from dpk_mm.registry import MODELS
 from dpk_mm.utils import TapError, blank_shape, find_taps, preserve_random_state, probe
 
@@ -37,8 +37,8 @@ class Distiller(BaseDistiller):
             ``'backbone.layer1.*'`` for all that lie directly below one, is a group, for the losses that
             compare groups, such as :class:`dpk_mm.KRLoss`.
         logits (dict, optional): One more stage on the logits: ``at``, ``loss``.
-        init_student (bool): Start the student from every teacher weight outside the backbone whose name
-            and shape it shares (inheriting, authors' code).
+        init_student (bool): Inheriting (authors' code): start the student from every teacher weight outside
+            the backbone whose name and shape it shares. Defaults to False.
         input_shape (tuple[int, int], optional): Of the dry run; see :class:`BaseDistiller`.
         task_loss_weight (float): Factor of the student's own losses.
         data_preprocessor (dict, optional): See :class:`BaseDistiller`.
@@ -167,7 +167,9 @@ class Distiller(BaseDistiller):
                 feats[name] = stage.align(_at(student_feats, student_at), _at(teacher_feats, teacher_at))
         mixing = [name for name in feats if self.distiller[name].prior is not None]
         # of all stages at once, so that a step waits for the device once
-        asked = ask_priors([self.distiller[name].prior for name in mixing], [feats[name] for name in mixing])
+        asked = compute_ratios(
+            [self.distiller[name].prior for name in mixing], [feats[name] for name in mixing]
+        )
         ratios = dict(zip(mixing, asked))
         values: dict[str, Tensor] = {}
         for name, stage in self.distiller.items():
@@ -198,7 +200,7 @@ class Distiller(BaseDistiller):
             )
 
     def _inheritable(self) -> dict[str, tuple[Tensor, Tensor]]:
-        """Name -> (student's, teacher's) of the weights outside the backbone that fit."""
+        """Inheriting: name -> (student's, teacher's) of the weights outside the backbone that fit."""
         own = self.student.state_dict()
         return {
             key: (own[key], value)

@@ -8,7 +8,7 @@ from mmengine.model import BaseModel, BaseModule
 from torch import Tensor, nn
 
 from dpk_mm.utils import preserve_random_state
-from dpk_mm.utils.recompute import mend_activation_checkpointing
+from dpk_mm.utils.activation_checkpointing import patch_activation_checkpointing
 
 
 class ModelWrapper(BaseModel):
@@ -16,18 +16,19 @@ class ModelWrapper(BaseModel):
 
     In validation, test and prediction it *is* the main model; hooks that reach for the model's attributes
     find the main model's. Its checkpoints are the main model's: the weights under their own names, the
-    other modules under :attr:`own`. Building it draws no random numbers beyond those the main model draws.
+    other modules under :attr:`aux_name`. Building it draws no random numbers beyond those the main model
+    draws.
 
     A subclass names its parts by the class attributes, calls :meth:`wrap` in its constructor, and gives
     :meth:`loss`.
 
     Attributes:
-        main (str): The main model's attribute.
-        own (str): The attribute that holds the other modules (an ``nn.Module``).
+        main_name (str): The main model's attribute.
+        aux_name (str): The attribute that holds the other modules (an ``nn.Module``).
     """
 
-    main = 'student'
-    own = 'distiller'
+    main_name = 'student'
+    aux_name = 'distiller'
 
     def wrap(self, model: nn.Module, others: nn.Module) -> None:
         """Take the main model and the holder of the other modules.
@@ -35,21 +36,21 @@ class ModelWrapper(BaseModel):
         Raises:
             ValueError: The main model has a part whose name is taken.
         """
-        mend_activation_checkpointing()
+        patch_activation_checkpointing()
         for name, _ in model.named_children():
-            if name in (self.main, self.own):
-                raise ValueError(f'{self.main}: a model with a part called {name!r} cannot be wrapped.')
+            if name in (self.main_name, self.aux_name):
+                raise ValueError(f'{self.main_name}: a model with a part called {name!r} cannot be wrapped.')
         # The property below stands in for the one that BaseModel makes.
         self._modules.pop('data_preprocessor', None)
-        setattr(self, self.main, model)
-        setattr(self, self.own, others)
-        self._register_state_dict_hook(_name_as_main)
-        self.register_load_state_dict_post_hook(_excuse_plain_model)
+        setattr(self, self.main_name, model)
+        setattr(self, self.aux_name, others)
+        self._register_state_dict_hook(_strip_main_prefix)
+        self.register_load_state_dict_post_hook(_drop_missing_aux_keys)
 
     @property
     def wrapped(self) -> nn.Module:
         """The main model."""
-        return getattr(self, self.main)
+        return getattr(self, self.main_name)
 
     @property
     def data_preprocessor(self) -> nn.Module:
@@ -58,7 +59,7 @@ class ModelWrapper(BaseModel):
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Set an attribute; the data preprocessor is the main model's."""
-        if name == 'data_preprocessor' and self.main in self.__dict__.get('_modules', {}):
+        if name == 'data_preprocessor' and self.main_name in self.__dict__.get('_modules', {}):
             self.wrapped.data_preprocessor = value
         else:
             super().__setattr__(name, value)
@@ -67,20 +68,20 @@ class ModelWrapper(BaseModel):
         """Under the names of checkpoints, which optimizer constructors such as layer-wise decay go by."""
         prefix = f'{prefix}.' if prefix else ''
         for name, parameter in super().named_parameters('', *args, **kwargs):
-            yield prefix + name.removeprefix(f'{self.main}.'), parameter
+            yield prefix + name.removeprefix(f'{self.main_name}.'), parameter
 
     def get_layer_depth(self, param_name: str) -> tuple[int, int]:
         """The main model's, for mmpretrain's layer-wise decay, which walks down the modules itself."""
-        return self.wrapped.get_layer_depth(param_name.removeprefix(f'{self.main}.'))
+        return self.wrapped.get_layer_depth(param_name.removeprefix(f'{self.main_name}.'))
 
     def __getattr__(self, name: str) -> Any:
         """Attributes the wrapper does not have are the main model's."""
         try:
             return super().__getattr__(name)
         except AttributeError:
-            if name == self.main or name.startswith('__'):
+            if name == self.main_name or name.startswith('__'):
                 raise
-            return getattr(getattr(self, self.main), name)
+            return getattr(getattr(self, self.main_name), name)
 
     def forward(self, inputs: Tensor, data_samples: Any = None, mode: str = 'tensor') -> Any:
         """The main model's own, but for the losses in mode ``'loss'``.
@@ -101,19 +102,19 @@ class ModelWrapper(BaseModel):
         """Initialise the main model as upstream does, then the other modules."""
         self.wrapped.init_weights()
         with preserve_random_state():
-            for module in getattr(self, self.own).modules():
+            for module in getattr(self, self.aux_name).modules():
                 if isinstance(module, BaseModule) and not module.is_init:
                     module.init_weights()
         self._is_init = True
 
-    def name_as_main(self, state_dict: dict, prefix: str = '') -> None:
+    def strip_main_prefix(self, state_dict: dict, prefix: str = '') -> None:
         """Give the main model's weights, in place, the names they have without a wrapper.
 
         Args:
             state_dict (dict): By modules' names.
             prefix (str): Before those names.
         """
-        main = f'{self.main}.'
+        main = f'{self.main_name}.'
         for key in [k for k in state_dict if k.startswith(prefix)]:
             # all are put back in turn, so that the main model's stay in front
             state_dict[prefix + key[len(prefix) :].removeprefix(main)] = state_dict.pop(key)
@@ -124,7 +125,7 @@ class ModelWrapper(BaseModel):
 
     def _load_from_state_dict(self, state_dict: dict, prefix: str, *args: Any) -> None:
         """Take a checkpoint of the main model: its names are the main model's own."""
-        start, taken = f'{self.main}.', (f'{self.main}.', f'{self.own}.')
+        start, taken = f'{self.main_name}.', (f'{self.main_name}.', f'{self.aux_name}.')
         for key in [k for k in state_dict if k.startswith(prefix)]:
             name = key[len(prefix) :]
             if not name.startswith(taken):
@@ -137,21 +138,22 @@ class ModelWrapper(BaseModel):
         super()._load_from_state_dict(state_dict, prefix, *args)
 
 
-def _name_as_main(module: ModelWrapper, state_dict: dict, prefix: str, local_metadata: dict) -> None:
+def _strip_main_prefix(module: ModelWrapper, state_dict: dict, prefix: str, local_metadata: dict) -> None:
     """Hook of ``state_dict()``; FSDP looks for what it has sharded only later, and by modules' names."""
     if not prefix.endswith('_fsdp_wrapped_module.'):
-        module.name_as_main(state_dict, prefix)
+        module.strip_main_prefix(state_dict, prefix)
 
 
-def _excuse_plain_model(module: ModelWrapper, incompatible_keys: Any) -> None:
+def _drop_missing_aux_keys(module: ModelWrapper, incompatible_keys: Any) -> None:
     """Hook of ``load_state_dict()``: a plain checkpoint need not know of the other modules."""
     # Batch norm does not miss its counter in what it takes for an old checkpoint.
-    own = [k for k in module.state_dict() if k.startswith(f'{module.own}.') and 'num_batches' not in k]
+    own = [k for k in module.state_dict() if k.startswith(f'{module.aux_name}.') and 'num_batches' not in k]
     # the main model may have parts so called, too: HRNet has branches
     missing = [
         key
         for key in incompatible_keys.missing_keys
-        if f'{module.own}.' in key and f'{module.main}.' not in key.partition(f'{module.own}.')[0]
+        if f'{module.aux_name}.' in key
+        and f'{module.main_name}.' not in key.partition(f'{module.aux_name}.')[0]
     ]
     if own and len(missing) >= len(own):
         for key in missing:
@@ -159,4 +161,4 @@ def _excuse_plain_model(module: ModelWrapper, incompatible_keys: Any) -> None:
         # mmdet's SyncNormHook loads nothing but statistics.
         if any('num_batches' not in key for key in incompatible_keys.missing_keys):
             return
-        print_log(f'A plain checkpoint: the modules of {module.own!r} start anew', 'current')
+        print_log(f'A plain checkpoint: the modules of {module.aux_name!r} start anew', 'current')

@@ -54,8 +54,8 @@ class SFTN(ModelWrapper):
         ValueError: Anything in the config that does not fit; names the field, what came and what would.
     """
 
-    main = 'teacher'
-    own = 'branches'
+    main_name = 'teacher'
+    aux_name = 'branches'
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""The rest of a student, behind a layer of another model."""
+"""The student branch of SFTN: the rest of a student, behind a layer of the teacher."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import torch
 from mmcv.cnn import ConvModule
 from torch import Tensor, nn
 
-from dpk_mm.utils import check_tap, leaving_no_trace, record
+from dpk_mm.utils import check_tap, eval_without_side_effects, record
 
 
 class StudentBranch(nn.Module):
@@ -99,7 +99,7 @@ class StudentBranch(nn.Module):
 
 def _predict(model: nn.Module, inputs: Tensor) -> Tensor:
     """The logits (B, K) of a model in eval mode, leaving no trace."""
-    with leaving_no_trace(model):
+    with eval_without_side_effects(model):
         return model(inputs, mode='tensor')
 
 

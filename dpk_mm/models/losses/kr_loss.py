@@ -1,4 +1,4 @@
-"""Knowledge representing: the distributions of groups of layers."""
+"""Knowledge representing (KR): knowledge aggregation and sparse recoding of groups of layers."""
 
 from collections.abc import Sequence
 from typing import Optional

@@ -1,4 +1,4 @@
-"""The feature-mixing neck of DPK."""
+"""The feature-mixing neck of DPK: mask, encode, stitch, decode."""
 
 from typing import Optional, Union
 
@@ -217,13 +217,13 @@ class FeatureMixingNeck(nn.Module):
         return tokens.gather(1, index[:, :, None].expand(-1, -1, tokens.shape[2]))
 
     def _stitch(self, tokens: Tensor, order: Tensor) -> Tensor:
-        """Put token i of (B, N, D_d) back at position ``order[:, i]`` and say where it stands."""
+        """Stitching (paper): put token i of (B, N, D_d) back at ``order[:, i]`` and add its position."""
         back = order.argsort(dim=1)[:, :, None].expand_as(tokens)
         positions = sincos_positions(tokens.shape[1], tokens.shape[2], tokens.device)
         return tokens.gather(1, back) + positions.to(tokens.dtype)
 
     def _mix(self, student_feat: Tensor, teacher_feat: Tensor, index: Tensor) -> Tensor:
-        """The hybrid map, (B, C, H, W): the teacher's at the tokens ``index`` (B, n), else the student's."""
+        """The hybrid map (paper), (B, C, H, W): the teacher's at ``index`` (B, n), else the student's."""
         p = self.patch_size
         rows, columns = (side // p for side in teacher_feat.shape[2:])
         taken = index.new_zeros(len(index), rows * columns, dtype=torch.bool).scatter(1, index, True)

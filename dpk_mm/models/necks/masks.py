@@ -1,4 +1,4 @@
-"""Which positions the teacher fills: scores, the highest of which are taken."""
+"""Masks: which tokens of the hybrid map the teacher fills; the highest scores are taken."""
 
 from typing import Optional
 

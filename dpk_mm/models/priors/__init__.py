@@ -1,4 +1,4 @@
-"""Priors: how much prior knowledge a stage gets."""
+"""Priors: the prior ratio of a stage, which is the share of tokens that the teacher fills."""
 
 from .base_prior import BasePrior
 from .cka_prior import CKAPrior

@@ -1,4 +1,4 @@
-"""What all priors share."""
+"""The prior ratio: what all priors share."""
 
 import logging
 import math
@@ -10,7 +10,7 @@ from torch import Tensor
 
 
 class BasePrior(metaclass=ABCMeta):
-    """How much prior knowledge: the share of tokens that the teacher fills, kept within bounds.
+    """The prior ratio (paper): the share of tokens that the teacher fills, kept within bounds.
 
     A prior is called with (student_feat, teacher_feat) and gives a float; any callable that does is one.
 

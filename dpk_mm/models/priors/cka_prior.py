@@ -1,4 +1,4 @@
-"""The dynamic prior of DPK."""
+"""The dynamic prior of DPK: the prior ratio by CKA."""
 
 import math
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from .measured_prior import MeasuredPrior
 
 @MODELS.register_module()
 class CKAPrior(MeasuredPrior):
-    """1 - CKA between the student's and the teacher's map: a wide gap gets much prior knowledge.
+    """Dynamic prior ratio (paper): 1 - CKA of the two maps, so a wide gap gets much prior knowledge.
 
     Linear CKA, unbiased minibatch estimator, raw features, no gradient, no average over steps (paper and
     authors' code). Where images are fewer than the four it needs, as in detection, positions are taken as
@@ -67,7 +67,7 @@ class CKAPrior(MeasuredPrior):
             return torch.zeros(3, dtype=torch.float64, device=student_feat.device)
         return hsics(student_feat, teacher_feat)
 
-    def decide(self, values: Sequence[float]) -> float:
+    def to_ratio(self, values: Sequence[float]) -> float:
         """The ratio that HSICs call for; NaN where their CKA is undefined."""
         xy, xx, yy = values
         # of a constant map the HSIC is 0, and that of noise may be estimated below

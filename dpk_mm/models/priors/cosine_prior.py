@@ -40,7 +40,7 @@ class CosinePrior(MeasuredPrior):
         cosine = F.cosine_similarity(student_feat, teacher_feat, dim=2).mean().double()
         return torch.stack([cosine, torch.ones_like(cosine)])
 
-    def decide(self, values: Sequence[float]) -> float:
+    def to_ratio(self, values: Sequence[float]) -> float:
         """1 - mean cosine over ranks."""
         total, ranks = values
         return 1 - total / ranks

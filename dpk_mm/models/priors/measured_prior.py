@@ -16,8 +16,8 @@ class MeasuredPrior(BasePrior):
     """A prior that measures on the device and decides on the host.
 
     A few numbers are measured, summed over ranks, brought to the host, and become a ratio there. The
-    distiller does the middle part for all of its stages at once, see :func:`ask_priors`, so that a step waits
-    for the device once.
+    distiller does the middle part for all of its stages at once, see :func:`compute_ratios`, so that a step
+    waits for the device once.
 
     Attributes:
         sync (bool): Whether the numbers are summed over ranks, which gives all ranks one ratio.
@@ -38,7 +38,7 @@ class MeasuredPrior(BasePrior):
         """
 
     @abstractmethod
-    def decide(self, values: Sequence[float]) -> float:
+    def to_ratio(self, values: Sequence[float]) -> float:
         """The ratio before the bounds, NaN where undefined, that k (summed) numbers call for."""
 
     def ratio(self, student_feat: Tensor, teacher_feat: Tensor) -> float:
@@ -46,11 +46,11 @@ class MeasuredPrior(BasePrior):
         values = self.measure(student_feat, teacher_feat)
         if self.sync:
             all_reduce(values)
-        return self.decide(values.tolist())
+        return self.to_ratio(values.tolist())
 
 
 @torch.no_grad()
-def ask_priors(priors: Sequence, feats: Sequence[tuple[Tensor, Tensor]]) -> list[float]:
+def compute_ratios(priors: Sequence, feats: Sequence[tuple[Tensor, Tensor]]) -> list[float]:
     """The ratios of several stages: what calling each prior gives, by one sum over ranks and one transfer.
 
     Args:
@@ -65,7 +65,9 @@ def ask_priors(priors: Sequence, feats: Sequence[tuple[Tensor, Tensor]]) -> list
     measured = [_run(prior, prior.measure, maps) for prior, maps in asked]
     numbers = iter(_to_host(measured, [prior.sync for prior, _ in asked]))
     return [
-        prior.bound(prior.decide(next(numbers))) if _only_measures(prior) else float(_run(prior, prior, maps))
+        prior.bound(prior.to_ratio(next(numbers)))
+        if _only_measures(prior)
+        else float(_run(prior, prior, maps))
         for prior, maps in zip(priors, feats)
     ]
 

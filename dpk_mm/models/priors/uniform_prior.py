@@ -32,6 +32,6 @@ class UniformPrior(MeasuredPrior):
         # a plain number: a tensor of the CPU's would have to wait for the device
         return student_feat.new_full((1,), draw * (get_rank() == 0), dtype=torch.float64)
 
-    def decide(self, values: Sequence[float]) -> float:
+    def to_ratio(self, values: Sequence[float]) -> float:
         """The draw, stretched to the bounds."""
         return self.floor + (self.cap - self.floor) * values[0]

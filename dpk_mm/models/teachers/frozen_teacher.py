@@ -130,7 +130,7 @@ class FrozenTeacher(nn.Module):
             shown = ', '.join(sorted(self._compiled_for))
             raise ValueError(f'{self.source} was compiled to show {shown}, not {", ".join(taps)}.')
 
-    def accept(self, data_preprocessor: nn.Module) -> None:
+    def match_input_normalization(self, data_preprocessor: nn.Module) -> None:
         """Expect batches made by ``data_preprocessor``, the student's."""
         self.renormalize = Renormalize(data_preprocessor, self.model.data_preprocessor).eval()
 

@@ -5,7 +5,7 @@ import torch
 
 from dpk_mm.models import CKAPrior, CosinePrior, FixedPrior, SigmoidCKAPrior, UniformPrior
 from dpk_mm.models.priors import measured_prior
-from dpk_mm.models.priors.measured_prior import ask_priors
+from dpk_mm.models.priors.measured_prior import compute_ratios
 
 
 def maps(seed, batch=5, channels=4):
@@ -72,7 +72,7 @@ def test_they_say_together_what_each_says_alone(sums):
     alone = [prior(*pair) for prior, pair in zip(PRIORS, feats)]
     assert len(set(alone)) == len(PRIORS)
     sums.clear()
-    together = ask_priors(PRIORS, feats)
+    together = compute_ratios(PRIORS, feats)
     assert together == alone
     assert all(type(ratio) is float for ratio in together)
     # a cosine and a count, the HSICs of two stages, a draw; those of the stage without sync are its own. The
@@ -81,9 +81,9 @@ def test_they_say_together_what_each_says_alone(sums):
 
 
 def test_nothing_is_summed_that_need_not_be(sums):
-    assert ask_priors([], []) == []
-    assert ask_priors([FixedPrior(0.3), own], [maps(0), maps(1)]) == [0.3, 0.4]
-    assert ask_priors([CKAPrior(sync=False)], [maps(0)]) == [CKAPrior(sync=False)(*maps(0))]
+    assert compute_ratios([], []) == []
+    assert compute_ratios([FixedPrior(0.3), own], [maps(0), maps(1)]) == [0.3, 0.4]
+    assert compute_ratios([CKAPrior(sync=False)], [maps(0)]) == [CKAPrior(sync=False)(*maps(0))]
     assert not sums
 
 
@@ -91,7 +91,11 @@ def test_bounds_and_fallback_hold(sums):
     student, teacher = maps(0)
     blank = torch.ones_like(teacher)
     priors = [CKAPrior(fallback=0.7), CKAPrior(floor=0.2), CosinePrior(floor=0.1)]
-    assert ask_priors(priors, [(blank, teacher), (teacher, teacher), (teacher, teacher)]) == [0.7, 0.2, 0.1]
+    assert compute_ratios(priors, [(blank, teacher), (teacher, teacher), (teacher, teacher)]) == [
+        0.7,
+        0.2,
+        0.1,
+    ]
 
 
 def test_nothing_is_measured_with_a_gradient():
@@ -103,5 +107,5 @@ def test_nothing_is_measured_with_a_gradient():
             return super().measure(*maps)
 
     student, teacher = maps(0)
-    ask_priors([Watching()], [(student.requires_grad_(), teacher)])
+    compute_ratios([Watching()], [(student.requires_grad_(), teacher)])
     assert seen == [False] and torch.is_grad_enabled()

@@ -12,7 +12,7 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 
-def mend_activation_checkpointing() -> None:
+def patch_activation_checkpointing() -> None:
     """Let ``activation_checkpointing`` of mmengine's runner change nothing but memory and time.
 
     mmengine leaves the choice of the form to torch, which still takes the reentrant one. That loses, without
