@@ -44,7 +44,8 @@ class BuildPyWithConfigs(build_py):
         super().run()
         mim = built / '.mim'
         for folder in ('configs', 'tools'):
-            ignore = shutil.ignore_patterns('__pycache__', '*.pyc')
+            # setup.sh makes a checkout's .venv
+            ignore = shutil.ignore_patterns('__pycache__', '*.pyc', 'setup.sh')
             shutil.copytree(ROOT / folder, mim / folder, ignore=ignore)
         # mmengine reads this list of published models first, and fails without one.
         (mim / 'model-index.yml').write_text('Import: []\n', encoding='utf-8')

@@ -19,6 +19,8 @@ def _fresh_message_hub():
 
     MessageHub._instance_dict.clear()
     yield
+    # fixtures of the next module run before this one does
+    MessageHub._instance_dict.clear()
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import contextlib
 import copy
 import json
+import time
 from pathlib import Path
 
 import cv2
@@ -160,7 +161,10 @@ def training_cfg(model, data, work_dir, epochs=2, batch_size=2, **more):
 
 def build_runner(cfg):
     """The runner of a training config."""
-    return Runner.from_cfg(copy.deepcopy(cfg))
+    cfg = copy.deepcopy(cfg)
+    # mmengine keeps loggers and visualizers by name, and names two runners of one second alike
+    cfg.setdefault('experiment_name', f'{Path(cfg.work_dir).name}_{time.time_ns()}')
+    return Runner.from_cfg(cfg)
 
 
 def train(cfg):

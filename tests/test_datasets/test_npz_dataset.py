@@ -77,7 +77,9 @@ def test_samples_are_those_of_mmpretrains_cifar100(build, arrays, split, root, w
     common = dict(split=split, pipeline=pipeline, _scope_='mmpretrain')
     stock = DATASETS.build(dict(common, type='CIFAR100', data_root='.', download=False))
     ours = build(arrays, **common)
-    preprocess = MMPRETRAIN_MODELS.build(dict(cfg.data_preprocessor, type='ClsDataPreprocessor'))
+    preprocess = MMPRETRAIN_MODELS.build(
+        dict(cfg.data_preprocessor, type='ClsDataPreprocessor', _scope_='mmpretrain')
+    )
     got, expected = (preprocess(pseudo_collate(list(dataset))) for dataset in (ours, stock))
     assert (got['inputs'] == expected['inputs']).all()
     gt, expected_gt = (
