@@ -34,6 +34,7 @@ print(*found)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     'hidden, found',
     [

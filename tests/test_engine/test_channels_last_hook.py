@@ -61,6 +61,7 @@ def test_which_layers_may_crash(layer, is_unsafe):
     assert unsafe_layers(nn.Sequential(nn.Conv2d(out_channels=8, **layer))) == ['0'] * is_unsafe
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('isa', ['AVX2', 'SSE41'])
 def test_training_survives_older_processors(isa):
     """oneDNN reads its instruction set once a process, so a process of its own trains."""

@@ -92,7 +92,7 @@ def test_one_schedule_serves_both(data, tmp_path):
     assert rates == pytest.approx({'student.lr': 0.005, 'distiller.lr': 1e-4})
 
 
-@pytest.mark.parametrize('accumulate', [1, 2])
+@pytest.mark.parametrize('accumulate', tiny.slow_but([1, 2], 2))
 def test_resumes_bit_equal(data, tmp_path, accumulate):
     more = {'optim_wrapper.accumulative_counts': accumulate}
     cfg = tiny_cls.training_cfg(tiny_cls.distiller(), data, tmp_path / 'whole', **more, **two())

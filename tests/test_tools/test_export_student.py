@@ -2,6 +2,7 @@
 
 import pytest
 import tiny
+import tiny_cls
 import torch
 
 
@@ -29,6 +30,17 @@ def test_writes_the_students_weights_alone(export_student, checkpoint, tmp_path,
     assert out.stat().st_size < checkpoint.stat().st_size
     assert f'{len(saved["state_dict"])} of {len(original)} tensors' in capsys.readouterr().out
     assert list(out.parent.iterdir()) == [out]
+
+
+def test_writes_a_friendly_teacher_without_its_branches(export_student, tmp_path):
+    teacher = tiny_cls.classifier(depth=14, width=6)
+    blocks = ['backbone.layer1', 'backbone.layer2']
+    more = dict(student=tiny_cls.classifier(), blocks=blocks, input_shape=(32, 32))
+    model = tiny.build(dict(type='dpk_mm.SFTN', teacher=teacher, **more))
+    torch.save(dict(state_dict=model.state_dict()), tmp_path / 'epoch_3.pth')
+    export_student.main([str(tmp_path / 'epoch_3.pth'), str(tmp_path / 'teacher.pth')])
+    saved = torch.load(tmp_path / 'teacher.pth', weights_only=True)['state_dict']
+    tiny.build(teacher, seed=4).load_state_dict(saved, strict=True)
 
 
 def test_refuses_what_it_would_spoil(export_student, checkpoint, tmp_path):

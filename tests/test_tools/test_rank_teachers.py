@@ -215,6 +215,7 @@ def test_a_folder_has_one_command_at_a_time(rank_teachers, run, tmp_path):
         rank_teachers.main([*names(run, 'good'), '--images', '16', '--out', str(file)])
 
 
+@pytest.mark.slow
 def test_detectors(rank_teachers, tmp_path):
     tiny.write_coco(tmp_path / 'coco', num=6)
     for depth in (18, 50):

@@ -91,6 +91,7 @@ atexit.register(lambda: print('at exit:', [p.read_text() for p in names('*/comm'
 """
 
 
+@pytest.mark.slow
 def test_two_processes_train_on_the_cpu(root, toy, tmp_path):
     (tmp_path / 'sitecustomize.py').write_text(LIST_THREADS)
     env = dict(CUDA_VISIBLE_DEVICES='-1', PYTHONPATH=str(tmp_path))

@@ -75,7 +75,9 @@ def test_tta_wraps_the_student(merge):
     assert cfg.model.type == 'DetTTAModel' and cfg.model.module.type == 'Student'
     pipeline = cfg.test_dataloader.dataset.dataset.pipeline
     assert [step.type for step in pipeline] == ['LoadImageFromFile', 'Resize', 'TestTimeAug']
-    assert pipeline[-1].transforms[1][0].type == 'PackDetInputs'
+    flips, (pack,) = pipeline[-1].transforms
+    assert [(flip.type, flip.prob) for flip in flips] == [('RandomFlip', 1.0), ('RandomFlip', 0.0)]
+    assert pack.type == 'PackDetInputs'
     cfg = merge(DISTILLER.format(scope='mmpretrain'), '--tta', '--amp')
     assert cfg.model.type == 'mmpretrain.AverageClsScoreTTA'
     assert cfg.test_dataloader.dataset.dataset.pipeline[-1].transforms[1][0].type == 'Pack'

@@ -80,6 +80,7 @@ NECKS = {
 PAIRS = [*(('random', prior) for prior in PRIORS), ('activity', 'positions'), ('residual', 'fixed')]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('neck, prior', PAIRS)
 def test_a_detectors_distillation(waits, neck, prior):
     stages = tiny.stages((0, 1, 2))

@@ -78,6 +78,7 @@ def test_distillation_trains_and_logs(data, tmp_path):
     assert 'coco/bbox_mAP' in metrics  # upstream's name, so save_best and dashboards work
 
 
+@pytest.mark.slow
 def test_killed_and_resumed_run_ends_bit_equal(data, tmp_path):
     cfg = tiny.training_cfg(tiny.distiller(), data, tmp_path / 'whole', epochs=2)
     whole = state(tiny.train(cfg))
