@@ -28,10 +28,10 @@ demo-cls: setup work_dirs/demo_cls/teacher/epoch_2.pth  ## the same with a small
 	$(VENV_PYTHON) tools/compare.py demo/classification/compare.py --work-dir work_dirs/demo_cls --jobs $(JOBS)
 	$(VENV_PYTHON) tools/analysis_tools/plot_ratio.py work_dirs/demo_cls/runs/student_with_DPK-0 --out work_dirs/demo_cls/ratio.png
 
-work_dirs/demo/data/val.json: | setup
+work_dirs/demo/data/val.json: demo/make_data.py | setup
 	$(VENV_PYTHON) demo/make_data.py detection $(@D)
 
-work_dirs/demo_cls/data/test.txt: | setup
+work_dirs/demo_cls/data/test.txt: demo/make_data.py | setup
 	$(VENV_PYTHON) demo/make_data.py classification $(@D)
 
 work_dirs/demo_cls/teacher/epoch_2.pth: work_dirs/demo_cls/data/test.txt | setup

@@ -6,7 +6,7 @@ _base_ = ['../dpk/_base_/models/resnet14_cifar.py', '../dpk/_base_/cifar100.py']
 kr = dict(type='dpk_mm.KRLoss', temperature=1.0, threshold=0.1, l1_weight=0.1, loss_weight=1.0)
 model = dict(
     _delete_=True,
-    type='dpk_mm.DPKDistiller',
+    type='dpk_mm.Distiller',
     student=_base_.model,
     teacher=dict(
         config='{{ fileDirname }}/../dpk/cifar100/resnet32_cifar100.py',

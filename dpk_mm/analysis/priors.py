@@ -17,7 +17,7 @@ from torch.utils.data import Subset
 
 from dpk_mm.analysis.samples import Batch, batches, build_dataset, evenly_spaced
 from dpk_mm.analysis.stats import LEAST_SAMPLES
-from dpk_mm.models import CKAPrior, DPKDistiller
+from dpk_mm.models import CKAPrior, Distiller
 from dpk_mm.registry import MODELS
 from dpk_mm.utils import cka_from_hsics, cli, hsics, is_distiller, load_weights, record, resize_like
 
@@ -28,7 +28,7 @@ Feats = dict[str, Tensor]
 Ratios = dict[tuple[str, str], tuple[float, float, float]]
 
 
-def build_distiller(cfg: Config) -> DPKDistiller:
+def build_distiller(cfg: Config) -> Distiller:
     """Build the distiller of a config, its student with the weights it starts training from."""
     if not is_distiller(cfg):
         kind = cli.type_name(cfg.get('model', {}))
@@ -46,11 +46,11 @@ def build_distiller(cfg: Config) -> DPKDistiller:
     return model.to(get_device()).eval()
 
 
-def read_students(model: DPKDistiller, paths: Sequence[str]) -> dict[str, Feats]:
+def read_students(model: Distiller, paths: Sequence[str]) -> dict[str, Feats]:
     """Read the student's weights from every checkpoint.
 
     Args:
-        model (DPKDistiller): As :func:`build_distiller` gives it.
+        model (Distiller): As :func:`build_distiller` gives it.
         paths (Sequence[str]): Checkpoints, or :data:`UNTRAINED` for the weights that ``model`` has now.
 
     Returns:
@@ -80,12 +80,12 @@ def read_students(model: DPKDistiller, paths: Sequence[str]) -> dict[str, Feats]
     return students
 
 
-def read_train_batches(cfg: Config, model: DPKDistiller, images: int, image_batch: int) -> list[Batch]:
+def read_train_batches(cfg: Config, model: Distiller, images: int, image_batch: int) -> list[Batch]:
     """Read images of the training set, evenly spread, in batches padded to one size each.
 
     Args:
         cfg (Config): With a ``train_dataloader``.
-        model (DPKDistiller): Whose preprocessor to use.
+        model (Distiller): Whose preprocessor to use.
         images (int): How many, or all there are.
         image_batch (int): Most images a batch, at least 4; at least 4 are in each.
 
@@ -107,7 +107,7 @@ def split(batch: Batch, size: int) -> Iterator[Batch]:
 
 
 @torch.no_grad()
-def teacher_maps(model: DPKDistiller, batch: Batch, size: int) -> list[Feats]:
+def teacher_maps(model: Distiller, batch: Batch, size: int) -> list[Feats]:
     """Run the teacher on ``size`` images at a time.
 
     Returns:
@@ -117,7 +117,7 @@ def teacher_maps(model: DPKDistiller, batch: Batch, size: int) -> list[Feats]:
 
 
 @torch.no_grad()
-def student_maps(model: DPKDistiller, batch: Batch, size: int) -> list[Feats]:
+def student_maps(model: Distiller, batch: Batch, size: int) -> list[Feats]:
     """Run the student; as :func:`teacher_maps`."""
     maps = []
     for inputs, samples in split(batch, size):
@@ -128,12 +128,12 @@ def student_maps(model: DPKDistiller, batch: Batch, size: int) -> list[Feats]:
 
 
 def _measure_batch(
-    model: DPKDistiller, students: list[Feats], teachers: list[Feats]
+    model: Distiller, students: list[Feats], teachers: list[Feats]
 ) -> dict[str, tuple[list[float], np.ndarray]]:
     """Measure both forms on one batch of images, for every stage that compares maps.
 
     Args:
-        model (DPKDistiller): The distiller.
+        model (Distiller): The distiller.
         students (list[dict]): Of every small batch, tap -> (b, C_s, H', W').
         teachers (list[dict]): Of every small batch, tap -> (b, C_t, H, W).
 
@@ -154,12 +154,12 @@ def _measure_batch(
 
 
 def measure_ratios(
-    model: DPKDistiller, students: dict[str, Feats], batches: Sequence[Batch], batch_size: int
+    model: Distiller, students: dict[str, Feats], batches: Sequence[Batch], batch_size: int
 ) -> Ratios:
     """Measure both forms of the ratio, 1 - CKA before any bounds.
 
     Args:
-        model (DPKDistiller): The distiller.
+        model (Distiller): The distiller.
         students (dict): Label -> the student's weights.
         batches (Sequence[tuple]): Of images, as :func:`read_train_batches` gives them.
         batch_size (int): Images a batch for positions.

@@ -151,7 +151,7 @@ def _prepare(cfg: Config, amp: bool) -> Config:
     model = cfg.get('model') or {}
     if not model or not is_distiller(model):
         got = f'a {cli.type_name(model)}' if model else 'none'
-        cli.die(f'model must be a distiller such as dpk_mm.DPKDistiller, got {got}')
+        cli.die(f'model must be a distiller such as dpk_mm.Distiller, got {got}')
     if not isinstance(model.get('teacher'), dict):
         cli.die(f'model.teacher must be a dict with a config, got {model.get("teacher")!r}')
     if not cfg.get('optim_wrapper'):

@@ -1,4 +1,4 @@
-"""Small pure functions the models are made of."""
+"""Small functions that models and commands are made of."""
 
 from .checkpoint import load_weights
 from .cka import cka_from_hsics, hsics, linear_cka, positions_as_samples

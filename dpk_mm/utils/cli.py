@@ -1,4 +1,4 @@
-"""What train.py and test.py share: flags, finding the config, errors in one line, and the CPU launcher."""
+"""What the commands share: flags, finding the config, errors in one line, and the CPU launcher."""
 
 import argparse
 import atexit

@@ -11,6 +11,6 @@ def clock() -> float:
     Returns:
         float: Seconds since some moment.
     """
-    if torch.cuda.is_available():
+    if torch.cuda.is_initialized():  # else nothing was told to it
         torch.cuda.synchronize()
     return time.perf_counter()

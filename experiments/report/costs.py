@@ -72,11 +72,11 @@ def _gpu() -> str:
             rows.append([*about, *['failed'] * 6])
             continue
         times = {name: f'{1e3 * seconds:.0f}' for name, seconds in run['seconds'].items()}
-        low, high = (f'{1e3 * seconds:.0f}' for seconds in run['spread']['whole'])
+        low, high = (f'{1e3 * seconds:.0f}' for seconds in run['spread']['step'])
         rows.append([
-            *about, times['student'], times['teacher'], f'{times["whole"]} ({low} to {high})',
+            *about, times['student'], times['teacher'], f'{times["step"]} ({low} to {high})',
             f'**{run["ratio"]:.2f}**', times['all optimizers'],
-            f'{_mib(run["memory"]["whole"])} / {_mib(run["memory"]["student"])}',
+            f'{_mib(run["memory"]["step"])} / {_mib(run["memory"]["student"])}',
         ])  # fmt: skip
     head = ['model', 'necks', 'precision', 'student, ms', 'teacher, ms', 'whole step, ms', 'over the floor']
     return markdown([*head, 'optimizers, ms', 'peak MiB, whole / student'], rows)

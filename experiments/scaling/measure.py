@@ -24,7 +24,7 @@ from rich.progress import track
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from dpk_mm.models import CKAPrior, DPKDistiller
+from dpk_mm.models import CKAPrior, Distiller
 from dpk_mm.profiling.cost import take_turns
 from dpk_mm.registry import MODELS
 from dpk_mm.utils import record
@@ -88,7 +88,7 @@ def kept() -> Iterator[List[int]]:
     total[0] = sum(storages.values())
 
 
-def build(name: str) -> DPKDistiller:
+def build(name: str) -> Distiller:
     """A distiller of configs/dpk, untrained."""
     cfg = Config.fromfile(CONFIGS / name)
     init_default_scope(cfg.default_scope)

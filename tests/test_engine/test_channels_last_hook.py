@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 import tiny
@@ -10,6 +11,7 @@ import tiny_cls
 import torch
 from torch import nn
 
+from dpk_mm.engine import ChannelsLastHook
 from dpk_mm.engine.hooks.channels_last_hook import unsafe_layers
 
 HOOK = [dict(type='dpk_mm.ChannelsLastHook')]
@@ -70,3 +72,11 @@ def test_training_survives_older_processors(isa):
     command = [sys.executable, '-m', 'pytest', '-q', '-p', 'no:cacheprovider', test]
     result = subprocess.run(command, env=env, capture_output=True, text=True)
     assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_the_teacher_that_trains_is_no_frozen_one():
+    """Of SFTN the teacher is the main model, whose layers count as all others do."""
+    model = nn.Module()
+    model.teacher = nn.Sequential(nn.Conv2d(4, 8, 3), nn.Conv2d(4, 8, 1, stride=2))
+    ChannelsLastHook().before_train(SimpleNamespace(model=model))
+    assert not is_channels_last(model.teacher)

@@ -54,6 +54,8 @@ def rank(args: argparse.Namespace) -> Ranking:
     """Measure all that no earlier call measured."""
     student, *teachers = parse_specs([args.student, *args.teachers], args.trust_checkpoints)
     student.config.merge_from_dict(args.cfg_options or {})
+    if not args.short_run and not any(spec.checkpoint for spec in teachers):
+        cli.die('no teacher has a checkpoint, so there is nothing to rank by: give some, or --short-run')
     study = TeacherStudy(student, args)
     own, rows, methods = study.measure_student(), [], {student.label: None}
     for spec in track(teachers, 'measuring', console=Console(stderr=True)):

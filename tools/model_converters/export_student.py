@@ -6,7 +6,7 @@ from typing import Optional, Sequence
 
 import torch
 
-from dpk_mm.models import SFTN, DPKDistiller
+from dpk_mm.models import SFTN, BaseDistiller
 from dpk_mm.utils import cli
 
 
@@ -31,7 +31,9 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
         cli.die(f'{args.checkpoint}: no state_dict in it')
     # stock tools read the names of the classes from it
     meta = {key: value for key, value in content.get('meta', {}).items() if key == 'dataset_meta'}
-    others = (f'{DPKDistiller.aux_name}.', f'{SFTN.aux_name}.')
+    # a student may have parts called branches, which only SFTN's own are without a distiller
+    starts = (f'{BaseDistiller.aux_name}.', f'{SFTN.aux_name}.')
+    others = next((start for start in starts if any(key.startswith(start) for key in weights)), ())
     student = {key: value for key, value in weights.items() if not key.startswith(others)}
     args.out.parent.mkdir(parents=True, exist_ok=True)
     # whole or not at all

@@ -4,7 +4,7 @@ _base_ = ['../../dpk/_base_/models/resnet8x4_cifar.py', '../../dpk/_base_/cifar1
 
 model = dict(
     _delete_=True,
-    type='dpk_mm.DPKDistiller',
+    type='dpk_mm.Distiller',
     student=_base_.model,
     teacher=dict(
         config='{{ fileDirname }}/../../dpk/cifar100/resnet32x4_cifar100.py',

@@ -2,7 +2,7 @@
 _base_ = './resnet8_digits.py'
 model = dict(
     _delete_=True,
-    type='dpk_mm.DPKDistiller',
+    type='dpk_mm.Distiller',
     student=_base_.model,
     teacher=dict(
         config='{{ fileDirname }}/resnet14_digits.py',

@@ -29,8 +29,8 @@ class ChannelsLastHook(Hook):
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         self._convert(model)
         teacher = getattr(model, 'teacher', None)
-        # The teacher has no backward pass, which is where the fault lies.
-        if isinstance(teacher, nn.Module):
+        # A frozen teacher is no submodule. It has no backward pass, which is where the fault lies.
+        if isinstance(teacher, nn.Module) and 'teacher' not in model._modules:
             teacher.to(memory_format=torch.channels_last)
 
     @staticmethod

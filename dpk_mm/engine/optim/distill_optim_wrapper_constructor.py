@@ -103,7 +103,7 @@ class DistillOptimWrapperConstructor:
         if not {'student', 'distiller'} <= set(parts):
             raise ValueError(
                 f'optim_wrapper.constructor: DistillOptimWrapperConstructor is for distillers such as '
-                f'dpk_mm.DPKDistiller, got a {type(model).__name__}.'
+                f'dpk_mm.Distiller, got a {type(model).__name__}.'
             )
         known = {id(parameter) for part in parts.values() for parameter in part.parameters()}
         if others := [name for name, p in model.named_parameters() if p.requires_grad and id(p) not in known]:

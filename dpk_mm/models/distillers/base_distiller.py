@@ -9,6 +9,7 @@ from torch.profiler import record_function
 
 from dpk_mm.registry import MODELS
 from dpk_mm.utils import load_model_cfg, record
+from dpk_mm.utils.checks import check_number
 
 from .model_wrapper import ModelWrapper
 
@@ -49,7 +50,7 @@ class BaseDistiller(ModelWrapper):
         task_loss_weight: float = 1.0,
         data_preprocessor: Optional[dict] = None,
     ) -> None:
-        check_weight(task_loss_weight, 'task_loss_weight')
+        check_number(task_loss_weight, 'task_loss_weight', least=0)
         student_cfg = load_model_cfg(student, 'student')
         if data_preprocessor is not None:
             student_cfg.setdefault('data_preprocessor', data_preprocessor)
@@ -105,16 +106,6 @@ class BaseDistiller(ModelWrapper):
         Returns:
             dict[str, Tensor]: Scalars.
         """
-
-
-def check_weight(weight: float, field: str) -> None:
-    """Check that the factor of a loss is a number from 0 on.
-
-    Raises:
-        ValueError: It is not.
-    """
-    if not isinstance(weight, (int, float)) or not 0 <= weight < float('inf'):
-        raise ValueError(f'{field} must be a number from 0 on, got {weight!r}.')
 
 
 def task_losses(losses: dict[str, Tensor], weight: float) -> dict[str, Tensor]:

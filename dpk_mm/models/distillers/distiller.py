@@ -177,7 +177,7 @@ class Distiller(BaseDistiller):
         return values
 
     def init_weights(self) -> None:
-        """Initialise as :class:`BaseDistiller` does; then inherit, where asked for."""
+        """Inheriting: initialise as :class:`BaseDistiller` does, then copy weights of the teacher."""
         super().init_weights()
         if not self.init_student:
             return

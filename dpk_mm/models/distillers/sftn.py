@@ -10,8 +10,9 @@ from torch import Tensor, nn
 from dpk_mm.models.losses import LogitsKLLoss
 from dpk_mm.registry import MODELS
 from dpk_mm.utils import check_tap, load_model_cfg, preserve_random_state, probe, record
+from dpk_mm.utils.checks import check_number
 
-from .base_distiller import check_weight, task_losses
+from .base_distiller import task_losses
 from .base_stage import build_part
 from .model_wrapper import ModelWrapper
 from .student_branch import StudentBranch
@@ -69,8 +70,8 @@ class SFTN(ModelWrapper):
         input_shape: tuple[int, int] = (224, 224),
         data_preprocessor: Optional[dict] = None,
     ) -> None:
-        check_weight(task_loss_weight, 'task_loss_weight')
-        check_weight(branch_loss_weight, 'branch_loss_weight')
+        check_number(task_loss_weight, 'task_loss_weight', least=0)
+        check_number(branch_loss_weight, 'branch_loss_weight', least=0)
         super().__init__()
         teacher_cfg, student_cfg = load_model_cfg(teacher, 'teacher'), load_model_cfg(student, 'student')
         if data_preprocessor is not None:

@@ -43,8 +43,8 @@ class DISTLoss(DistillLoss):
     ) -> None:
         # Two weights of zero are a loss of weight zero.
         super().__init__(loss_weight if beta or gamma else 0.0)
-        self.beta = beta
-        self.gamma = gamma
+        self.beta = check_number(beta, 'beta', least=0)
+        self.gamma = check_number(gamma, 'gamma', least=0)
         self.temperature = check_number(temperature, 'temperature', above=0)
 
     def forward(

@@ -1,6 +1,6 @@
 """What a stage knows of its loss."""
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, Optional
 
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from dpk_mm.utils.checks import check_number
 
 
-class DistillLoss(nn.Module):
+class DistillLoss(nn.Module, ABC):
     """Base class of all losses of distillation.
 
     A subclass gives :meth:`forward`, and says by its class attributes what it can compare. A stage checks

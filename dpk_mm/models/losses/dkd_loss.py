@@ -51,8 +51,8 @@ class DKDLoss(DistillLoss):
     ) -> None:
         # Two weights of zero are a loss of weight zero.
         super().__init__(loss_weight if alpha or beta else 0.0)
-        self.alpha = alpha
-        self.beta = beta
+        self.alpha = check_number(alpha, 'alpha', least=0)
+        self.beta = check_number(beta, 'beta', least=0)
         self.temperature = check_number(temperature, 'temperature', above=0)
         self.warmup_epochs = check_number(warmup_epochs, 'warmup_epochs', least=0)
 

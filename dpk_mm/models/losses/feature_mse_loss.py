@@ -19,9 +19,6 @@ class FeatureMSELoss(DistillLoss):
         loss_weight (float): Weight of the loss.
     """
 
-    def __init__(self, loss_weight: float = 1.0) -> None:
-        super().__init__(loss_weight)
-
     def forward(
         self, student_feat: Tensor, teacher_feat: Tensor, data_samples: Optional[Sequence] = None
     ) -> Tensor:

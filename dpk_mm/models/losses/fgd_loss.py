@@ -51,10 +51,10 @@ class FGDLoss(DistillLoss):
         # Four weights of zero are a loss of weight zero.
         weights = (alpha_fg, beta_bg, gamma_mask, lambda_rela)
         super().__init__(loss_weight if any(weights) else 0.0)
-        self.alpha_fg = alpha_fg
-        self.beta_bg = beta_bg
-        self.gamma_mask = gamma_mask
-        self.lambda_rela = lambda_rela
+        self.alpha_fg = check_number(alpha_fg, 'alpha_fg', least=0)
+        self.beta_bg = check_number(beta_bg, 'beta_bg', least=0)
+        self.gamma_mask = check_number(gamma_mask, 'gamma_mask', least=0)
+        self.lambda_rela = check_number(lambda_rela, 'lambda_rela', least=0)
         self.temp = check_number(temp, 'temp', above=0)
         self.student_relation = ContextBlock(channels, ratio=0.5)
         self.teacher_relation = ContextBlock(channels, ratio=0.5)

@@ -164,3 +164,13 @@ def test_weight_zero_leaves_a_stage_idle(name):
     stage = DistillStage('s', shape, shape, loss)
     assert stage.is_idle and not any(parameter.requires_grad for parameter in stage.parameters())
     assert {key: value.item() for key, value in stage(None, None).items()} == {'loss_distill_s': 0.0}
+
+
+WEIGHTS = [('DISTLoss', 'gamma'), ('DKDLoss', 'alpha'), ('FGDLoss', 'beta_bg'), ('PKDLoss', 'loss_weight')]
+
+
+@pytest.mark.parametrize('name, field', WEIGHTS)
+@pytest.mark.parametrize('value', [-1, float('nan'), float('inf'), '1', True])
+def test_weights_are_numbers_from_0_on(name, field, value):
+    with pytest.raises(ValueError, match=f'{field} must be a number from 0 on, got'):
+        build(name, **{field: value})

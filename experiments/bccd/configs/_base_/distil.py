@@ -1,4 +1,4 @@
-# What the distilling rows share: teacher, loss, and the places and necks of DPK, which are those of
+# What the distilling rows share: teacher, loss, and the layers and necks of DPK, which are those of
 # configs/dpk/retinanet_r101_r50_coco.py made small. The thin student has its teacher's neck and inherits it
 # (init_student); that of 64 channels inherits nothing. The rows copy it: change `model` there, not `dpk`.
 # loss_weight was a compromise on the held-out images, for another student (experiments/bccd/notes.md): at 1 the loss
