@@ -338,6 +338,8 @@ UNFAIR = {
     'train_cfg.max_epochs is 4': dict(KD, train_cfg=dict(max_epochs=4)),
     "default_hooks.ema.type is 'EMAHook'": dict(KD, default_hooks=dict(ema=dict(type='EMAHook'))),
     'default_hooks.param_scheduler.type is None': dict(KD, default_hooks=dict(param_scheduler=None)),
+    "custom_hooks.0.type is 'EMAHook'": dict(KD, custom_hooks=[dict(type='EMAHook')]),
+    "load_from is 'other.pth'": dict(KD, load_from='other.pth'),
     'env_cfg.cudnn_benchmark is True': dict(KD, env_cfg=dict(cudnn_benchmark=True)),
 }
 
