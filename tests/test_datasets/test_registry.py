@@ -47,3 +47,17 @@ def test_the_package_imports_without(hidden, found):
     result = subprocess.run(command, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
     assert result.stdout.split('\n')[-2] == found
+
+
+@pytest.mark.slow
+def test_an_mmpretrain_that_does_not_import_is_told(tmp_path):
+    """Detectors are distilled all the same."""
+    (tmp_path / 'mmpretrain').mkdir()
+    (tmp_path / 'mmpretrain/__init__.py').write_text("raise TypeError('NoneType takes no arguments')")
+    look = (
+        "import dpk_mm\nfrom dpk_mm.registry import MODELS\nprint(MODELS.get('dpk_mm.DPKDistiller').__name__)"
+    )
+    code = f'import sys\nsys.path.insert(0, {str(tmp_path)!r})\n{look}'
+    result = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
+    assert result.stdout.split('\n')[-2:] == ['DPKDistiller', ''], result.stderr
+    assert 'mmpretrain does not import here (TypeError: NoneType takes no arguments)' in result.stderr

@@ -6,7 +6,7 @@ from typing import Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
 
-from dpk_mm.utils import read_ratios
+from dpk_mm.utils import cli, read_ratios
 from dpk_mm.utils.plots import COLOURS, new_figure, set_style
 from dpk_mm.utils.ratio_log import Curves
 
@@ -59,14 +59,15 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     parser.add_argument(
         'runs', nargs='+', metavar='[LABEL=]FOLDER', help='work directories; those of one label are averaged'
     )
-    parser.add_argument('--out', type=Path, default=Path('ratio.png'), help='picture to write')
+    parser.add_argument('--out', type=cli.picture, default=Path('ratio.png'), help='picture to write')
     args = parser.parse_args(argv)
     runs: Dict[str, List[Curves]] = {}
     try:
         for label, folder in map(parse_run, args.runs):
             runs.setdefault(label, []).append(read_ratios(folder))
     except (FileNotFoundError, ValueError) as error:
-        raise SystemExit(f'plot_ratio.py: error: {error}') from None
+        cli.die(str(error))
+    args.out.parent.mkdir(parents=True, exist_ok=True)
     plot(runs, args.out)
     for label, curves in runs.items():
         for stage in curves[0]:
