@@ -192,7 +192,7 @@ def test_paramwise_settings_that_need_another_constructor():
 
 def test_other_models_are_refused():
     cfg = dict(optimizer=dict(type='SGD', lr=0.1), constructor=NAME, distiller=dict(optimizer=ADAMW))
-    with pytest.raises(ValueError, match='is for distillers such as dpk_mm.DPKDistiller, got a Linear'):
+    with pytest.raises(ValueError, match='is for distillers such as dpk_mm.Distiller, got a Linear'):
         build_optim_wrapper(nn.Linear(2, 2), cfg)
 
 

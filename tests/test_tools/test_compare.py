@@ -424,13 +424,13 @@ def test_all_have_the_teacher_of_the_input_unless_they_say_so(compare, place):
 
 def test_other_first_weights_are_refused(compare, place, monkeypatch):
     """Whatever the config says: here the distiller draws a number before its student is initialised."""
-    from dpk_mm.models import DPKDistiller
+    from dpk_mm.models import Distiller
 
-    def init_weights(self, original=DPKDistiller.init_weights):
+    def init_weights(self, original=Distiller.init_weights):
         torch.rand(1)
         original(self)
 
-    monkeypatch.setattr(DPKDistiller, 'init_weights', init_weights)
+    monkeypatch.setattr(Distiller, 'init_weights', init_weights)
     path = write_input(place, methods=dict(alone=None, kd=KD))
     message = error_of(compare, path, '--check', '--work-dir', place / 'weights')
     assert "method 'kd': the student's first weights (seed 0) are not those of the student alone" in message

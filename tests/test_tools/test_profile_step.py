@@ -304,7 +304,7 @@ def test_shared_memory_counts_once():
         (['--cfg-options', 'model.teacher=1'], 'model.teacher must be a dict with a config, got 1'),
         (['--cfg-options', 'model.logits.at=nowhere'], "at='nowhere'"),
         (['--amp'], '--amp needs a GPU'),
-        (['--cfg-options', 'model=None'], 'model must be a distiller such as dpk_mm.DPKDistiller, got none'),
+        (['--cfg-options', 'model=None'], 'model must be a distiller such as dpk_mm.Distiller, got none'),
     ],
 )
 def test_a_mistake_is_one_line(profile_step, configs, tmp_path, flags, problem):
@@ -317,4 +317,4 @@ def test_a_config_without_distiller_is_refused(profile_step, configs, tmp_path):
     tiny_cls.training_cfg(tiny_cls.classifier(), '/none/such', tmp_path).dump(tmp_path / 'plain.py')
     with pytest.raises(SystemExit) as error:
         run(profile_step, tmp_path, tmp_path, 'plain')
-    assert 'must be a distiller such as dpk_mm.DPKDistiller, got a ImageClassifier' in str(error.value)
+    assert 'must be a distiller such as dpk_mm.Distiller, got a ImageClassifier' in str(error.value)
