@@ -5,6 +5,8 @@ import os
 from pathlib import Path
 from typing import Any, Dict, Optional
 
+import torch
+
 
 def read_json(path: Path, needed: Optional[str] = None) -> Dict[str, Any]:
     """Read a file that :func:`write_json` wrote.
@@ -40,3 +42,16 @@ def write_json(path: Path, content: Any) -> None:
     draft = path.with_name(f'{path.name}.{os.getpid()}')
     draft.write_text(json.dumps(content, indent=1), encoding='utf-8')
     os.replace(draft, path)
+
+
+def save_checkpoint(path: Path, content: Dict[str, Any]) -> None:
+    """Write a checkpoint whole or not at all.
+
+    Args:
+        path (Path): The file; its folder is made.
+        content (dict): What ``torch.save`` takes.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f'{path.name}.part')
+    torch.save(content, part)
+    part.replace(path)

@@ -8,6 +8,7 @@ import torch
 
 from dpk_mm.models import SFTN, BaseDistiller
 from dpk_mm.utils import cli
+from dpk_mm.utils.files import save_checkpoint
 
 
 def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
@@ -35,11 +36,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     starts = (f'{BaseDistiller.aux_name}.', f'{SFTN.aux_name}.')
     others = next((start for start in starts if any(key.startswith(start) for key in weights)), ())
     student = {key: value for key, value in weights.items() if not key.startswith(others)}
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    # whole or not at all
-    part = args.out.with_name(f'{args.out.name}.part')
-    torch.save(dict(state_dict=student, meta=meta), part)
-    part.replace(args.out)
+    save_checkpoint(args.out, dict(state_dict=student, meta=meta))
     before, after = (path.stat().st_size / 1e6 for path in (args.checkpoint, args.out))
     print(f'{args.out}: {len(student)} of {len(weights)} tensors, {after:.1f} of {before:.1f} MB')
 

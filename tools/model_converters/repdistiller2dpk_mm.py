@@ -11,11 +11,10 @@ import argparse
 from pathlib import Path
 from typing import Optional, Sequence
 
-import torch
-
 from dpk_mm.models.backbones import convert_repdistiller
 from dpk_mm.registry import MODELS
 from dpk_mm.utils import cli, is_distiller, load_model_cfg, load_weights
+from dpk_mm.utils.files import save_checkpoint
 
 
 def main(argv: Optional[Sequence[str]] = None) -> None:
@@ -43,11 +42,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
         converted = convert_repdistiller(weights, MODELS.build(cfg))
     except (ValueError, FileNotFoundError, ImportError) as error:
         cli.die(str(error).replace('set trust_checkpoint=True', 'pass --trust-checkpoint'))
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    # whole or not at all
-    part = args.out.with_name(f'{args.out.name}.part')
-    torch.save(dict(state_dict=converted, meta={}), part)
-    part.replace(args.out)
+    save_checkpoint(args.out, dict(state_dict=converted, meta={}))
     print(f'{args.out}: {len(converted)} tensors, from all {len(weights)} of {args.source}')
 
 
