@@ -14,10 +14,10 @@ from mmengine.registry import init_default_scope
 from mmengine.runner import set_random_seed
 from torch import nn
 
-from dpk_mm.analysis.layers import run_outputs
 from dpk_mm.models import FrozenTeacher
 from dpk_mm.utils import check_tap, cli, main_model_cfg
 from dpk_mm.utils.config import hub_weights
+from dpk_mm.utils.outputs import run_outputs
 
 _NAMED = re.compile(r'^(?:(?P<label>[^=/:]+)=)?(?P<config>.+?\.(?:py|ya?ml|json))(?::(?P<checkpoint>.+))?$')
 

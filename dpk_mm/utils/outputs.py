@@ -1,0 +1,53 @@
+"""What the layers of a model give."""
+
+from collections.abc import Iterator
+from typing import Any, Optional
+
+from torch import Tensor, nn
+
+from .probe import run_blank
+
+
+def run_outputs(
+    model: nn.Module, depth: int, input_shape: Optional[tuple[int, int]] = None
+) -> dict[str, list[list[tuple[str, Tensor, int]]]]:
+    """Run a model on a blank image and keep what its layers give.
+
+    Args:
+        model (nn.Module): A detector or a classifier.
+        depth (int): Most names in a layer's path.
+        input_shape (tuple[int, int], optional): Height and width of the image; see
+            :func:`run_blank`.
+
+    Returns:
+        dict: Layer -> for each time it ran, its tensors: tap, tensor and version, which grows when the tensor
+        is overwritten. In the order the layers end for the last time.
+    """
+    outputs: dict[str, list[list[tuple[str, Tensor, int]]]] = {}
+    handles = []
+
+    def hook_for(name: str) -> Any:
+        def hook(module: nn.Module, args: Any, output: Any) -> None:
+            run = [(tap, tensor, tensor._version) for tap, tensor in _tensors(name, output)]
+            outputs[name] = [*outputs.pop(name, []), run]
+
+        return hook
+
+    try:
+        for name, module in model.named_modules():
+            if name and name.count('.') < depth and name != 'data_preprocessor':
+                handles.append(module.register_forward_hook(hook_for(name)))
+        run_blank(model, input_shape)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return outputs
+
+
+def _tensors(tap: str, output: Any) -> Iterator[tuple[str, Tensor]]:
+    """All tensors of an output, with the taps that pick them."""
+    if isinstance(output, Tensor):
+        yield tap, output
+    elif isinstance(output, (list, tuple)):
+        for i, part in enumerate(output):
+            yield from _tensors(f'{tap}[{i}]', part)
