@@ -20,6 +20,8 @@ OPTIM_WRAPPER_CONSTRUCTORS = Registry(
     scope='dpk_mm',
     locations=['dpk_mm.engine'],
 )
+# functions from what a dry run found to stages; see dpk_mm.methods
+METHODS = Registry('method', scope='dpk_mm', locations=['dpk_mm.methods'])
 STRATEGIES = Registry('strategy', parent=MMENGINE_STRATEGIES, scope='dpk_mm', locations=['dpk_mm.engine'])
 
-__all__ = ['DATASETS', 'HOOKS', 'MODELS', 'OPTIM_WRAPPER_CONSTRUCTORS', 'STRATEGIES']
+__all__ = ['DATASETS', 'HOOKS', 'METHODS', 'MODELS', 'OPTIM_WRAPPER_CONSTRUCTORS', 'STRATEGIES']

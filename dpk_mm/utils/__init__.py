@@ -2,8 +2,8 @@
 
 from .checkpoint import load_weights
 from .cka import cka_from_hsics, hsics, linear_cka, positions_as_samples
-from .config import is_distiller, load_model_cfg, main_field, main_model_cfg
-from .probe import blank_shape, eval_without_side_effects, is_detector, probe, run_blank
+from .config import is_distiller, load_model_cfg, main_field, main_model_cfg, teacher_cfg
+from .probe import blank_shape, eval_without_side_effects, is_detector, predict, probe, run_blank
 from .randomness import preserve_random_state, step_generator
 from .ratio_log import read_ratios
 from .resize import resize_like
@@ -25,6 +25,7 @@ __all__ = [
     'main_field',
     'main_model_cfg',
     'positions_as_samples',
+    'predict',
     'preserve_random_state',
     'probe',
     'read_ratios',
@@ -32,4 +33,5 @@ __all__ = [
     'resize_like',
     'run_blank',
     'step_generator',
+    'teacher_cfg',
 ]

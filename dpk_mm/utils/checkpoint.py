@@ -1,5 +1,6 @@
 """Read weights without running what a checkpoint file may carry."""
 
+import hashlib
 import os
 import pickle
 import re
@@ -34,9 +35,7 @@ def load_weights(checkpoint: str, trust: bool = False, field: str = 'checkpoint'
         FileNotFoundError: There is no such file, or it cannot be fetched.
         ValueError: The file is damaged, holds more than weights (names the opt-in), or no weights.
     """
-    path = _download(checkpoint, field) if urlparse(checkpoint).scheme in ('http', 'https') else checkpoint
-    if not Path(path).is_file():
-        raise FileNotFoundError(f'{field}={checkpoint!r}: no such file (relative to {Path.cwd()}).')
+    path = fetch(checkpoint, field)
     try:
         content = torch.load(path, map_location='cpu', weights_only=not trust)
     except Exception as error:  # torch raises whatever the bytes lead to
@@ -50,6 +49,34 @@ def load_weights(checkpoint: str, trust: bool = False, field: str = 'checkpoint'
     if not isinstance(content, dict) or not any(isinstance(v, Tensor) for v in content.values()):
         raise ValueError(f'{field}={checkpoint!r} holds no weights.')
     return {key[7:] if key.startswith('module.') else key: value for key, value in content.items()}
+
+
+def fetch(checkpoint: str, field: str = 'checkpoint') -> str:
+    """The local file of a checkpoint.
+
+    Args:
+        checkpoint (str): A path or a URL (kept in torch's hub cache; one process a node fetches it).
+        field (str): What the user calls it in their own config; named in errors.
+
+    Returns:
+        str: Its path.
+
+    Raises:
+        FileNotFoundError: There is no such file, or it cannot be fetched.
+    """
+    path = _download(checkpoint, field) if urlparse(checkpoint).scheme in ('http', 'https') else checkpoint
+    if not Path(path).is_file():
+        raise FileNotFoundError(f'{field}={checkpoint!r}: no such file (relative to {Path.cwd()}).')
+    return path
+
+
+def digest(path: str) -> str:
+    """SHA-256 of a file, in hexadecimal digits."""
+    found = hashlib.sha256()
+    with open(path, 'rb') as file:
+        while block := file.read(1 << 20):
+            found.update(block)
+    return found.hexdigest()
 
 
 def explain_load_error(error: Exception, path: str, opt_in: Optional[str]) -> str:

@@ -1,6 +1,7 @@
 """Find the model of a config, however the user names it."""
 
 import copy
+import re
 from pathlib import Path
 from typing import Optional, Union
 
@@ -8,6 +9,9 @@ from mmengine.config import Config, ConfigDict
 from mmengine.config.utils import MODULE2PACKAGE
 from mmengine.hub import get_config
 from mmengine.utils import is_installed
+from torch import nn
+
+_WITH_CHECKPOINT = re.compile(r'^(?P<config>.+?\.(?:py|ya?ml|json))(?::(?P<checkpoint>.+))?$')
 
 
 def main_field(cfg: Union[Config, dict]) -> Optional[str]:
@@ -126,6 +130,42 @@ def load_model_cfg(config: Union[str, dict], field: str = 'config') -> ConfigDic
     if scope is not None:
         model.setdefault('_scope_', scope)
     return model
+
+
+def teacher_cfg(teacher: Union[str, dict, nn.Module]) -> dict:
+    """The arguments of :class:`dpk_mm.FrozenTeacher`, however the user names a teacher.
+
+    Args:
+        teacher (str, dict or nn.Module): ``'CONFIG'``, whose weights upstream publishes,
+            ``'CONFIG:CHECKPOINT'``, arguments of :class:`dpk_mm.FrozenTeacher`, or a trained model.
+
+    Returns:
+        dict: With ``config``.
+
+    Raises:
+        ValueError: It is none of these.
+    """
+    if isinstance(teacher, nn.Module):
+        return dict(config=teacher)
+    if isinstance(teacher, str):
+        config, checkpoint = split_checkpoint(teacher)
+        return dict(config=config, checkpoint=checkpoint or 'hub')
+    if isinstance(teacher, dict) and 'config' in teacher:
+        return dict(teacher)
+    raise ValueError(
+        "teacher must be 'CONFIG:CHECKPOINT', a config whose weights upstream publishes, a dict with config "
+        f'and checkpoint, or a model, got {teacher!r}.'
+    )
+
+
+def split_checkpoint(text: str) -> tuple[str, Optional[str]]:
+    """The parts of ``'CONFIG:CHECKPOINT'``; None where there is no checkpoint.
+
+    Args:
+        text (str): CONFIG is a file or ``'pkg::path'`` and ends in .py, .yaml, .yml or .json.
+    """
+    found = _WITH_CHECKPOINT.match(text)
+    return (found['config'], found['checkpoint']) if found else (text, None)
 
 
 def package_config(name: str, field: str = 'config', pretrained: bool = False) -> Config:

@@ -6,7 +6,8 @@ from contextlib import contextmanager
 from typing import Any, Optional
 
 import torch
-from torch import nn
+from mmengine.model import BaseModel
+from torch import Tensor, nn
 
 from .randomness import preserve_random_state
 from .taps import record
@@ -46,7 +47,24 @@ def run_blank(model: nn.Module, input_shape: Optional[tuple[int, int]] = None) -
     samples = [_blank_detection(height, width)] if is_detector(model) else None
     like = next(model.parameters())
     with eval_without_side_effects(model):
-        model(like.new_zeros(1, 3, height, width), samples, mode='predict')
+        predict(model, like.new_zeros(1, 3, height, width), samples)
+
+
+def predict(model: nn.Module, inputs: Tensor, data_samples: Optional[Sequence] = None) -> Any:
+    """Run a model so that all of its layers run as modules.
+
+    Args:
+        model (nn.Module): A model of mmengine's, or any that takes images alone.
+        inputs (Tensor): (B, 3, H, W).
+        data_samples (Sequence, optional): B samples.
+
+    Returns:
+        Any: What the model gives.
+    """
+    if not isinstance(model, BaseModel):
+        return model(inputs)
+    # 'tensor' would call mmdet's heads past their hooks
+    return model(inputs, data_samples, mode='predict')
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.profiler import record_function
 
 from dpk_mm.registry import MODELS
-from dpk_mm.utils import load_model_cfg, record
+from dpk_mm.utils import load_model_cfg, record, teacher_cfg
 from dpk_mm.utils.checks import check_number
 
 from .model_wrapper import ModelWrapper
@@ -27,7 +27,7 @@ class BaseDistiller(ModelWrapper):
 
     Args:
         student (str or dict): The student: ``'pkg::path'``, a local config file, or a model dict.
-        teacher (dict): Arguments of :class:`dpk_mm.FrozenTeacher`: ``config``, ``checkpoint``, ...
+        teacher (str, dict or nn.Module): See :func:`dpk_mm.utils.teacher_cfg`.
         input_shape (tuple[int, int], optional): Height and width of the blank image that is shown to
             both models at build time to learn the shapes of their features. Defaults to (256, 256) for
             detectors, (224, 224) for other models.
@@ -45,7 +45,7 @@ class BaseDistiller(ModelWrapper):
     def __init__(
         self,
         student: Union[str, dict],
-        teacher: dict,
+        teacher: Union[str, dict, nn.Module],
         input_shape: Optional[tuple[int, int]] = None,
         task_loss_weight: float = 1.0,
         data_preprocessor: Optional[dict] = None,
@@ -61,9 +61,7 @@ class BaseDistiller(ModelWrapper):
         self.teacher_taps: list[str] = []
         self.input_shape = input_shape
         self.task_loss_weight = task_loss_weight
-        if not isinstance(teacher, dict):
-            raise ValueError(f'teacher must be a dict with config and checkpoint, got {teacher!r}.')
-        teacher_model = MODELS.build({'type': 'dpk_mm.FrozenTeacher', **teacher})
+        teacher_model = MODELS.build({'type': 'dpk_mm.FrozenTeacher', **teacher_cfg(teacher)})
         teacher_model.match_input_normalization(self.data_preprocessor)
         # Past nn.Module's own __setattr__, which would make it a submodule.
         self.__dict__['teacher'] = teacher_model

@@ -2,11 +2,13 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any, Optional
+from typing import Any, Optional, Union
 
 from torch import Tensor, nn
 
 from dpk_mm.utils.checks import check_number
+
+from .auto_share import AutoShare
 
 
 class DistillLoss(nn.Module, ABC):
@@ -16,8 +18,9 @@ class DistillLoss(nn.Module, ABC):
     that its layers fit.
 
     Args:
-        loss_weight (float): Weight of the loss, from 0 on. With 0 the stage only watches: it logs a loss of
-            0 and, with a prior, the ratio, and trains nothing. Defaults to 1.0.
+        loss_weight (float, str or dict): Weight of the loss, from 0 on. With 0 the stage only watches: it
+            logs a loss of 0 and, with a prior, the ratio, and trains nothing. ``'auto'``, or
+            ``dict(type='auto', share=0.5)``, finds it in training: see :class:`AutoShare`. Defaults to 1.0.
 
     Attributes:
         takes (str): Class attribute: ``'maps'`` (B, C, H, W), ``'logits'`` (B, K), ``'any'`` for either, or
@@ -25,6 +28,8 @@ class DistillLoss(nn.Module, ABC):
         any_channels (bool): Class attribute: whether student and teacher may differ in channels. Where they
             may not, the stage puts a 1x1 convolution before the loss. Defaults to False.
         stage (str): Name of the stage that it serves, which the stage sets.
+        auto (AutoShare, optional): The weight that finds itself. The distiller applies it; ``loss_weight``
+            is 1 then, and :meth:`forward` gives the loss without it.
 
     Raises:
         ValueError: A weight that is no number from 0 on.
@@ -34,9 +39,24 @@ class DistillLoss(nn.Module, ABC):
     any_channels = False
     stage = ''
 
-    def __init__(self, loss_weight: float = 1.0) -> None:
+    def __init__(self, loss_weight: Union[float, str, dict] = 1.0) -> None:
         super().__init__()
+        self.auto = None
+        if loss_weight == 'auto':
+            loss_weight = dict(type='auto')
+        if isinstance(loss_weight, dict):
+            loss_weight = self._set_auto(dict(loss_weight))
         self.loss_weight = check_number(loss_weight, 'loss_weight', least=0)
+
+    def _set_auto(self, cfg: dict) -> float:
+        if cfg.get('type') != 'auto' or not set(cfg) <= {'type', 'share', 'iters'}:
+            raise ValueError(
+                "loss_weight must be a number, 'auto', or dict(type='auto') with share or iters, got "
+                f'{cfg!r}.'
+            )
+        del cfg['type']
+        self.auto = AutoShare(**cfg)
+        return 1.0
 
     @abstractmethod
     def forward(self, student: Any, teacher: Any, data_samples: Optional[Sequence] = None) -> Tensor:

@@ -13,10 +13,12 @@ from dpk_mm.utils import (
     blank_shape,
     load_model_cfg,
     load_weights,
+    predict,
     preserve_random_state,
     probe,
     record,
 )
+from dpk_mm.utils.checkpoint import digest, fetch
 from dpk_mm.utils.config import describe, hub_weights
 
 from .compile import check_compile_options, compile_around
@@ -33,7 +35,8 @@ class FrozenTeacher(nn.Module):
     runs, so a run that only tests never moves it.
 
     Args:
-        config (str or dict): ``'pkg::path'``, a local config file, or a model dict.
+        config (str, dict or nn.Module): ``'pkg::path'``, a local config file, a model dict, or a trained
+            model, which is frozen where it is. One that is not of mmengine's gets the student's batch.
         checkpoint (str, optional): A path, a URL, or ``'hub'``: the weights that upstream publishes for
             ``config``.
         allow_incomplete (bool): Accept no checkpoint, or one that leaves weights of the teacher unset or
@@ -54,7 +57,7 @@ class FrozenTeacher(nn.Module):
 
     def __init__(
         self,
-        config: Union[str, dict],
+        config: Union[str, dict, nn.Module],
         checkpoint: Optional[str] = None,
         allow_incomplete: bool = False,
         trust_checkpoint: bool = False,
@@ -77,18 +80,28 @@ class FrozenTeacher(nn.Module):
         self._compiled_for: Optional[set[str]] = None
         self.source = f'teacher {describe(config)}, checkpoint {checkpoint!r}'
         self.renormalize: Optional[Renormalize] = None
-        if checkpoint is None and not allow_incomplete:
+        trained = isinstance(config, nn.Module)
+        if checkpoint is None and not allow_incomplete and not trained:
             raise ValueError(
                 f'{self.source}: a teacher needs trained weights. Give teacher.checkpoint a path, a URL or '
                 "'hub', or set allow_incomplete=True for a random teacher."
             )
-        model_cfg = load_model_cfg(config, 'teacher.config')
-        with preserve_random_state():
-            self.model = MODELS.build(model_cfg)
+        if trained:
+            self.model = config
+        else:
+            model_cfg = load_model_cfg(config, 'teacher.config')
+            with preserve_random_state():
+                self.model = MODELS.build(model_cfg)
         if checkpoint is not None:
             if checkpoint == 'hub':
                 checkpoint = hub_weights(config, 'teacher.checkpoint')
-            self._load(load_weights(checkpoint, trust_checkpoint, 'teacher.checkpoint'), allow_incomplete)
+            path = fetch(checkpoint, 'teacher.checkpoint')
+            self._load(load_weights(path, trust_checkpoint, 'teacher.checkpoint'), allow_incomplete)
+            print_log(
+                f'Teacher {describe(config)}: {len(self.model.state_dict())} weights, from {path} '
+                f'(SHA-256 {digest(path)[:8]})',
+                'current',
+            )
         self.requires_grad_(False)
         self.eval()
 
@@ -132,19 +145,26 @@ class FrozenTeacher(nn.Module):
 
     def match_input_normalization(self, data_preprocessor: nn.Module) -> None:
         """Expect batches made by ``data_preprocessor``, the student's."""
-        self.renormalize = Renormalize(data_preprocessor, self.model.data_preprocessor).eval()
+        own = getattr(self.model, 'data_preprocessor', None)
+        if own is not None:
+            self.renormalize = Renormalize(data_preprocessor, own).eval()
 
     @property
     def divisor(self) -> int:
         """What height and width of its images must be multiples of, in pixels."""
-        return self.pad_size_divisor or getattr(self.model.data_preprocessor, 'pad_size_divisor', 1)
+        own = getattr(self.model, 'data_preprocessor', None)
+        return self.pad_size_divisor or getattr(own, 'pad_size_divisor', 1)
+
+    def padded(self, size: Sequence[int]) -> tuple[int, int]:
+        """Height and width, in pixels, that a batch of a size is padded to."""
+        return tuple(-(-side // self.divisor) * self.divisor for side in size)
 
     def probe(
         self, taps: Sequence[str], input_shape: Optional[tuple[int, int]] = None
     ) -> dict[str, torch.Size]:
         """The shapes of its features, as :meth:`forward` pads and cuts; see :func:`dpk_mm.utils.probe`."""
         size = blank_shape(self.model, input_shape)
-        padded = tuple(-(-side // self.divisor) * self.divisor for side in size)
+        padded = self.padded(size)
         shapes = probe(self.model, taps, padded)
         return {
             tap: crop_feature(torch.empty(shape, device='meta'), padded, size).shape
@@ -185,12 +205,11 @@ class FrozenTeacher(nn.Module):
         if self.compile_options is not False:
             self._compile(taps)
         size = tuple(inputs.shape[-2:])
-        value = float(getattr(self.model.data_preprocessor, 'pad_value', 0))
+        value = float(getattr(getattr(self.model, 'data_preprocessor', None), 'pad_value', 0))
         inputs, data_samples = pad_to_divisor(inputs, data_samples, self.divisor, value)
         padded = tuple(inputs.shape[-2:])
         with record(self.model, taps, stop_early=True) as features:
-            # 'tensor' would call mmdet's heads past their hooks
-            self.model(inputs.to(dtype), data_samples, mode='predict')
+            predict(self.model, inputs.to(dtype), data_samples)
         if padded != size:
             features = {tap: crop_feature(feat, padded, size) for tap, feat in features.items()}
         if self.dtype is not None:

@@ -1,0 +1,84 @@
+"""From the name of a method, or of a sum of methods, to stages."""
+
+from typing import Any
+
+from dpk_mm.registry import METHODS
+
+from .pair import Pair
+
+
+def build_stages(method: str, pair: Pair) -> dict[str, dict]:
+    """The stages of a method.
+
+    Args:
+        method (str): A name, or several with ``+`` between, such as ``'dist+dpk'``. In a sum DPK leaves out
+            its KD where another method compares logits.
+        pair (Pair): What the dry run found.
+
+    Returns:
+        dict[str, dict]: Name of a stage -> what a user could have written.
+
+    Raises:
+        ValueError: There is no such method, or it does not fit the pair; says which would.
+    """
+    if not isinstance(method, str) or not method:
+        raise ValueError(
+            f"method must be a name such as 'dpk', or a sum such as 'kd+fitnet', got {method!r}."
+        )
+    names = [name.strip() for name in method.split('+')]
+    known = list(METHODS.module_dict)
+    for name in names:
+        if name not in known or names.count(name) > 1:
+            what = 'is there twice' if name in known else 'is not known'
+            raise ValueError(f'method={method!r}: {name!r} {what}; methods are {", ".join(sorted(known))}.')
+    stages: dict[str, dict] = {}
+    for name in sorted(names, key=lambda name: name.startswith('dpk')):
+        try:
+            found = METHODS.get(name)(pair)
+        except ValueError as error:
+            fits = ', '.join(repr(other) for other in sorted(known) if _fits(other, pair))
+            raise ValueError(
+                f'method={method!r}: {name} does not fit: {error}. What fits: {fits}.'
+            ) from error
+        for stage, cfg in found.items():
+            if stage not in stages:
+                stages[stage] = cfg
+            elif not (stage == 'logits' and name.startswith('dpk')):
+                stages[f'{stage}_{name}'] = cfg
+    return stages
+
+
+def merge_stages(stages: dict, own: dict) -> dict:
+    """Change stages as mmengine's configs inherit: dicts are merged, ``None`` drops a stage.
+
+    A part of another ``type``, or with ``_delete_=True``, takes the place of the one that was there.
+
+    Args:
+        stages (dict): Of a method.
+        own (dict): What the user wrote.
+
+    Returns:
+        dict: The stages that are left.
+    """
+    return {name: stage for name, stage in _merge(stages, own).items() if stage is not None}
+
+
+def _merge(base: Any, own: dict) -> dict:
+    own = dict(own)
+    fresh = own.pop('_delete_', False) or ('type' in own and own['type'] != base.get('type'))
+    merged = {} if fresh else dict(base)
+    for key, value in own.items():
+        if isinstance(value, dict):
+            known = merged.get(key)
+            merged[key] = _merge(known if isinstance(known, dict) else {}, value)
+        else:
+            merged[key] = value
+    return merged
+
+
+def _fits(name: str, pair: Pair) -> bool:
+    try:
+        METHODS.get(name)(pair)
+    except ValueError:
+        return False
+    return True

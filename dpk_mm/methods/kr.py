@@ -1,0 +1,24 @@
+"""KR: groups of layers."""
+
+from torch import nn
+
+from dpk_mm.registry import METHODS
+
+from .pair import Pair
+
+
+def _groups(model: nn.Module) -> list[str]:
+    """The stages of a backbone that are made of blocks one after another: ``'backbone.layer1.*'``, ..."""
+    parts = getattr(model, 'backbone', nn.Module()).named_children()
+    return [f'backbone.{name}.*' for name, part in parts if isinstance(part, nn.Sequential) and len(part) > 1]
+
+
+@METHODS.register_module()
+def kr(pair: Pair) -> dict:
+    """KR (Liu et al., CVPR Workshops 2019; our reading): the last three stages of backbones of like names."""
+    theirs = _groups(pair.teacher)
+    shared = [group for group in _groups(pair.student) if group in theirs][-3:]
+    if not shared:
+        raise ValueError('it compares stages of blocks that both backbones have under one name')
+    loss = dict(type='dpk_mm.KRLoss', temperature=1.0, threshold=0.1, l1_weight=0.1)
+    return {group.split('.')[1]: dict(at=group, loss=dict(loss)) for group in shared}

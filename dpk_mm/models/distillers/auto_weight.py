@@ -1,0 +1,95 @@
+"""``loss_weight='auto'``: weights of losses that find themselves from gradients (ours)."""
+
+from collections.abc import Iterable, Mapping
+from typing import Optional
+
+import torch
+from mmengine.dist import all_reduce_params, get_world_size
+from mmengine.logging import MessageHub
+from torch import Tensor, nn
+
+from .base_stage import BaseStage
+
+# Half precision loses small gradients and overflows by large ones: the first scale with a finite norm counts.
+_SCALES = (2.0**16, 2.0**8, 1.0)
+
+
+def share_out(stages: Iterable[BaseStage]) -> None:
+    """Divide the default share by the number of stages that have it."""
+    autos = [stage.loss.auto for stage in stages if stage.loss.auto is not None]
+    for auto in autos:
+        auto.number = len(autos)
+
+
+def apply_auto_weights(
+    losses: dict[str, Tensor], stages: Mapping[str, BaseStage], student: nn.Module
+) -> dict[str, Tensor]:
+    """Weigh the losses of the stages whose weight is ``'auto'``, after measuring where the time has come.
+
+    A stage's weight is ``share * |g_task| / |g_stage|``. Both are norms of gradients over the parameters of
+    the student that train, of the mean over ranks. A measurement goes backward once for the task and once for
+    each such stage, without leaving a gradient. When it is made says :meth:`AutoShare.is_due`.
+
+    Args:
+        losses (dict[str, Tensor]): Of the student and of the stages.
+        stages (Mapping[str, BaseStage]): All stages by name.
+        student (nn.Module): The student.
+
+    Returns:
+        dict[str, Tensor]: The same with weighted losses, and ``weight_<stage>`` of those stages.
+
+    Raises:
+        ValueError: A stage sends no gradient into the student.
+    """
+    autos = {name: stage.loss.auto for name, stage in stages.items() if stage.loss.auto is not None}
+    if not autos:
+        return losses
+    first = next(iter(autos.values()))
+    hub = MessageHub.get_current_instance()
+    if torch.is_grad_enabled() and first.is_due(hub.get_info('iter', 0), hub.get_info('max_iters')):
+        parameters = [parameter for parameter in student.parameters() if parameter.requires_grad]
+        own = [
+            value
+            for name, values in losses.items()
+            if 'loss' in name and not name.startswith('loss_distill_')
+            for value in (values if isinstance(values, (list, tuple)) else [values])
+        ]
+        task = _norm(sum(value.mean() for value in own), parameters)
+        for name, auto in autos.items():
+            norm = _norm(losses[f'loss_distill_{name}'], parameters)
+            if norm is None or norm == 0:
+                raise ValueError(
+                    f"stages.{name}: loss_weight='auto' finds no gradient of this stage in the student. Its "
+                    'layer is frozen, or the loss is 0: leave the stage out, or give it a number as weight.'
+                )
+            auto.update(task, norm, hub.get_info('max_iters'))
+    for name, auto in autos.items():
+        losses[f'loss_distill_{name}'] = losses[f'loss_distill_{name}'] * auto.weight
+        losses[f'weight_{name}'] = auto.weight.clone()
+    return losses
+
+
+def _norm(loss: Tensor, parameters: list[Tensor]) -> Optional[Tensor]:
+    """Norm of the gradient of a loss over parameters, a scalar; None where it reaches none of them."""
+    if not loss.requires_grad:
+        return None
+    for scale in _SCALES if torch.is_autocast_enabled() else (1.0,):
+        try:
+            grads = torch.autograd.grad(loss * scale, parameters, retain_graph=True, allow_unused=True)
+        except RuntimeError as error:
+            if 'checkpoint' not in str(error).lower():
+                raise
+            raise ValueError(
+                "loss_weight='auto' cannot measure through with_cp=True. Set with_cp=False; the runner's "
+                'activation_checkpointing saves the same memory.'
+            ) from error
+        if get_world_size() > 1:
+            grads = [torch.zeros_like(p) if g is None else g for g, p in zip(grads, parameters)]
+            all_reduce_params(grads, op='mean')
+        grads = [grad.float() for grad in grads if grad is not None]
+        if not grads:
+            return None
+        norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(grads))) / scale
+        if norm.isfinite():
+            return norm
+    return norm

@@ -1,0 +1,54 @@
+"""What a distiller learns from, as a table for the log."""
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from dpk_mm.utils.text import count, markdown
+
+if TYPE_CHECKING:
+    from .distiller import Distiller
+
+
+def stage_table(distiller: 'Distiller', student: dict, teacher: dict) -> str:
+    """A table of the stages: layers, shapes, necks, losses, weights.
+
+    Args:
+        distiller (Distiller): Whose stages they are.
+        student (dict[str, torch.Size]): Layer of the student -> shape in the dry run.
+        teacher (dict[str, torch.Size]): Layer of the teacher -> shape in the dry run.
+
+    Returns:
+        str: Lines of Markdown below a sentence that says whether the student inherits.
+    """
+    rows = []
+    for name, stage in distiller.distiller.items():
+        own, other = distiller.layers[name]
+        neck = getattr(stage, 'neck', None)
+        tokens = parameters = '-'
+        if neck is not None:
+            parameters = count(sum(p.numel() for p in neck.parameters()))
+            patch = getattr(neck, 'patch_size', 1)
+            tokens = ' x '.join(str(-(-side // patch)) for side in teacher[other][2:])
+        rows.append(
+            [
+                name,
+                _layer(own, student),
+                _layer(other, teacher),
+                tokens,
+                parameters,
+                type(stage.loss).__name__,
+                'auto' if stage.loss.auto is not None else f'{stage.loss.loss_weight:g}',
+            ]
+        )
+    head = ['stage', 'student', 'teacher', 'tokens', 'neck', 'loss', 'weight']
+    start = 'inherits neck and head of the teacher' if distiller.init_student else 'starts as it does alone'
+    lines = f'\n{markdown(head, rows)}' if rows else ' Nothing is distilled.'
+    return f'The student {start}. Stages, with shapes of the dry run:{lines}'
+
+
+def _layer(at: Any, shapes: dict[str, torch.Size]) -> str:
+    """A layer and its shape; of a group the number of layers."""
+    if not isinstance(at, str):
+        return f'{at[0]}, ... ({len(at)} layers)'
+    return f'{at}: {" x ".join(str(side) for side in shapes[at][1:])}'

@@ -1,0 +1,85 @@
+"""The state of a weight that finds itself."""
+
+from typing import Optional
+
+import torch
+from torch import Tensor, nn
+
+from dpk_mm.utils.checks import check_number
+
+# Sum of the shares of all stages whose config names none.
+DEFAULT_SHARE = 1.0
+# The second measurement, as a share of the schedule; those after it lie ever further apart, to the last.
+_SECOND, _LAST = 1 / 64, 3 / 4
+
+
+class AutoShare(nn.Module):
+    """A weight that keeps the gradient of a loss at a share of the gradient of the task (ours).
+
+    The first measurement is made in the first step, where gradients of distillation are large and mislead:
+    the second takes its place. The others lie ever further apart over the schedule, as the ratio of the
+    gradients changes fast at first. They are averaged, as logarithms.
+
+    Args:
+        share (float, optional): Norm of the weighted gradient over the norm of the task's. Defaults to
+            ``DEFAULT_SHARE`` over the number of stages that have no share of their own.
+        iters (int, optional): Number of measurements. Defaults to one for each 100 steps per stage, 4 at
+            least, which is under 1 % of the time of a run of some thousand steps.
+
+    Attributes:
+        weight (Tensor): Scalar float32, in the checkpoint. 0 until the first measurement.
+        number (int): Of stages that divide the default share.
+
+    Raises:
+        ValueError: A share that is not positive, or fewer than 2 measurements.
+    """
+
+    def __init__(self, share: Optional[float] = None, iters: Optional[int] = None) -> None:
+        super().__init__()
+        if share is not None:
+            check_number(share, 'loss_weight.share', above=0)
+        if iters is not None and (not isinstance(iters, int) or isinstance(iters, bool) or iters < 2):
+            raise ValueError(f'loss_weight.iters must be an integer from 2 on, got {iters!r}.')
+        self.share, self.iters, self.number = share, iters, 1
+        self.register_buffer('weight', torch.zeros(()))
+        self.register_buffer('count', torch.zeros((), dtype=torch.long))
+
+    def measurements(self, max_iters: int) -> int:
+        """How many measurements a run of so many steps makes."""
+        return self.iters or max(4, max_iters // (100 * (self.number + 1)))
+
+    def is_due(self, step: int, max_iters: Optional[int]) -> bool:
+        """Whether a step measures.
+
+        Args:
+            step (int): Number of the step, from 0.
+            max_iters (int, optional): Length of the schedule. Where it is not known, steps 0, 16, 32, 64 and
+                so on measure.
+        """
+        if step == 0:
+            return True
+        if not max_iters:
+            return step >= 16 and step & (step - 1) == 0
+        number = self.measurements(max_iters)
+        growth = (_LAST / _SECOND) ** (1 / max(number - 2, 1))
+        return step in {max(1, round(max_iters * _SECOND * growth**k)) for k in range(number - 1)}
+
+    @torch.no_grad()
+    def update(self, task: Tensor, stage: Tensor, max_iters: Optional[int] = None) -> None:
+        """Take a measurement in; one that is not finite is left out.
+
+        Args:
+            task (Tensor): Scalar, norm of the gradient of the task.
+            stage (Tensor): Scalar, norm of the gradient of the loss with weight 1.
+            max_iters (int, optional): Length of the schedule.
+        """
+        share = self.share if self.share is not None else DEFAULT_SHARE / self.number
+        found = (share * task / stage).to(self.weight)
+        if not found.isfinite() or found == 0:
+            return
+        # the more there are, the more are averaged
+        pace = 1 / (1 + self.measurements(max_iters or 1) / 8)
+        pace = 1.0 if self.count < 2 else max(pace, 1 / int(self.count))
+        start = found if self.count == 0 else self.weight
+        self.weight.copy_(start * (found / start) ** pace)
+        self.count += 1
