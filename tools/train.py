@@ -3,8 +3,9 @@
 import argparse
 from typing import Optional, Sequence
 
-from mmengine.config import Config
+from mmengine.config import Config, ConfigDict
 
+from dpk_mm.methods.configs import add_distiller, spell_out
 from dpk_mm.utils import cli
 
 
@@ -30,12 +31,25 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
     parser.add_argument(
         '--no-persistent-workers', action='store_true', help='dataloaders keep no workers alive'
     )
+    parser.add_argument(
+        '--teacher',
+        metavar='CONFIG[:CHECKPOINT]',
+        help="distil: the config's model learns from this one; without a checkpoint, from upstream's weights",
+    )
+    cli.add_method(parser)
     cli.add_common_flags(parser)
     return parser.parse_args(argv)
 
 
 def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
     """Merge the command line into the config."""
+    if args.teacher is not None:
+        try:
+            add_distiller(cfg, args.teacher, args.method)
+        except ValueError as error:
+            cli.die(f'--teacher: {error}')
+    elif args.method is not None:
+        cli.die('--method needs --teacher; in the config of a distiller it is model.method')
     cli.merge_common(cfg, args)
     if args.no_validate:
         cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
@@ -64,6 +78,10 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     cli.check_checkpoint(cfg.get('load_from'), '--resume' if cfg.get('resume') else 'load_from')
     cli.launch_on_cpu(cfg)
     runner = cli.build_runner(cfg)
+    if cfg.model.get('method'):
+        # what the method chose goes with the run
+        runner.cfg.model = ConfigDict(spell_out(runner.cfg.model, runner.model))
+        runner.dump_config()
     cli.build_optimizers(runner)
     with cli.checkpoint_errors():
         runner.train()

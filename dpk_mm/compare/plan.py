@@ -89,7 +89,7 @@ def _make(spec: Any, base: Config, comparison: Comparison, load: Callable[[str],
     else:
         cfg = copy.deepcopy(base)
         if 'model' in fragment or 'teacher' in spec:
-            cfg.model = ConfigDict(type='dpk_mm.Distiller', student=cfg.model, stages=[])
+            cfg.model = ConfigDict(type='dpk_mm.Distiller', student=cfg.model)
             if comparison.teacher is not None:
                 cfg.model.teacher = comparison.teacher
     if 'teacher' in spec:

@@ -9,7 +9,7 @@ from .maps import fgd_loss, need_maps, on
 from .pair import Level, Pair
 
 # A neck's attention costs the square of its tokens: the smallest patch that leaves no more is taken.
-MOST_TOKENS = 512
+MOST_TOKENS = 300
 # A map of fewer positions is too small for a neck.
 LEAST_POSITIONS = 16
 # A level of a detector with a smaller stride has no neck (authors' code: P3 of one stage, P2 and P3 of two).

@@ -46,6 +46,14 @@ def add_common_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
 
 
+def add_method(parser: argparse.ArgumentParser) -> None:
+    """Add the flag that names a method."""
+    parser.add_argument(
+        '--method',
+        help='how to distil: a name such as dpk (the default), fgd or pkd, or a sum such as kd+fitnet',
+    )
+
+
 def add_cfg_options(parser: argparse.ArgumentParser, text: str) -> None:
     """Add upstream's flag for changes of a config, with a help text."""
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE', help=text)

@@ -38,9 +38,19 @@ def write_json(path: Path, content: Any) -> None:
         path (Path): The file.
         content (Any): What JSON keeps.
     """
+    write_text(path, json.dumps(content, indent=1))
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text whole or not at all.
+
+    Args:
+        path (Path): The file; its folder is made.
+        text (str): Its content.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f'{path.name}.{os.getpid()}')
-    draft.write_text(json.dumps(content, indent=1), encoding='utf-8')
+    draft.write_text(text, encoding='utf-8')
     os.replace(draft, path)
 
 

@@ -8,17 +8,31 @@ from mmengine.dist import all_reduce_params, get_world_size
 from mmengine.logging import MessageHub
 from torch import Tensor, nn
 
+from dpk_mm.models.losses.auto_share import DEFAULT_SHARES, AutoShare
+
 from .base_stage import BaseStage
 
 # Half precision loses small gradients and overflows by large ones: the first scale with a finite norm counts.
 _SCALES = (2.0**16, 2.0**8, 1.0)
 
 
-def share_out(stages: Iterable[BaseStage]) -> None:
-    """Divide the default share by the number of stages that have it."""
-    autos = [stage.loss.auto for stage in stages if stage.loss.auto is not None]
-    for auto in autos:
-        auto.number = len(autos)
+def share_out(stages: Iterable[BaseStage], detects: bool) -> None:
+    """Give each stage of a kind an equal part of the default share.
+
+    Args:
+        stages (Iterable[BaseStage]): All stages.
+        detects (bool): Whether the student is a detector.
+    """
+    kinds: dict[str, list[AutoShare]] = {}
+    for stage in stages:
+        if stage.loss.auto is not None:
+            kind = 'logits' if stage.on_logits else 'detector' if detects else 'classifier'
+            kinds.setdefault(kind, []).append(stage.loss.auto)
+    for kind, autos in kinds.items():
+        for auto in autos:
+            auto.number = sum(map(len, kinds.values()))
+            if auto.share is None:
+                auto.share = DEFAULT_SHARES[kind] / len(autos)
 
 
 def apply_auto_weights(

@@ -26,12 +26,14 @@ class BaseStage(nn.Module, ABC):
     Attributes:
         prior (Callable, optional): How much prior knowledge the stage gets, where a neck takes it.
         watches (bool): Whether it only watches.
+        on_logits (bool): Whether it compares logits.
     """
 
     def __init__(self, name: str) -> None:
         super().__init__()
         self.name = name
         self.prior: Any = None
+        self.on_logits = False
 
     def add_loss(self, loss: dict, **found: Any) -> None:
         """Build the loss, the last part of the stage; ``found`` as in :func:`build_part`."""

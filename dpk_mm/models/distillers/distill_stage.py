@@ -50,6 +50,7 @@ class DistillStage(BaseStage):
         prior: Optional[dict] = None,
     ) -> None:
         super().__init__(name)
+        self.on_logits = len(student_shape) == 2
         shapes = f"the student's is {tuple(student_shape)}, the teacher's {tuple(teacher_shape)}"
         if {len(student_shape), len(teacher_shape)} not in ({2}, {4}):
             raise ValueError(f'maps (B, C, H, W) or logits (B, K) can be compared, but {shapes}.')

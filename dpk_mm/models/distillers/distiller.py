@@ -10,13 +10,14 @@ from torch import Tensor, nn
 from dpk_mm.methods import build_stages, find_pair, merge_stages
 from dpk_mm.models.priors.measured_prior import compute_ratios
 from dpk_mm.registry import MODELS
-from dpk_mm.utils import TapError, blank_shape, preserve_random_state, probe
+from dpk_mm.utils import TapError, blank_shape, is_detector, preserve_random_state, probe
 
 from .auto_weight import apply_auto_weights, share_out
 from .base_distiller import BaseDistiller
 from .distill_stage import DistillStage
 from .group_stage import GroupStage
 from .inheriting import can_inherit, inherit, inheritable
+from .inner_adamw import InnerAdamW
 from .stage_cfgs import complete_stages
 from .stage_table import stage_table
 
@@ -46,6 +47,8 @@ class Distiller(BaseDistiller):
             detector's neck and head agree.
         input_shape (tuple[int, int], optional): Height and width of the training images; see
             :class:`BaseDistiller` and :func:`dpk_mm.methods.find_pair`.
+        optimizer (dict, optional): Arguments of :class:`InnerAdamW`, which trains necks, adapters and losses.
+            Defaults to None: with a method ``dict(lr=1e-3)``, else what trains the student trains all.
         task_loss_weight (float): Factor of the student's own losses.
         data_preprocessor (dict, optional): See :class:`BaseDistiller`.
 
@@ -73,6 +76,7 @@ class Distiller(BaseDistiller):
         loss_weight: Union[float, str, dict, None] = None,
         init_student: Optional[bool] = None,
         input_shape: Optional[tuple[int, int]] = None,
+        optimizer: Optional[dict] = None,
         task_loss_weight: float = 1.0,
         data_preprocessor: Optional[dict] = None,
     ) -> None:
@@ -101,7 +105,7 @@ class Distiller(BaseDistiller):
         with preserve_random_state():
             for name, cfg in cfgs.items():
                 self._add_stage(name, cfg, *(_at(found, at) for found, at in zip(shapes, self.layers[name])))
-        share_out(self.distiller.values())
+        share_out(self.distiller.values(), is_detector(self.student))
         needed = [self.layers[name] for name, stage in self.distiller.items() if not stage.is_idle]
         self.student_taps = [tap for student_at, _ in needed for tap in _layers(student_at)]
         self.teacher_taps = [tap for _, teacher_at in needed for tap in _layers(teacher_at)]
@@ -110,6 +114,11 @@ class Distiller(BaseDistiller):
                 'init_student=True, but no teacher weight outside the backbone has the name and shape of '
                 "one of the student's."
             )
+        if optimizer is None and method is not None:
+            optimizer = dict(lr=1e-3)
+        self.inner = None
+        if optimizer is not None:
+            self.inner = InnerAdamW(self.student.parameters(), self.distiller, **optimizer)
         print_log(stage_table(self, *shapes), 'current')
 
     def _probe(self, side: int) -> dict[str, torch.Size]:
@@ -141,6 +150,8 @@ class Distiller(BaseDistiller):
     def loss(self, inputs: Tensor, data_samples: Optional[Sequence] = None) -> dict[str, Tensor]:
         """As of :class:`BaseDistiller`; where a weight is ``'auto'``, also ``weight_<stage>``."""
         losses = super().loss(inputs, data_samples)
+        if self.inner is not None and torch.is_grad_enabled():
+            self.inner.expect_step()
         return apply_auto_weights(losses, self.distiller, self.student)
 
     def distill(

@@ -7,8 +7,8 @@ from torch import Tensor, nn
 
 from dpk_mm.utils.checks import check_number
 
-# Sum of the shares of all stages whose config names none.
-DEFAULT_SHARE = 1.0
+# Sum of the shares of the stages of a kind whose config names none.
+DEFAULT_SHARES = dict(logits=1.0, detector=1.0, classifier=10.0)
 # The second measurement, as a share of the schedule; those after it lie ever further apart, to the last.
 _SECOND, _LAST = 1 / 64, 3 / 4
 
@@ -22,13 +22,14 @@ class AutoShare(nn.Module):
 
     Args:
         share (float, optional): Norm of the weighted gradient over the norm of the task's. Defaults to
-            ``DEFAULT_SHARE`` over the number of stages that have no share of their own.
+            that of ``DEFAULT_SHARES``, for logits, or the maps of a detector or a classifier, over the number
+            of stages of that kind.
         iters (int, optional): Number of measurements. Defaults to one for each 100 steps per stage, 4 at
             least, which is under 1 % of the time of a run of some thousand steps.
 
     Attributes:
         weight (Tensor): Scalar float32, in the checkpoint. 0 until the first measurement.
-        number (int): Of stages that divide the default share.
+        number (int): How many stages have a weight that finds itself.
 
     Raises:
         ValueError: A share that is not positive, or fewer than 2 measurements.
@@ -73,8 +74,7 @@ class AutoShare(nn.Module):
             stage (Tensor): Scalar, norm of the gradient of the loss with weight 1.
             max_iters (int, optional): Length of the schedule.
         """
-        share = self.share if self.share is not None else DEFAULT_SHARE / self.number
-        found = (share * task / stage).to(self.weight)
+        found = (self.share * task / stage).to(self.weight)
         if not found.isfinite() or found == 0:
             return
         # the more there are, the more are averaged

@@ -1,0 +1,130 @@
+"""Configs of distillation made from the config of a training and a teacher."""
+
+import copy
+import os
+from pathlib import Path
+from typing import Any, Optional, Union
+
+from mmengine.config import Config, ConfigDict
+
+from dpk_mm.utils.config import teacher_cfg
+
+# Fields of transforms that say how large the images become, and whether they name the width first. The largest
+# of several sizes counts.
+_SIZES = {
+    'Resize': ('scale', True),
+    'RandomChoiceResize': ('scales', True),
+    'RandomResize': ('scale', True),
+    'Mosaic': ('img_scale', True),
+    'RandomResizedCrop': ('scale', False),
+    'EfficientNetRandomCrop': ('scale', False),
+    'RandomCrop': ('crop_size', False),
+    'CenterCrop': ('crop_size', False),
+    'Pad': ('size', True),
+}
+
+
+def add_distiller(cfg: Config, teacher: str, method: Optional[str] = None) -> None:
+    """Make of the config of a training the one of its distillation.
+
+    The optimizer, the schedule, the data and the hooks stay, but for the hook that writes checkpoints.
+
+    Args:
+        cfg (Config): Of the student's training, changed in place.
+        teacher (str): ``'CONFIG'``, whose weights upstream publishes, or ``'CONFIG:CHECKPOINT'``.
+        method (str, optional): See :class:`dpk_mm.Distiller`. Defaults to ``'dpk'``.
+
+    Raises:
+        ValueError: The config has no model, or one that has a teacher already.
+    """
+    model = cfg.get('model')
+    if not isinstance(model, dict):
+        raise ValueError('the config has no model')
+    if 'student' in model and 'teacher' in model:
+        raise ValueError('model.teacher is in the config already; --teacher is for the config of a student')
+    cfg.model = ConfigDict(
+        type='dpk_mm.Distiller', student=model, teacher=teacher_cfg(teacher), method=method or 'dpk'
+    )
+    size = training_size(cfg)
+    if size is not None:
+        cfg.model.input_shape = size
+    hook = (cfg.get('default_hooks') or {}).get('checkpoint')
+    if hook and hook.get('type') in (None, 'CheckpointHook', 'mmengine.CheckpointHook'):
+        hook.type = 'dpk_mm.PlainCheckpointHook'
+
+
+def training_size(cfg: Config) -> Optional[tuple[int, int]]:
+    """Height and width, in pixels, of the largest images that a training shows its model.
+
+    Args:
+        cfg (Config): Of a training.
+
+    Returns:
+        tuple[int, int] or None: What the last transform that says a size makes; None where none does.
+    """
+    dataset = (cfg.get('train_dataloader') or {}).get('dataset') or {}
+    pipelines: list[dict] = []
+    while isinstance(dataset, dict):
+        # a dataset around another has a pipeline that comes after the inner one's
+        pipelines = [*(dataset.get('pipeline') or []), *pipelines]
+        dataset = dataset.get('dataset')
+    size = None
+    for transform in pipelines:
+        kind = str(transform.get('type', '')).split('.')[-1]
+        field, width_first = _SIZES.get(kind, (None, False))
+        found = _largest(transform.get(field)) if field else None
+        if found is not None:
+            size = found[::-1] if width_first else found
+    return size
+
+
+def _largest(value: Any) -> Optional[tuple[int, int]]:
+    """A size as two numbers; of several the largest."""
+    if isinstance(value, int):
+        return value, value
+    if isinstance(value, (list, tuple)) and value:
+        if all(isinstance(side, int) for side in value) and len(value) == 2:
+            return value[0], value[1]
+        sizes = [size for size in map(_largest, value) if size is not None]
+        return max(sizes, key=lambda size: size[0] * size[1]) if sizes else None
+    return None
+
+
+def spell_out(model: dict, distiller: Any) -> dict:
+    """The model dict of a distiller with all that its method chose.
+
+    Args:
+        model (dict): With ``method``.
+        distiller (Distiller): What was built of it.
+
+    Returns:
+        dict: A copy with ``stages`` and ``init_student`` in place of ``method`` and ``loss_weight``.
+    """
+    spelled = {key: value for key, value in copy.deepcopy(dict(model)).items() if key != 'loss_weight'}
+    spelled.setdefault('optimizer', dict(lr=1e-3))
+    spelled.update(method=None, init_student=distiller.init_student, stages=distiller.stage_cfgs)
+    return spelled
+
+
+def config_text(cfg: Config, base: str, path: Union[str, Path], heading: str) -> str:
+    """The text of a config file that inherits a training's config and adds the distiller.
+
+    Args:
+        cfg (Config): With the model spelled out.
+        base (str): The training's config: ``'pkg::path'`` or a file.
+        path (str or Path): Where the text will be.
+        heading (str): First lines, without ``#``.
+
+    Returns:
+        str: Python.
+    """
+    if '::' not in base:
+        base = os.path.relpath(base, Path(path).resolve().parent)
+    model = {key: value for key, value in cfg.model.to_dict().items() if key not in ('method', 'student')}
+    fields = dict(model=dict(_delete_=True, type=model.pop('type'), student='_base_.model', **model))
+    hook = (cfg.get('default_hooks') or {}).get('checkpoint') or {}
+    if hook.get('type') == 'dpk_mm.PlainCheckpointHook':
+        fields['default_hooks'] = dict(checkpoint=dict(type='dpk_mm.PlainCheckpointHook'))
+    lines = ''.join(f'# {line}\n' for line in heading.splitlines())
+    text = Config(fields).pretty_text.replace("'_base_.model'", '_base_.model')
+    return f'{lines}_base_ = [{base!r}]\n\n{text}'

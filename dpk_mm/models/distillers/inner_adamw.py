@@ -1,0 +1,118 @@
+"""An optimizer of the modules of distillation, inside of the student's."""
+
+import weakref
+from collections.abc import Iterable
+from typing import Any, Optional
+
+import torch
+from torch import nn
+from torch.optim import AdamW, Optimizer
+from torch.optim.optimizer import register_optimizer_step_pre_hook
+
+from dpk_mm.utils.checks import check_number
+
+# Until the step gradients are that much smaller, so that clipping does not count them. A power of two is exact.
+_SCALE = 2.0**-20
+# Forward passes in training without a step after which something is wrong: more than gradients are accumulated over.
+_PATIENCE = 1000
+
+
+class InnerAdamW:
+    """AdamW for the modules of distillation, while all other parameters have the optimizer of the config (ours).
+
+    A student's optimizer seldom suits a transformer: SGD with a rate of 0.1 makes a lean neck diverge. A config
+    that says nothing of the necks hands all parameters to one optimizer. Before each of its steps, this class
+    updates the necks by AdamW and takes their gradients away, so the other passes over them. The rate follows
+    the schedule of the student's. The state lies in the student's optimizer, and so in its checkpoints. The
+    student's clipping does not count the gradients of the necks; they have their own.
+
+    It does nothing where the necks have an optimizer of their own, as by ``DistillOptimWrapperConstructor``.
+
+    Args:
+        student (Iterable[nn.Parameter]): Parameters of the student.
+        distiller (nn.Module): The modules of distillation.
+        lr (float): Learning rate at the start of the schedule. Defaults to 1e-3.
+        betas (tuple[float, float]): Of AdamW. Defaults to (0.9, 0.95) (authors' code of DPK).
+        weight_decay (float): Of weights, not of biases and norms. Defaults to 1e-4 (authors' code of DPK).
+        max_norm (float): Largest norm of their gradient; larger ones are clipped. Defaults to 1.0.
+
+    Raises:
+        ValueError: A number that does not fit.
+    """
+
+    def __init__(
+        self,
+        student: Iterable[nn.Parameter],
+        distiller: nn.Module,
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.95),
+        weight_decay: float = 1e-4,
+        max_norm: float = 1.0,
+    ) -> None:
+        self.lr = check_number(lr, 'optimizer.lr', above=0)
+        self.max_norm = check_number(max_norm, 'optimizer.max_norm', above=0)
+        check_number(weight_decay, 'optimizer.weight_decay', least=0)
+        self.parameters = [parameter for parameter in distiller.parameters() if parameter.requires_grad]
+        self._waited = 0
+        self._student = {id(parameter) for parameter in student}
+        self._inner: Optional[AdamW] = None
+        if not self.parameters:
+            return
+        self._inner = AdamW(
+            [
+                dict(params=[p for p in self.parameters if p.ndim > 1]),
+                dict(params=[p for p in self.parameters if p.ndim < 2], weight_decay=0.0),
+            ],
+            lr=lr,
+            betas=tuple(betas),
+            weight_decay=weight_decay,
+        )
+        for parameter in self.parameters:
+            parameter.register_hook(lambda grad: grad * _SCALE)
+        # the hook is torch's, for all optimizers; it must not keep this object alive
+        this = weakref.ref(self)
+
+        def before_step(optimizer: Optimizer, args: Any, kwargs: Any) -> None:
+            if this() is not None:
+                this()._before_step(optimizer)
+
+        weakref.finalize(self, register_optimizer_step_pre_hook(before_step).remove)
+
+    def expect_step(self) -> None:
+        """Note a forward pass in training, which steps must follow.
+
+        Raises:
+            RuntimeError: No step came after many; what trains is no optimizer of torch's.
+        """
+        self._waited += 1
+        if self._inner is not None and self._waited > _PATIENCE:
+            raise RuntimeError(
+                f'model.optimizer: no optimizer of torch has made a step in {_PATIENCE} forward passes. Give '
+                "optim_wrapper.constructor='dpk_mm.DistillOptimWrapperConstructor', or model.optimizer=None."
+            )
+
+    def _before_step(self, optimizer: Optimizer) -> None:
+        """Update the modules of distillation where a step of the student's optimizer is about to."""
+        groups = {id(p): group for group in optimizer.param_groups for p in group['params']}
+        group = groups.get(id(self.parameters[0]))
+        if group is None:
+            return
+        self._waited = 0
+        if self._student.isdisjoint(groups):  # an optimizer of the necks' own
+            for parameter in self.parameters:
+                if parameter.grad is not None:
+                    parameter.grad.div_(_SCALE)
+            return
+        for parameter in self.parameters:
+            if parameter.grad is not None:
+                parameter.grad.div_(_SCALE)
+        torch.nn.utils.clip_grad_norm_(self.parameters, self.max_norm)
+        for own in self._inner.param_groups:
+            own['lr'] = self.lr * group['lr'] / group.get('initial_lr', group['lr'])
+        self._inner.state = optimizer.state
+        self._inner.step()
+        self._inner.zero_grad(set_to_none=True)
+
+    def __deepcopy__(self, memo: dict) -> 'InnerAdamW':
+        """Itself: a copy of the model, as EMA makes it, does not train."""
+        return self

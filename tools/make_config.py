@@ -1,0 +1,55 @@
+"""Write the config of a distillation, with every choice of the method spelled out.
+
+CONFIG is the config you train today. The file that is written inherits it, and mmdet's or mmpretrain's own
+tools/train.py trains it. Where CONFIG or the teacher's config is no pkg::path, its path is relative to the folder
+that you start in.
+"""
+
+import argparse
+from pathlib import Path
+from typing import Optional, Sequence
+
+from mmengine.registry import init_default_scope
+
+from dpk_mm.methods.configs import add_distiller, config_text, spell_out
+from dpk_mm.registry import MODELS
+from dpk_mm.utils import cli
+from dpk_mm.utils.files import write_text
+
+
+def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('config', help='config of the student: a file, or pkg::path')
+    parser.add_argument('teacher', help="the teacher: CONFIG:CHECKPOINT, or pkg::path for upstream's weights")
+    cli.add_method(parser)
+    parser.add_argument('-o', '--out', type=Path, required=True, help='the file to write')
+    cli.add_cfg_options(parser, 'override settings before the choice: model.loss_weight=auto')
+    return parser.parse_args(argv)
+
+
+def main(argv: Optional[Sequence[str]] = None) -> None:
+    """Write the file."""
+    args = parse_args(argv)
+    cfg = cli.load_config(args.config)
+    try:
+        add_distiller(cfg, args.teacher, args.method)
+        cfg.merge_from_dict(args.cfg_options or {})
+        init_default_scope(cfg.get('default_scope', 'mmengine'))
+        # shapes do not depend on weights, so none are looked for
+        blank = dict(cfg.model, teacher=dict(config=cfg.model.teacher.config, allow_incomplete=True))
+        if cfg.get('data_preprocessor') is not None:
+            blank.setdefault('data_preprocessor', cfg.data_preprocessor)
+        cfg.model = spell_out(cfg.model, MODELS.build(blank))
+    except (ValueError, FileNotFoundError, ImportError) as error:
+        cli.die(str(error))
+    method = f' --method {args.method}' if args.method else ''
+    heading = f'Made by tools/make_config.py {args.config} {args.teacher}{method}.'
+    write_text(args.out, config_text(cfg, args.config, args.out, heading))
+    print(args.out)
+
+
+if __name__ == '__main__':
+    main()
