@@ -1,8 +1,7 @@
 """Write the config of a distillation, with every choice of the method spelled out.
 
 CONFIG is the config you train today. The file that is written inherits it, and mmdet's or mmpretrain's own
-tools/train.py trains it. Where CONFIG or the teacher's config is no pkg::path, its path is relative to the folder
-that you start in.
+tools/train.py trains it. A teacher's path stays relative to the folder you start in.
 """
 
 import argparse

@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any, Optional, Union
 
 from mmengine.config import Config, ConfigDict
+from yapf.yapflib.yapf_api import FormatCode
 
 from dpk_mm.utils.config import teacher_cfg
 
-# Fields of transforms that say how large the images become, and whether they name the width first. The largest
-# of several sizes counts.
+_STYLE = dict(based_on_style='pep8', column_limit=100, split_before_expression_after_opening_paren=True)
+# Fields of transforms that say how large the images become, and whether they name the width first. Of several
+# sizes the largest counts.
 _SIZES = {
     'Resize': ('scale', True),
     'RandomChoiceResize': ('scales', True),
@@ -126,5 +128,13 @@ def config_text(cfg: Config, base: str, path: Union[str, Path], heading: str) ->
     if hook.get('type') == 'dpk_mm.PlainCheckpointHook':
         fields['default_hooks'] = dict(checkpoint=dict(type='dpk_mm.PlainCheckpointHook'))
     lines = ''.join(f'# {line}\n' for line in heading.splitlines())
-    text = Config(fields).pretty_text.replace("'_base_.model'", '_base_.model')
-    return f'{lines}_base_ = [{base!r}]\n\n{text}'
+    code = ''.join(f'{name} = {_code(value)}\n' for name, value in fields.items())
+    code, _ = FormatCode(code.replace("'_base_.model'", '_base_.model'), style_config=_STYLE)
+    return f'{lines}_base_ = [{base!r}]\n\n{code}'
+
+
+def _code(value: Any) -> str:
+    """A value as configs are written: dicts by calls."""
+    if isinstance(value, dict) and all(str(key).isidentifier() for key in value):
+        return f'dict({", ".join(f"{key}={_code(item)}" for key, item in value.items())})'
+    return repr(value)

@@ -1,5 +1,6 @@
 """What a method knows of the student and the teacher it is for."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Optional
@@ -114,7 +115,7 @@ def find_pair(
     maps = []
     for student_at, teacher_at in couples:
         shape = teacher_shapes[teacher_at]
-        stride = max(1, round(blank[0] / shape[2]))
+        stride = 2 ** round(math.log2(max(1, blank[0] / shape[2])))
         size = tuple(-(-side * cells // given) for side, cells, given in zip(image, shape[2:], blank))
         name = f'p{stride.bit_length() - 1}' if detects else student_at.rpartition('.')[2]
         maps.append(

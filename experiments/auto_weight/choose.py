@@ -1,7 +1,7 @@
 """Choose shares and weights by what the searches on held-out images gave.
 
 The share of a set is the one with the least mean rank over the set's methods; of equal ones the smaller. A method's
-weight is the one that was best. Writes chosen.json beside this file: set -> method -> row of the table -> row of
+weight is the one that was best, or the one that an earlier search has found. Writes chosen.json beside this file: set -> method -> row of the table -> row of
 the search.
 
 usage: python experiments/auto_weight/choose.py
@@ -36,10 +36,13 @@ def choose(name: str, metric: str) -> dict:
         for rank, share in enumerate(order):
             ranks[share].append(rank)
     share = min(ranks, key=lambda share: (fmean(ranks[share]), share))
-    published = Config.fromfile(HERE / f'_base_/{name}.py')._published
+    rows = Config.fromfile(HERE / f'_base_/{name}.py')
+    published, known = rows._published, rows._tuned
     chosen = {}
     for method, kinds in found.items():
-        weight = max(kinds['weight'], key=lambda weight: fmean(kinds['weight'][weight]))
+        weight = known.get(method)
+        if weight is None:
+            weight = max(kinds['weight'], key=lambda weight: fmean(kinds['weight'][weight]))
         chosen[method] = {
             'auto': f'{method}, share {share:g}',
             'tuned': f'{method}, weight {weight:g}',

@@ -11,20 +11,20 @@ from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from dpk_mm.utils.checks import check_number
 
-# Until the step gradients are that much smaller, so that clipping does not count them. A power of two is exact.
+# Gradients are held so small until the step that clipping does not count them. A power of two is exact.
 _SCALE = 2.0**-20
-# Forward passes in training without a step after which something is wrong: more than gradients are accumulated over.
+# After so many forward passes without a step something is wrong: gradients are accumulated over fewer.
 _PATIENCE = 1000
 
 
 class InnerAdamW:
-    """AdamW for the modules of distillation, while all other parameters have the optimizer of the config (ours).
+    """AdamW for the modules of distillation, while the student has the optimizer of the config (ours).
 
-    A student's optimizer seldom suits a transformer: SGD with a rate of 0.1 makes a lean neck diverge. A config
-    that says nothing of the necks hands all parameters to one optimizer. Before each of its steps, this class
-    updates the necks by AdamW and takes their gradients away, so the other passes over them. The rate follows
-    the schedule of the student's. The state lies in the student's optimizer, and so in its checkpoints. The
-    student's clipping does not count the gradients of the necks; they have their own.
+    A student's optimizer seldom suits a transformer: SGD with a rate of 0.1 makes a lean neck diverge. A
+    config that says nothing of the necks hands all parameters to one optimizer. Before each of its steps
+    this class updates the necks by AdamW, and takes their gradients away, so that the other passes over
+    them. The rate follows the schedule of the student's. The state lies in the student's optimizer, and so
+    in its checkpoints. The student's clipping does not count the gradients of the necks; they have their own.
 
     It does nothing where the necks have an optimizer of their own, as by ``DistillOptimWrapperConstructor``.
 

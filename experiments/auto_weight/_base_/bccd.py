@@ -8,13 +8,8 @@ teacher = dict(
 _names = ('p3', 'p4', 'p5', 'p6')
 # of authors' code or benchmark code; of DPK, whose loss here is PKD's, PKD's
 _published = {'fgd': 1, 'pkd': 10, 'mgd': 2e-5, 'cwd': 10, 'dpk': 10}
-_weights = {
-    'fgd': [0.003, 0.03],
-    'pkd': [1, 3],
-    'mgd': [2e-7, 2e-6],
-    'cwd': [0.1, 1],
-    'dpk': [1, 3],
-}
+_tuned = {'fgd': 0.003, 'pkd': 3, 'dpk': 3}  # by experiments/bccd_tuning
+_weights = {'fgd': [0.003], 'pkd': [3], 'mgd': [2e-7, 2e-6], 'cwd': [0.1, 1], 'dpk': [3]}
 _shares = [0.3, 1, 3]
 _rows = {}
 for _method, _values in _weights.items():
@@ -31,9 +26,6 @@ for _method, _values in _weights.items():
             allow=['init_student'],
             model=dict(method=_method, init_student=True, input_shape=(240, 320), stages=_loss),
         )
-methods = {
-    'alone': None,
-    'inherited start': dict(allow=['init_student'], model=dict(method='start', init_student=True)),
-}
+methods = {'inherited start': dict(allow=['init_student'], model=dict(method='start', init_student=True))}
 reference = 'inherited start'
 seeds = [0, 1, 2]

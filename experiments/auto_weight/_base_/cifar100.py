@@ -13,7 +13,8 @@ _stages = {
     'sp': dict(layer3=1.0),
 }
 _published = {'kd+fitnet': 0.3, 'dpk': 0.3, 'at': 1000, 'sp': 3000}  # DPK's beta also for FitNet's two stages
-_weights = {'kd+fitnet': [30, 100], 'dpk': [10, 30, 100], 'at': [100, 1000, 10000], 'sp': [300, 3000, 30000]}
+_tuned = {'kd+fitnet': 100, 'dpk': 100}  # by experiments/cifar100_tuning
+_weights = {'kd+fitnet': [100], 'dpk': [100], 'at': [100, 1000, 10000], 'sp': [300, 3000, 30000]}
 _shares = [1, 3, 10, 30]
 _rows = {}
 for _method, _parts in _stages.items():
