@@ -1,14 +1,13 @@
 """Choose shares and weights by what the searches on held-out images gave.
 
 The share of a set is the one with the least mean rank over the set's methods; of equal ones the smaller. A method's
-weight is the one that was best, or the one that an earlier search has found. Writes chosen.json beside this file: set -> method -> row of the table -> row of
-the search.
+weight is the one that was best, or the one that an earlier search has found. Writes _base_/chosen_<set>.py: method -> row of
+the table -> row of the search.
 
 usage: python experiments/auto_weight/choose.py
 """
 
 import csv
-import json
 from collections import defaultdict
 from pathlib import Path
 from statistics import fmean
@@ -61,7 +60,10 @@ def main() -> None:
         for name, metric in METRICS.items()
         if (HERE.parent / f'auto_{name}_tuning/results.csv').is_file()
     }
-    (HERE / 'chosen.json').write_text(json.dumps(chosen, indent=1) + '\n')
+    for name, methods in chosen.items():
+        lines = [f'    {method!r}: {rows!r},' for method, rows in methods.items()]
+        text = '\n'.join(['# Written by experiments/auto_weight/choose.py.', '_chosen = {', *lines, '}', ''])
+        (HERE / f'_base_/chosen_{name}.py').write_text(text)
 
 
 if __name__ == '__main__':
