@@ -1,0 +1,102 @@
+"""All shipped configs train what release 0.1 trained, however a config is written down.
+
+``tests/data/configs.json`` holds what counts of each. Where a number is to change, change it there too.
+"""
+
+import json
+import os
+from pathlib import Path
+from typing import Any, Optional
+
+import pytest
+import shrink
+
+from dpk_mm.utils import teacher_cfg
+
+ROOT = Path(__file__).parents[1]
+REFERENCE = json.loads((ROOT / 'tests/data/configs.json').read_text())
+CONFIGS = sorted(
+    str(path.relative_to(ROOT)) for path in ROOT.glob('configs/**/*.py') if '_base_' not in path.parts
+)
+
+
+def within(root: str, path: Any) -> Any:
+    """A path of this machine as one of the repository; anything else as it is."""
+    if isinstance(path, str) and path.startswith(f'{root}/'):
+        return os.path.relpath(path, root)
+    return path
+
+
+def given(part: Optional[dict]) -> Optional[dict]:
+    """A part of a stage without what is None."""
+    return part and {key: value for key, value in part.items() if value is not None}
+
+
+def stages(model: dict) -> list[list]:
+    """Layers, neck, prior and loss of all stages in order, whether they are a dict or, as of old, a list."""
+    found = model['stages']
+    found = (
+        list(found.values())
+        if isinstance(found, dict)
+        else found + [model[k] for k in ['logits'] if k in model]
+    )
+    rows = []
+    for stage in found:
+        at = stage.get('at')
+        layers = [stage.get('student_at', at), stage.get('teacher_at', at)]
+        rows.append([*layers, *(given(stage.get(part)) for part in ('neck', 'prior', 'loss'))])
+    return rows
+
+
+def what_counts(cfg: dict, root: str) -> dict:
+    """All of a config that changes what is trained, in a form that does not depend on how it is written.
+
+    Of a student it is the backbone: the rest comes from upstream.
+    """
+    model, scope = cfg['model'], {}
+    if 'stages' in model:
+        teacher = teacher_cfg(model['teacher'])
+        scope = dict(
+            teacher=[within(root, teacher['config']), teacher['checkpoint']],
+            student=backbone(model['student']),
+            init_student=bool(model.get('init_student', False)),
+            task_loss_weight=model.get('task_loss_weight', 1.0),
+            input_shape=model.get('input_shape'),
+            stages=stages(model),
+        )
+    elif 'blocks' in model:
+        scope = dict(
+            teacher=backbone(model['teacher']), student=within(root, model['student']), blocks=model['blocks']
+        )
+    else:
+        scope = dict(student=backbone(model))
+    hook = cfg['default_hooks']['checkpoint']
+    scope.update(
+        optim_wrapper=cfg['optim_wrapper'],
+        param_scheduler=cfg['param_scheduler'],
+        checkpoint=hook,
+        batch_size=cfg['train_dataloader']['batch_size'],
+        train_cfg=cfg['train_cfg'],
+        load_from=cfg.get('load_from'),
+    )
+    return json.loads(json.dumps(scope))
+
+
+def backbone(model: dict) -> list:
+    """What a config chooses of a model."""
+    return [model['type'], model['backbone'], model.get('init_cfg')]
+
+
+def test_every_config_has_a_reference():
+    assert sorted(REFERENCE) == CONFIGS
+
+
+@pytest.mark.parametrize('name', CONFIGS)
+def test_config_trains_what_the_release_did(name):
+    cfg = shrink.load(ROOT / name)
+    assert what_counts(cfg._cfg_dict.to_dict(), str(ROOT)) == REFERENCE[name]
+    # all numbers of a shipped config stand in the config
+    assert 'stages' not in cfg.model or cfg.model.get('method', cfg.model.type == 'dpk_mm.Distiller') in (
+        None,
+        True,
+    )
