@@ -2,5 +2,6 @@
 # pair, which DPK's authors changed.
 _base_ = './_base_/retinanet_r101_r50_coco.py'
 
-fgd = dict(type='dpk_mm.FGDLoss', alpha_fg=1e-3, beta_bg=5e-4, gamma_mask=5e-4, lambda_rela=5e-6, temp=0.5)
-model = dict(stages={name: dict(at=at, loss=fgd) for name, at in _base_.levels.items()})
+model = dict(
+    stages={name: dict(at=at, loss=_base_.dpk.fgd_anchor_based) for name, at in _base_.levels.items()},
+)

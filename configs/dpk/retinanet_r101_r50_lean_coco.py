@@ -1,5 +1,9 @@
 # retinanet_r101_r50_coco.py with necks of a twentieth of the cost, see docs/results/speed.md.
 _base_ = './retinanet_r101_r50_coco.py'
 
-lean = dict(preset='lean', encoder=None, decoder=None)
-model = dict(stages={level: dict(neck=lean) for level in ('p4', 'p5', 'p6', 'p7')})
+model = dict(
+    stages={
+        level: dict(neck=dict(preset='lean', encoder=None, decoder=None))
+        for level in ('p4', 'p5', 'p6', 'p7')
+    },
+)
