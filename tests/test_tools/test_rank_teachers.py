@@ -197,7 +197,9 @@ def test_one_layer_of_the_student_may_be_compared_with_several(rank_teachers, ru
     pairs = [f'backbone.layer3={layer}' for layer in STAGES]
     argv = [*names(run, 'good'), '--images', '16', '--stages', *pairs, pairs[0], '--short-run', '1']
     stages = written(rank_teachers, argv, tmp_path)['teacher'].cfg.model.stages
-    assert [(stage.name, stage.teacher_at) for stage in stages] == list(zip(('stage_0', 'stage_1'), STAGES))
+    assert {name: stage.teacher_at for name, stage in stages.items()} == dict(
+        stage_0=STAGES[0], stage_1=STAGES[1]
+    )
     study, (spec,) = study_of(rank_teachers, argv, tmp_path)
     teacher = models.build_model(spec)
     gap = study._gap(teacher, study.pairs(spec, teacher))
@@ -234,7 +236,7 @@ def test_detectors(rank_teachers, tmp_path):
     assert [image['id'] for image in shown['images']] == [0, 2, 4]
     assert {one['image_id'] for one in shown['annotations']} <= {0, 2, 4}
     taught = written(rank_teachers, argv, tmp_path / 'out')['r50'].cfg
-    assert [stage.loss.type for stage in taught.model.stages] == ['dpk_mm.FGDLoss'] * 2
+    assert [stage.loss.type for stage in taught.model.stages.values()] == ['dpk_mm.FGDLoss'] * 2
     assert 'logits' not in taught.model
 
 
