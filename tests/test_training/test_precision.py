@@ -22,7 +22,7 @@ def build(package, **teacher):
     """A distiller whose priors are not at their bounds, where all precisions agree."""
     cfg = package.distiller()
     cfg['teacher'] = dict(cfg['teacher'], **teacher)
-    for stage in cfg['stages']:
+    for stage in cfg['stages'].values():
         if 'neck' in stage:
             stage['prior'] = dict(type='dpk_mm.CKAPrior', samples='positions', floor=0.0, cap=1.0)
     return tiny.build(cfg).train()
