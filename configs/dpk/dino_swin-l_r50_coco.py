@@ -5,8 +5,7 @@ fgd = _base_.dpk.fgd_two_stage
 
 model = dict(
     _delete_=True,
-    type='dpk_mm.DPKDistiller',
-    method=None,
+    **_base_.dpk.distiller,
     student=_base_.model,
     teacher='mmdet::dino/dino-5scale_swin-l_8xb2-36e_coco.py',
     # The teacher has one level more, at stride 4.

@@ -5,8 +5,7 @@ fgd = dict(type='dpk_mm.FGDLoss', alpha_fg=2e-5, beta_bg=2.5e-5, gamma_mask=2e-5
 
 model = dict(
     _delete_=True,
-    type='dpk_mm.DPKDistiller',
-    method=None,
+    **_base_.dpk.distiller,
     student=_base_.model,
     teacher='mmdet::faster_rcnn/faster-rcnn_r101_fpn_2x_coco.py',
     init_student=True,

@@ -5,8 +5,7 @@ fgd = dict(_base_.dpk.fgd_anchor_free, temp=0.8)  # FGD's own for FCOS
 
 model = dict(
     _delete_=True,
-    type='dpk_mm.DPKDistiller',
-    method=None,
+    **_base_.dpk.distiller,
     student=_base_.model,
     teacher='mmdet::fcos/fcos_r101-caffe_fpn_gn-head_ms-640-800-2x_coco.py',
     init_student=True,

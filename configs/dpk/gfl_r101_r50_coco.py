@@ -5,8 +5,7 @@ fgd = _base_.dpk.fgd_anchor_based
 
 model = dict(
     _delete_=True,
-    type='dpk_mm.DPKDistiller',
-    method=None,
+    **_base_.dpk.distiller,
     student=_base_.model,
     teacher='mmdet::gfl/gfl_r101_fpn_ms-2x_coco.py',
     init_student=True,

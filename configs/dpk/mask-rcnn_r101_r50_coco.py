@@ -5,8 +5,7 @@ fgd = _base_.dpk.fgd_two_stage
 
 model = dict(
     _delete_=True,
-    type='dpk_mm.DPKDistiller',
-    method=None,
+    **_base_.dpk.distiller,
     student=_base_.model,
     teacher='mmdet::mask_rcnn/mask-rcnn_r101_fpn_2x_coco.py',
     init_student=True,

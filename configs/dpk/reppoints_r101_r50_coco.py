@@ -5,8 +5,7 @@ fgd = _base_.dpk.fgd_anchor_free
 
 model = dict(
     _delete_=True,
-    type='dpk_mm.DPKDistiller',
-    method=None,
+    **_base_.dpk.distiller,
     student=_base_.model,
     teacher='mmdet::reppoints/reppoints-moment_r101_fpn-gn_head-gn_2x_coco.py',
     init_student=True,

@@ -5,8 +5,7 @@ fgd = _base_.dpk.fgd_anchor_based
 
 model = dict(
     _delete_=True,
-    type='dpk_mm.DPKDistiller',
-    method=None,
+    **_base_.dpk.distiller,
     student=_base_.model,
     teacher='mmdet::swin/mask-rcnn_swin-s-p4-w7_fpn_amp-ms-crop-3x_coco.py',
     # The teacher's pyramid begins at P2 and has no P7.

@@ -5,8 +5,7 @@ fgd = dict(type='dpk_mm.FGDLoss', alpha_fg=2e-3, beta_bg=2e-4, gamma_mask=3e-4, 
 
 model = dict(
     _delete_=True,
-    type='dpk_mm.DPKDistiller',
-    method=None,
+    **_base_.dpk.distiller,
     student=_base_.model,
     teacher='mmdet::retinanet/retinanet_r101_fpn_2x_coco.py',
     init_student=True,

@@ -5,8 +5,7 @@ fgd = _base_.dpk.fgd_anchor_free
 
 model = dict(
     _delete_=True,
-    type='dpk_mm.DPKDistiller',
-    method=None,
+    **_base_.dpk.distiller,
     student=_base_.model,
     teacher='mmdet::rtmdet/rtmdet_l_8xb32-300e_coco.py',
     stages={name: dict(_base_.dpk.one_stage[name], loss=fgd) for name in ('p3', 'p4', 'p5')},

@@ -6,8 +6,7 @@ fgd = dict(type='dpk_mm.FGDLoss', alpha_fg=2e-3, beta_bg=1e-3, gamma_mask=1e-3, 
 
 model = dict(
     _delete_=True,
-    type='dpk_mm.DPKDistiller',
-    method=None,
+    **_base_.dpk.distiller,
     student=_base_.model,
     teacher='mmdet::yolox/yolox_l_8xb8-300e_coco.py',
     stages={name: dict(_base_.dpk.one_stage[name], loss=fgd) for name in ('p3', 'p4', 'p5')},

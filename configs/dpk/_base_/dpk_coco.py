@@ -10,6 +10,7 @@ p4 = dict(neck=dict(neck, patch_size=4, encoder=vit512, decoder=vit1024), prior=
 p5 = dict(neck=dict(neck, patch_size=2, encoder=vit256, decoder=vit512), prior=prior)
 p6_p7 = dict(neck=dict(neck, patch_size=1, encoder=vit256, decoder=vit256), prior=prior)
 dpk = dict(
+    distiller=dict(type='dpk_mm.DPKDistiller', method=None),  # all stages are written down
     p4=p4,
     p5=p5,
     p6_p7=p6_p7,
