@@ -7,7 +7,7 @@ from typing import Union
 
 from mmengine.config import Config, ConfigDict
 
-from dpk_mm.utils import load_model_cfg
+from dpk_mm.utils import cli, load_model_cfg, teacher_cfg
 
 FACTOR = 8
 # Fields of mmdet's models that hold a number of channels, or a list of them.
@@ -29,12 +29,12 @@ FEWER = dict(
 )
 
 
-_read = functools.lru_cache(maxsize=None)(Config.fromfile)
+_read = functools.lru_cache(maxsize=None)(cli.load_config)
 _read_model = functools.lru_cache(maxsize=None)(load_model_cfg)
 
 
 def load(path: Union[str, Path]) -> Config:
-    """A config, read once: reading takes as long as a step of its small models."""
+    """A config, read once: reading takes as long as a step of its small models. Its teacher is a dict."""
     return copy.deepcopy(_read(str(path)))
 
 
@@ -46,7 +46,7 @@ def load_model(path: str) -> ConfigDict:
 def distiller(cfg: Config) -> dict:
     """The distiller of a config of ``configs/dpk``, with tiny necks, a random teacher, tiny detectors."""
     model = cfg.model
-    config = load_model(model.teacher.config)
+    config = load_model(teacher_cfg(model.teacher)['config'])
     if is_detector(cfg):
         model.student, config = detector(model.student), detector(config)
         model.input_shape = (64, 64)
@@ -56,7 +56,7 @@ def distiller(cfg: Config) -> dict:
         model.student.init_cfg = None
         model.input_shape = (32, 32)
     model.teacher = dict(config=config, allow_incomplete=True)
-    for stage in model.stages:
+    for stage in model.get('stages', {}).values():
         if 'neck' in stage:
             small = dict(embed_dims=16, num_layers=1, num_heads=2)
             stage.neck.update(encoder=small, decoder=small)

@@ -104,7 +104,7 @@ def test_two_steps_bring_the_distillation_losses_down(name):
     # Smaller maps are one token here, whose attention has nothing to learn.
     neck = next(stage.neck for stage in model.distiller.values() if stage.neck is not None)
     # Without a prior the teacher's tokens are never taken.
-    prior = next(stage.prior for stage in cfg.stages if 'neck' in stage)
+    prior = next(stage.prior for stage in cfg.stages.values() if 'neck' in stage)
     unused = ('teacher_',) if prior.get('ratio') == 0 else ()
     idle = [n for n, p in neck.named_parameters() if not p.grad.any()]
     assert idle == [n for n, _ in neck.named_parameters() if n.startswith(unused)]
@@ -200,8 +200,9 @@ def test_config_holds_the_authors_numbers(name):
     assert cfg.train_dataloader.batch_size == 2 and cfg.model.init_student
     assert cfg.default_hooks.checkpoint.type == 'dpk_mm.PlainCheckpointHook'
     levels = ['p3', 'p4', 'p5', 'p6', 'p7'] if one_stage else ['p2', 'p3', 'p4', 'p5']
-    assert [stage['at'] for stage in cfg.model.stages] == [f'neck[{i}]' for i in range(len(levels))]
-    for level, stage in zip(levels, cfg.model.stages):
+    assert list(cfg.model.stages) == levels
+    for i, (level, stage) in enumerate(cfg.model.stages.items()):
+        assert stage['at'] == f'neck[{i}]'
         weights = [stage.loss[k] for k in ('alpha_fg', 'beta_bg', 'gamma_mask', 'lambda_rela', 'temp')]
         assert weights == [*FGD_WEIGHTS[name], 0.5]
         assert ('neck' in stage) == ('prior' in stage) == (level in NECKS)
@@ -216,7 +217,8 @@ def test_config_holds_the_authors_numbers(name):
 
 def test_tuned_config_has_the_lean_necks_and_another_loss_and_prior_only():
     tuned, lean = (shrink.load(ROOT / f'retinanet_r101_r50_{name}_coco.py') for name in ('tuned', 'lean'))
-    for ours, theirs in zip(tuned.model.stages, lean.model.stages):
+    for name, theirs in lean.model.stages.items():
+        ours = tuned.model.stages[name]
         assert ours.loss == dict(type='dpk_mm.PKDLoss', loss_weight=3.0)
         ours.loss = theirs.loss
         if 'neck' in theirs:

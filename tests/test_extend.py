@@ -51,14 +51,14 @@ def test_a_loss_and_a_prior_of_ones_own_train(tmp_path, imported):
         prior=dict(type='dpk_mm.StepPrior', cap=0.4),
         loss=dict(type='dpk_mm.L1Loss', loss_weight=2.0),
     )
-    model = tiny_cls.distiller(stages=[stage], logits=None)
+    model = tiny_cls.distiller(stages=dict(layer3=stage))
     data = tiny_cls.write_cifar(tmp_path / 'cifar')
     cfg = tiny_cls.training_cfg(model, data, tmp_path / 'run', epochs=1, custom_imports=imported)
     import_modules_from_strings(**cfg.custom_imports)  # as Config.fromfile does
     runner = tiny.train(cfg)
     scalars = runner.message_hub.log_scalars
-    assert scalars['train/ratio_backbone_layer3'].current() == pytest.approx(0.4)
-    assert scalars['train/loss_distill_backbone_layer3'].current() > 0
+    assert scalars['train/ratio_layer3'].current() == pytest.approx(0.4)
+    assert scalars['train/loss_distill_layer3'].current() > 0
 
 
 def test_a_pair_of_ones_own_builds(tmp_path):
@@ -66,7 +66,7 @@ def test_a_pair_of_ones_own_builds(tmp_path):
     cfg = cli.load_config(str(write(tmp_path, 'configs/dpk/resnet32x4_resnet20_cifar100.py')))
     cfg.model.teacher.update(checkpoint=None, allow_incomplete=True)
     model = tiny.build(dict(cfg.model, data_preprocessor=cfg.data_preprocessor))
-    assert set(model.layers) == {'backbone_layer3', 'logits'}
+    assert set(model.layers) == {'layer3', 'logits'}
 
 
 def test_a_comparison_of_ones_own_is_fair(tmp_path, monkeypatch):

@@ -33,7 +33,7 @@ def test_builds_and_takes_a_step(name):
     batch = tiny_cls.batch(model) if name in CIFAR else tiny.batch(model)
     losses = model(**batch, mode='loss')
     distilled = {key: value for key, value in losses.items() if key.startswith('loss_distill_')}
-    assert len(distilled) == len(cfg.model.stages) + ('logits' in cfg.model)
+    assert len(distilled) == len(cfg.model.stages)
     assert all(value.isfinite() and value > 0 for value in distilled.values()), distilled
     groups = [stage for key, stage in model.layers.items() if key != 'logits']
     assert [(len(student), len(teacher)) for student, teacher in groups] == BLOCKS[cfg_data(name)]
@@ -62,7 +62,7 @@ def test_cifar_has_the_recipe_of_the_student_alone(name):
 
 def test_logits_are_added_as_the_benchmark_has_them():
     with_kd, without = (load(name).model for name in reversed(CIFAR))
-    assert with_kd.pop('logits') == dict(
+    assert with_kd.stages.pop('logits') == dict(
         at='head.fc', loss=dict(type='dpk_mm.LogitsKLLoss', temperature=4.0, loss_weight=0.9)
     )
     assert with_kd.pop('task_loss_weight') == 0.1 and with_kd == without
@@ -72,6 +72,7 @@ def test_coco_differs_from_dpk_by_the_stages_alone():
     cfg, dpk = load(COCO[0]), shrink.load(ROOT / 'dpk/retinanet_r101_r50_coco.py')
     stages = cfg.model.pop('stages')
     assert dpk.model.pop('stages') != stages
+    assert (cfg.model.pop('type'), dpk.model.pop('type')) == ('dpk_mm.Distiller', 'dpk_mm.DPKDistiller')
     for field, value in dpk.items():
         assert cfg[field] == value, field
 
@@ -79,6 +80,7 @@ def test_coco_differs_from_dpk_by_the_stages_alone():
 @pytest.mark.parametrize('name', CIFAR + COCO)
 def test_all_groups_are_alike(name):
     stages = load(name).model.stages
-    assert all(re.fullmatch(r'backbone\.layer\d\.\*', stage.at) for stage in stages)
+    stages.pop('logits', None)
+    assert all(re.fullmatch(r'backbone\.layer\d\.\*', stage.at) for stage in stages.values())
     kr = dict(type='dpk_mm.KRLoss', temperature=1.0, threshold=0.1, l1_weight=0.1, loss_weight=1.0)
-    assert [stage.loss for stage in stages] == [kr] * 3
+    assert [stage.loss for stage in stages.values()] == [kr] * 3

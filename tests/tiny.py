@@ -61,13 +61,14 @@ def stages(levels=(0, 2), loss_weight=1.0, **prior):
     """Plain FGD on the first level, DPK on the others."""
     loss = dict(FGD, loss_weight=loss_weight, alpha_fg=0.1, beta_bg=0.1, gamma_mask=0.1, lambda_rela=0.1)
     prior = dict(dict(type='dpk_mm.CKAPrior', samples='positions'), **prior)
-    plain = [dict(at=f'neck[{levels[0]}]', loss=loss)]
-    return plain + [dict(at=f'neck[{i}]', neck=NECK, prior=prior, loss=loss) for i in levels[1:]]
+    first, *others = levels
+    mixing = {f'neck_{i}': dict(at=f'neck[{i}]', neck=NECK, prior=prior, loss=loss) for i in others}
+    return {f'neck_{first}': dict(at=f'neck[{first}]', loss=loss), **mixing}
 
 
 def distiller(student=None, teacher=None, **kwargs):
     """The model dict of a tiny R50 -> R18 distiller with a random teacher."""
-    kwargs.setdefault('stages', stages())
+    kwargs = {'method': None, 'stages': stages(), **kwargs}
     return dict(
         type='dpk_mm.DPKDistiller',
         student=student or retinanet(),

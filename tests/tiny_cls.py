@@ -36,7 +36,7 @@ def classifier(depth=8, width=4, **more):
 def stages(loss_weight=1.0):
     """DPK on the last two stages."""
     loss = dict(type='dpk_mm.FeatureMSELoss', loss_weight=loss_weight)
-    return [dict(at=f'backbone.layer{i}', neck=NECK, loss=loss) for i in (3, 2)]
+    return {f'backbone_layer{i}': dict(at=f'backbone.layer{i}', neck=NECK, loss=loss) for i in (3, 2)}
 
 
 def logits(loss_weight=1.0):
@@ -46,8 +46,8 @@ def logits(loss_weight=1.0):
 
 def distiller(student=None, loss_weight=1.0, **kwargs):
     """The model dict of a tiny distiller with a random teacher."""
-    kwargs.setdefault('stages', stages(loss_weight))
-    kwargs.setdefault('logits', logits(loss_weight))
+    usual = dict(stages(loss_weight), logits=logits(loss_weight))
+    kwargs = {'method': None, 'stages': usual, **kwargs}
     return dict(
         type='dpk_mm.DPKDistiller',
         student=student or classifier(),

@@ -3,4 +3,4 @@
 _base_ = './_base_/resnet32x4_resnet8x4_cifar100.py'
 
 at = dict(type='dpk_mm.ATLoss', loss_weight=1000.0)
-model = dict(stages=[dict(at=f'backbone.layer{i}', loss=at) for i in (1, 2, 3)])
+model = dict(stages={f'layer{i}': dict(at=f'backbone.layer{i}', loss=at) for i in (1, 2, 3)})

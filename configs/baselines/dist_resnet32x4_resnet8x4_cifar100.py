@@ -2,9 +2,5 @@
 # for CIFAR-100.
 _base_ = './_base_/resnet32x4_resnet8x4_cifar100.py'
 
-model = dict(
-    logits=dict(
-        at='head.fc',
-        loss=dict(type='dpk_mm.DISTLoss', beta=1.0, gamma=1.0, temperature=4.0, loss_weight=2.0),
-    ),
-)
+dist = dict(type='dpk_mm.DISTLoss', beta=1.0, gamma=1.0, temperature=4.0, loss_weight=2.0)
+model = dict(stages=dict(logits=dict(at='head.fc', loss=dist)))

@@ -4,6 +4,5 @@
 # which these do not.
 _base_ = './_base_/resnet32x4_resnet8x4_cifar100.py'
 
-model = dict(
-    stages=[dict(at='backbone.layer2', loss=dict(type='dpk_mm.FeatureMSELoss', loss_weight=100.0))],
-)
+mse = dict(type='dpk_mm.FeatureMSELoss', loss_weight=100.0)
+model = dict(stages=dict(layer2=dict(at='backbone.layer2', loss=mse)))

@@ -3,4 +3,4 @@
 _base_ = './_base_/resnet32x4_resnet8x4_cifar100.py'
 
 mgd = dict(type='dpk_mm.MGDLoss', mask='channels', mask_ratio=0.15, loss_weight=7e-5)
-model = dict(stages=[dict(at='backbone.layer3', loss=mgd)])
+model = dict(stages=dict(layer3=dict(at='backbone.layer3', loss=mgd)))

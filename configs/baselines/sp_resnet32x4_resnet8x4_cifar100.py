@@ -2,6 +2,5 @@
 # 3000 are the shared benchmark's (RepDistiller, mdistiller).
 _base_ = './_base_/resnet32x4_resnet8x4_cifar100.py'
 
-model = dict(
-    stages=[dict(at='backbone.layer3', loss=dict(type='dpk_mm.SPLoss', loss_weight=3000.0))],
-)
+sp = dict(type='dpk_mm.SPLoss', loss_weight=3000.0)
+model = dict(stages=dict(layer3=dict(at='backbone.layer3', loss=sp)))

@@ -1,19 +1,10 @@
 # DPK with FGD, Faster R-CNN R152 -> R50, mmdet's 2x schedule on COCO. Train the teacher first.
-_base_ = ['mmdet::faster_rcnn/faster-rcnn_r50_fpn_2x_coco.py', './_base_/dpk_coco.py']
-
-fgd = dict(type='dpk_mm.FGDLoss', alpha_fg=5e-5, beta_bg=5e-6, gamma_mask=5e-5, lambda_rela=5e-7, temp=0.5)
+_base_ = './faster-rcnn_r101_r50_coco.py'
 
 model = dict(
-    _delete_=True,
-    type='dpk_mm.DPKDistiller',
-    student=_base_.model,
-    teacher=dict(
-        config='{{ fileDirname }}/coco/faster-rcnn_r152_fpn_2x_coco.py',
-        checkpoint='work_dirs/faster-rcnn_r152_fpn_2x_coco/epoch_24.pth',
+    teacher=(
+        '{{ fileDirname }}/coco/faster-rcnn_r152_fpn_2x_coco.py'
+        ':work_dirs/faster-rcnn_r152_fpn_2x_coco/epoch_24.pth'
     ),
-    init_student=True,
-    stages=[dict(stage, loss=fgd) for stage in _base_.dpk.two_stage],
+    stages={level: dict(loss=dict(beta_bg=5e-6)) for level in ('p2', 'p3', 'p4', 'p5')},
 )
-
-optim_wrapper = dict(clip_grad=dict(max_norm=35, norm_type=2))
-default_hooks = dict(checkpoint=dict(type='dpk_mm.PlainCheckpointHook'))

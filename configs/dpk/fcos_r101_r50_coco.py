@@ -5,14 +5,11 @@ fgd = dict(_base_.dpk.fgd_anchor_free, temp=0.8)  # FGD's own for FCOS
 
 model = dict(
     _delete_=True,
-    type='dpk_mm.DPKDistiller',
+    **_base_.dpk.distiller,
     student=_base_.model,
-    teacher=dict(
-        config='mmdet::fcos/fcos_r101-caffe_fpn_gn-head_ms-640-800-2x_coco.py',
-        checkpoint='hub',
-    ),
+    teacher='mmdet::fcos/fcos_r101-caffe_fpn_gn-head_ms-640-800-2x_coco.py',
     init_student=True,
-    stages=[dict(stage, loss=fgd) for stage in _base_.dpk.one_stage],
+    stages={name: dict(stage, loss=fgd) for name, stage in _base_.dpk.one_stage.items()},
 )
 
 optim_wrapper = dict(clip_grad=dict(max_norm=35, norm_type=2))

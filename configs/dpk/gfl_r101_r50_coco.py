@@ -5,11 +5,11 @@ fgd = _base_.dpk.fgd_anchor_based
 
 model = dict(
     _delete_=True,
-    type='dpk_mm.DPKDistiller',
+    **_base_.dpk.distiller,
     student=_base_.model,
-    teacher=dict(config='mmdet::gfl/gfl_r101_fpn_ms-2x_coco.py', checkpoint='hub'),
+    teacher='mmdet::gfl/gfl_r101_fpn_ms-2x_coco.py',
     init_student=True,
-    stages=[dict(stage, loss=fgd) for stage in _base_.dpk.one_stage],
+    stages={name: dict(stage, loss=fgd) for name, stage in _base_.dpk.one_stage.items()},
 )
 
 optim_wrapper = dict(clip_grad=dict(max_norm=35, norm_type=2))

@@ -1,32 +1,24 @@
 # DPK on CIFAR-100: ResNet-110 teaches ResNet-32.
 _base_ = ['./_base_/models/resnet32_cifar.py', './_base_/dpk_cifar100.py']
 
+neck, vit4, vit6 = _base_.dpk.neck, _base_.dpk.vit4, _base_.dpk.vit6
+
 model = dict(
     _delete_=True,
     **_base_.dpk.distiller,
     student=_base_.model,
-    teacher=dict(
-        config='{{ fileDirname }}/cifar100/resnet110_cifar100.py',
-        checkpoint='work_dirs/resnet110_cifar100/epoch_240.pth',
-    ),
-    stages=[
-        dict(
+    teacher='{{ fileDirname }}/cifar100/resnet110_cifar100.py:work_dirs/resnet110_cifar100/epoch_240.pth',
+    stages=dict(
+        layer3=dict(
             at='backbone.layer3',
-            neck=dict(
-                type='dpk_mm.FeatureMixingNeck',
-                encoder=dict(embed_dims=128, num_layers=6, num_heads=8),
-                decoder=dict(embed_dims=128, num_layers=4, num_heads=8),
-            ),
+            neck=dict(neck, encoder=dict(vit6, embed_dims=128), decoder=dict(vit4, embed_dims=128)),
             **_base_.dpk.last,
         ),
-        dict(
+        layer2=dict(
             at='backbone.layer2',
-            neck=dict(
-                type='dpk_mm.FeatureMixingNeck',
-                encoder=dict(embed_dims=64, num_layers=6, num_heads=8),
-                decoder=dict(embed_dims=64, num_layers=6, num_heads=8),
-            ),
+            neck=dict(neck, encoder=dict(vit6, embed_dims=64), decoder=dict(vit6, embed_dims=64)),
             **_base_.dpk.lower,
         ),
-    ],
+        logits=_base_.dpk.logits,
+    ),
 )

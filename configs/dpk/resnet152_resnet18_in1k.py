@@ -1,31 +1,7 @@
 # DPK on ImageNet: ResNet-152 teaches ResNet-18, which starts from scratch.
-_base_ = ['mmpretrain::_base_/models/resnet18.py', './_base_/dpk_in1k.py']
+_base_ = './resnet101_resnet18_in1k.py'
 
 model = dict(
-    _delete_=True,
-    **_base_.dpk.distiller,
-    student=_base_.model,
-    teacher=dict(config='mmpretrain::resnet/resnet152_8xb32_in1k.py', checkpoint='hub'),
-    stages=[
-        dict(
-            at='backbone.layer4',
-            neck=dict(
-                type='dpk_mm.FeatureMixingNeck',
-                min_teacher_tokens=4,
-                encoder=dict(embed_dims=640, num_layers=6, num_heads=8),
-                decoder=dict(embed_dims=1024, num_layers=4, num_heads=16),
-            ),
-            **_base_.dpk.stage,
-        ),
-        dict(
-            at='backbone.layer3',
-            neck=dict(
-                type='dpk_mm.FeatureMixingNeck',
-                min_teacher_tokens=4,
-                encoder=dict(embed_dims=512, num_layers=6, num_heads=8),
-                decoder=dict(embed_dims=1024, num_layers=4, num_heads=16),
-            ),
-            **_base_.dpk.stage,
-        ),
-    ],
+    teacher='mmpretrain::resnet/resnet152_8xb32_in1k.py',
+    stages=dict(layer3=dict(neck=dict(encoder=dict(num_layers=6)))),
 )

@@ -2,8 +2,7 @@
 _base_ = './resnet34_resnet18_in1k.py'
 
 model = dict(
-    stages=[
-        dict(stage, neck=dict(stage.neck, preset='lean', encoder=None, decoder=None))
-        for stage in _base_.model.stages
-    ]
+    stages={
+        layer: dict(neck=dict(preset='lean', encoder=None, decoder=None)) for layer in ('layer4', 'layer3')
+    },
 )

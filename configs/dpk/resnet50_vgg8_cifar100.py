@@ -1,33 +1,25 @@
 # DPK on CIFAR-100: ResNet-50 teaches VGG-8.
 _base_ = ['./_base_/models/vgg8_cifar.py', './_base_/dpk_cifar100.py']
 
+neck, vit4, vit6 = _base_.dpk.neck, _base_.dpk.vit4, _base_.dpk.vit6
+
 model = dict(
     _delete_=True,
     **_base_.dpk.distiller,
     student=_base_.model,
-    teacher=dict(
-        config='{{ fileDirname }}/cifar100/resnet50_cifar100.py',
-        checkpoint='work_dirs/resnet50_cifar100/epoch_240.pth',
-    ),
-    stages=[
-        dict(
+    teacher='{{ fileDirname }}/cifar100/resnet50_cifar100.py:work_dirs/resnet50_cifar100/epoch_240.pth',
+    stages=dict(
+        layer5=dict(
             student_at='backbone.layer5',
             teacher_at='backbone.layer4',
-            neck=dict(
-                type='dpk_mm.FeatureMixingNeck',
-                encoder=dict(embed_dims=640, num_layers=6, num_heads=8),
-                decoder=dict(embed_dims=1536, num_layers=4, num_heads=8),
-            ),
+            neck=dict(neck, encoder=dict(vit6, embed_dims=640), decoder=dict(vit4, embed_dims=1536)),
             **_base_.dpk.last,
         ),
-        dict(
+        layer3=dict(
             at='backbone.layer3',
-            neck=dict(
-                type='dpk_mm.FeatureMixingNeck',
-                encoder=dict(embed_dims=512, num_layers=6, num_heads=8),
-                decoder=dict(embed_dims=1024, num_layers=4, num_heads=8),
-            ),
+            neck=dict(neck, encoder=dict(vit6, embed_dims=512), decoder=dict(vit4, embed_dims=1024)),
             **_base_.dpk.lower,
         ),
-    ],
+        logits=_base_.dpk.logits,
+    ),
 )

@@ -2,4 +2,4 @@
 # pair. Not yet run for 240 epochs.
 _base_ = ['./resnet56_resnet20_cifar100.py', './_base_/tuned_cifar100.py']
 
-model = dict(stages=[dict(stage, **tuned) for stage, tuned in zip(_base_.model.stages, _base_.tuned)])
+model = dict(stages=_base_.tuned)

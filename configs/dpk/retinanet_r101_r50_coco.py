@@ -5,11 +5,11 @@ fgd = dict(type='dpk_mm.FGDLoss', alpha_fg=2e-3, beta_bg=2e-4, gamma_mask=3e-4, 
 
 model = dict(
     _delete_=True,
-    type='dpk_mm.DPKDistiller',
+    **_base_.dpk.distiller,
     student=_base_.model,
-    teacher=dict(config='mmdet::retinanet/retinanet_r101_fpn_2x_coco.py', checkpoint='hub'),
+    teacher='mmdet::retinanet/retinanet_r101_fpn_2x_coco.py',
     init_student=True,
-    stages=[dict(stage, loss=fgd) for stage in _base_.dpk.one_stage],
+    stages={name: dict(stage, loss=fgd) for name, stage in _base_.dpk.one_stage.items()},
 )
 
 optim_wrapper = dict(clip_grad=dict(max_norm=35, norm_type=2))

@@ -2,10 +2,8 @@
 _base_ = './retinanet_r101_r50_coco.py'
 
 model = dict(
-    stages=[
-        dict(stage, neck=dict(stage.neck, preset='lean', encoder=None, decoder=None))
-        if 'neck' in stage
-        else stage
-        for stage in _base_.model.stages
-    ]
+    stages={
+        level: dict(neck=dict(preset='lean', encoder=None, decoder=None))
+        for level in ('p4', 'p5', 'p6', 'p7')
+    },
 )

@@ -3,12 +3,11 @@
 _base_ = './retinanet_r101_r50_lean_coco.py'
 
 model = dict(
-    stages=[
-        dict(
-            stage,
-            loss=dict(type='dpk_mm.PKDLoss', loss_weight=3.0),
-            **dict(prior=dict(type='dpk_mm.FixedPrior', ratio=0.0)) if 'neck' in stage else {},
+    stages={
+        level: dict(
+            loss=dict(_delete_=True, type='dpk_mm.PKDLoss', loss_weight=3.0),
+            **({} if level == 'p3' else dict(prior=dict(_delete_=True, type='dpk_mm.FixedPrior', ratio=0.0))),
         )
-        for stage in _base_.model.stages
-    ]
+        for level in ('p3', 'p4', 'p5', 'p6', 'p7')
+    },
 )

@@ -5,10 +5,10 @@ fgd = _base_.dpk.fgd_anchor_free
 
 model = dict(
     _delete_=True,
-    type='dpk_mm.DPKDistiller',
+    **_base_.dpk.distiller,
     student=_base_.model,
-    teacher=dict(config='mmdet::rtmdet/rtmdet_l_8xb32-300e_coco.py', checkpoint='hub'),
-    stages=[dict(stage, loss=fgd) for stage in _base_.dpk.one_stage[:3]],  # P3 to P5
+    teacher='mmdet::rtmdet/rtmdet_l_8xb32-300e_coco.py',
+    stages={name: dict(_base_.dpk.one_stage[name], loss=fgd) for name in ('p3', 'p4', 'p5')},
 )
 
 # The necks get an optimizer of their own, that of the authors' classifiers, with the clipping of the authors'

@@ -2,7 +2,5 @@
 # benchmark's (RepDistiller, mdistiller).
 _base_ = './kr_resnet32_resnet14_cifar100.py'
 
-model = dict(
-    logits=dict(at='head.fc', loss=dict(type='dpk_mm.LogitsKLLoss', temperature=4.0, loss_weight=0.9)),
-    task_loss_weight=0.1,
-)
+kd = dict(type='dpk_mm.LogitsKLLoss', temperature=4.0, loss_weight=0.9)
+model = dict(stages=dict(logits=dict(at='head.fc', loss=kd)), task_loss_weight=0.1)

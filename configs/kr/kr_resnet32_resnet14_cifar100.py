@@ -8,10 +8,9 @@ model = dict(
     _delete_=True,
     type='dpk_mm.Distiller',
     student=_base_.model,
-    teacher=dict(
-        config='{{ fileDirname }}/../dpk/cifar100/resnet32_cifar100.py',
-        checkpoint='work_dirs/resnet32_cifar100/epoch_240.pth',
+    teacher=(
+        '{{ fileDirname }}/../dpk/cifar100/resnet32_cifar100.py:work_dirs/resnet32_cifar100/epoch_240.pth'
     ),
     input_shape=(32, 32),
-    stages=[dict(at=f'backbone.layer{i}.*', loss=kr) for i in (1, 2, 3)],
+    stages={f'layer{i}': dict(at=f'backbone.layer{i}.*', loss=kr) for i in (1, 2, 3)},
 )

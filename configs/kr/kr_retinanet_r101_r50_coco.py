@@ -4,4 +4,7 @@
 _base_ = '../dpk/retinanet_r101_r50_coco.py'
 
 kr = dict(type='dpk_mm.KRLoss', temperature=1.0, threshold=0.1, l1_weight=0.1, loss_weight=1.0)
-model = dict(stages=[dict(at=f'backbone.layer{i}.*', loss=kr) for i in (2, 3, 4)])
+model = dict(
+    type='dpk_mm.Distiller',
+    stages=dict(_delete_=True, **{f'layer{i}': dict(at=f'backbone.layer{i}.*', loss=kr) for i in (2, 3, 4)}),
+)

@@ -5,7 +5,7 @@ from typing import Any, Optional
 from mmengine.config import Config
 from torch import nn
 
-from dpk_mm.utils import is_distiller, main_field, main_model_cfg
+from dpk_mm.utils import is_distiller, main_field, main_model_cfg, teacher_cfg
 from dpk_mm.utils.outputs import run_outputs
 
 # layer -> shape, or what else is to be said of it
@@ -54,5 +54,5 @@ def models_of(cfg: Config) -> dict[str, Any]:
     field, model = main_field(cfg), cfg.get('model')
     if field is None:
         return dict(student=main_model_cfg(cfg))
-    teacher = model.teacher.get('config') if is_distiller(cfg) else model.teacher
+    teacher = teacher_cfg(model.teacher)['config'] if is_distiller(cfg) else model.teacher
     return {**dict(student=model.student, teacher=teacher), field: main_model_cfg(cfg)}

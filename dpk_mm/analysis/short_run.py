@@ -1,6 +1,7 @@
 """A short training of a student alone and with each of its teachers, as the input of a comparison."""
 
 import math
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Optional
@@ -43,20 +44,20 @@ def make_method(
     if flat:
         cli.die(f'--stages {flat[0]}: a short run teaches at maps, the logits it takes by itself')
     vit = dict(embed_dims=width, num_layers=2, num_heads=math.gcd(width, max(1, width // 16)))
-    stages = []
+    stages = {}
     owns = [own for own, _ in pairs]
     for i, (own, other) in enumerate(pairs):
         mse = dict(type='dpk_mm.FeatureMSELoss', loss_weight=0.3 if i == len(pairs) - 1 else 0.18)
         patch = max(1, min(shapes[other][2:]) // 8)
         neck = dict(type='dpk_mm.FeatureMixingNeck', patch_size=patch, encoder=vit, decoder=vit)
         loss = dict(type='dpk_mm.FGDLoss') if is_detector else mse
-        stages.append(dict(student_at=own, teacher_at=other, neck=neck, loss=loss))
-        if owns.count(own) > 1:  # a stage's usual name is that of the student's layer
-            stages[-1]['name'] = f'stage_{i}'
+        # called by the student's layer, 'neck[0]' as 'neck_0', where that is of one stage alone
+        name = re.sub(r'\W+', '_', own).strip('_') if owns.count(own) == 1 else f'stage_{i}'
+        stages[name] = dict(student_at=own, teacher_at=other, neck=neck, loss=loss)
     model = dict(stages=stages, input_shape=shape)
     own, other = (layers.get('head.fc') for layers in (study.layers, find_layers(teacher.model, shape, True)))
     if own and own == other and not is_detector:
-        model['logits'] = dict(at='head.fc', loss=dict(type='dpk_mm.LogitsKLLoss', temperature=4.0))
+        stages['logits'] = dict(at='head.fc', loss=dict(type='dpk_mm.LogitsKLLoss', temperature=4.0))
     adam = dict(type='AdamW', lr=1e-3, betas=(0.9, 0.95), weight_decay=1e-4)
     wrapper = dict(
         constructor='dpk_mm.DistillOptimWrapperConstructor',

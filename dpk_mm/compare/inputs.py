@@ -1,12 +1,13 @@
 """What the input of a comparison says."""
 
 from dataclasses import dataclass, field, fields
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, Optional, Union
 
 from mmengine.config import Config
 
 from dpk_mm.compare.budget import check_budget
 from dpk_mm.compare.fairness import FIELDS
+from dpk_mm.utils import teacher_cfg
 
 
 @dataclass
@@ -36,7 +37,8 @@ class Comparison:
             base, or into the file that its ``config`` names; ``allow``, fields that may differ; ``options``,
             as below; ``teacher`` and ``seeds``, others.
         seeds (list[int]): Each method is trained once a seed.
-        teacher (dict, optional): Arguments of :class:`dpk_mm.FrozenTeacher`, for all.
+        teacher (dict, optional): Arguments of :class:`dpk_mm.FrozenTeacher`, for all; an input may also say
+            ``'CONFIG:CHECKPOINT'``.
         budget (dict, optional): ``max_epochs`` or ``max_iters``, for all.
         options (dict): As ``--cfg-options``, for all; ``model.`` is the student.
         metric (str, optional): The metric of the table; by default top-1 accuracy or COCO's box AP.
@@ -88,11 +90,11 @@ def read(cfg: Config) -> Comparison:
     for name, kind in (('base', str), ('methods', dict), ('seeds', (list, tuple))):
         if not isinstance(given.get(name), kind) or not given[name]:
             raise ValueError(f'{name} must be a {getattr(kind, "__name__", "list")}, got {given.get(name)!r}')
-    kinds = dict(teacher=dict, options=dict, metric=str, reference=str, published=dict)
+    kinds = dict(options=dict, metric=str, reference=str, published=dict)
     for name, kind in kinds.items():
         _check_kind(name, given, kind)
     comparison = Comparison(**{key: value for key, value in given.items() if value is not None})
-    _check_teacher('teacher', comparison.teacher)
+    comparison.teacher = _teacher('teacher', comparison.teacher)
     _check_seeds('seeds', comparison.seeds)
     if comparison.reference is not None and comparison.reference not in comparison.methods:
         raise ValueError(f'reference={comparison.reference!r}: no such method')
@@ -108,11 +110,11 @@ def read(cfg: Config) -> Comparison:
             raise ValueError(f'method {name!r} must be None, a config file or a dict, got {spec!r}')
         if not isinstance(spec, dict):
             continue
-        for own, kind in (('config', str), ('options', dict), ('teacher', dict)):
+        for own, kind in (('config', str), ('options', dict)):
             _check_kind(own, spec, kind, f'method {name!r}: ')
         if 'seeds' in spec:
             _check_seeds(f'method {name!r}: seeds', spec['seeds'])
-        _check_teacher(f'method {name!r}: teacher', spec.get('teacher'))
+        _teacher(f'method {name!r}: teacher', spec.get('teacher'))
         allow = spec.get('allow', [])
         if not isinstance(allow, (list, tuple)) or any(str(one).split('.')[0] not in FIELDS for one in allow):
             raise ValueError(f'method {name!r}: allow is a list of {", ".join(FIELDS)}, got {allow!r}')
@@ -132,7 +134,12 @@ def _check_seeds(name: str, seeds: Any) -> None:
         raise ValueError(f'{name} must be different whole numbers, got {seeds!r}')
 
 
-def _check_teacher(name: str, teacher: Optional[dict]) -> None:
-    """Refuse a teacher without config."""
-    if teacher is not None and 'config' not in teacher:
-        raise ValueError(f'{name} must be dict(config=..., checkpoint=...), got {teacher!r}')
+def _teacher(name: str, teacher: Union[str, dict, None]) -> Optional[dict]:
+    """A teacher as a dict; refuses one without config."""
+    if teacher is None:
+        return None
+    if not isinstance(teacher, str) and not (isinstance(teacher, dict) and 'config' in teacher):
+        raise ValueError(
+            f"{name} must be 'CONFIG:CHECKPOINT' or dict(config=..., checkpoint=...), got {teacher!r}"
+        )
+    return teacher_cfg(teacher)

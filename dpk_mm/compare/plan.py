@@ -13,8 +13,9 @@ from mmengine.utils import import_modules_from_strings
 from dpk_mm.compare.budget import counts_epochs, set_budget
 from dpk_mm.compare.fairness import check_recipe
 from dpk_mm.compare.inputs import Comparison, Row
-from dpk_mm.utils import is_distiller, main_field, main_model_cfg
+from dpk_mm.utils import is_distiller, main_field, main_model_cfg, teacher_cfg
 from dpk_mm.utils.cli import type_name
+from dpk_mm.utils.config import spell_out_teacher
 
 # of a method's dict; its other fields are a config's
 _OWN = ('config', 'allow', 'options', 'teacher', 'seeds')
@@ -89,19 +90,20 @@ def _make(spec: Any, base: Config, comparison: Comparison, load: Callable[[str],
     else:
         cfg = copy.deepcopy(base)
         if 'model' in fragment or 'teacher' in spec:
-            cfg.model = ConfigDict(type='dpk_mm.Distiller', student=cfg.model)
+            cfg.model = ConfigDict(type='dpk_mm.Distiller', student=cfg.model, init_student=False)
             if comparison.teacher is not None:
                 cfg.model.teacher = comparison.teacher
     if 'teacher' in spec:
         if not is_distiller(cfg):
             raise ValueError(f'teacher: {type_name(cfg.model)} learns from none, so leave it out')
-        cfg.model.teacher = spec['teacher']
+        cfg.model.teacher = teacher_cfg(spec['teacher'])
     schedule, own = fragment.get('param_scheduler'), cfg.get('param_scheduler')
     if isinstance(schedule, dict) and isinstance(own, list):
         # of two optimizers: the student's stays, which merging into a list could not say
         fragment['param_scheduler'] = {'student': own, **schedule, '_delete_': True}
     _check_fields(cfg, [*fragment, *(spec.get('options') or {})])
     cfg.merge_from_dict(fragment)
+    spell_out_teacher(cfg)
     cfg.merge_from_dict(spec.get('options') or {})
     if cfg.get('custom_imports'):
         import_modules_from_strings(**cfg.custom_imports)

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from dpk_mm.compare.fairness import student_optimizer
 from dpk_mm.engine import ChannelsLastHook
 from dpk_mm.registry import MODELS
-from dpk_mm.utils import cli, is_detector, is_distiller
+from dpk_mm.utils import cli, is_detector, is_distiller, teacher_cfg
 
 from .cost import Task, peak_memory, storage_bytes
 
@@ -152,11 +152,13 @@ def _prepare(cfg: Config, amp: bool) -> Config:
     if not model or not is_distiller(model):
         got = f'a {cli.type_name(model)}' if model else 'none'
         cli.die(f'model must be a distiller such as dpk_mm.Distiller, got {got}')
-    if not isinstance(model.get('teacher'), dict):
-        cli.die(f'model.teacher must be a dict with a config, got {model.get("teacher")!r}')
+    try:
+        teacher = teacher_cfg(model.get('teacher'))
+    except ValueError as error:
+        cli.die(f'model.{error}')
     if not cfg.get('optim_wrapper'):
         cli.die('the config has no optim_wrapper')
-    model.teacher.update(checkpoint=None, allow_incomplete=True)
+    model.teacher = dict(teacher, checkpoint=None, allow_incomplete=True)
     if cfg.get('data_preprocessor'):
         model.setdefault('data_preprocessor', cfg.data_preprocessor)  # as mmengine's runner does
     if amp:

@@ -19,7 +19,7 @@ from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
 from dpk_mm.utils.checkpoint import explain_load_error
-from dpk_mm.utils.config import package_config
+from dpk_mm.utils.config import package_config, spell_out_teacher
 
 # torch's own switch for files that one trusts.
 OPT_IN = 'TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD'
@@ -60,9 +60,14 @@ def add_cfg_options(parser: argparse.ArgumentParser, text: str) -> None:
 
 
 def load_config(name: str) -> Config:
-    """Load the config a user names: a file, or ``pkg::path`` of an installed package."""
+    """Load the config a user names: a file, or ``pkg::path`` of an installed package.
+
+    A distiller's teacher is a dict then, whatever the config says, so that options can change its fields.
+    """
     try:
-        return package_config(name) if '::' in name else Config.fromfile(name)
+        cfg = package_config(name) if '::' in name else Config.fromfile(name)
+        spell_out_teacher(cfg)
+        return cfg
     except (SyntaxError, NameError) as error:
         die(f'config {name}: {error}')
     except (OSError, ImportError, ValueError) as error:

@@ -158,6 +158,16 @@ def teacher_cfg(teacher: Union[str, dict, nn.Module]) -> dict:
     )
 
 
+def spell_out_teacher(cfg: Config) -> None:
+    """Make a dict of a distiller's teacher that is a string, so that options can change its fields.
+
+    Args:
+        cfg (Config): A whole config, changed in place; one that is no distiller's is left as it is.
+    """
+    if isinstance(cfg.get('model'), dict) and isinstance(cfg.model.get('teacher'), str) and is_distiller(cfg):
+        cfg.model.teacher = teacher_cfg(cfg.model.teacher)
+
+
 def split_checkpoint(text: str) -> tuple[str, Optional[str]]:
     """The parts of ``'CONFIG:CHECKPOINT'``; None where there is no checkpoint.
 

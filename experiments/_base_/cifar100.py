@@ -14,10 +14,17 @@ _priors = {
     'dpk, fixed ratio 0.85': dict(type='dpk_mm.FixedPrior', ratio=0.85),
     'dpk, random ratio': dict(type='dpk_mm.UniformPrior', floor=0.0, cap=0.95),
 }
+_last_two = ('layer3', 'layer2')  # DPK's stages in most pairs
+
+
+def _logits(loss) -> dict:
+    return dict(logits=dict(at='head.fc', loss=loss))
+
+
 _kd = dict(
     model=dict(
         input_shape=_shape,
-        logits=dict(at='head.fc', loss=dict(type='dpk_mm.LogitsKLLoss', temperature=4.0, loss_weight=0.9)),
+        stages=_logits(dict(type='dpk_mm.LogitsKLLoss', temperature=4.0, loss_weight=0.9)),
         task_loss_weight=0.1,
     ),
 )
@@ -27,39 +34,39 @@ methods = {
     'dkd': dict(
         model=dict(
             input_shape=_shape,
-            logits=dict(
-                at='head.fc',
-                loss=dict(
+            stages=_logits(
+                dict(
                     type='dpk_mm.DKDLoss',
                     alpha=1.0,
                     beta=8.0,
                     temperature=4.0,
                     warmup_epochs=20,
                     loss_weight=1.0,
-                ),
+                )
             ),
         ),
     ),
     'dist': dict(
         model=dict(
             input_shape=_shape,
-            logits=dict(
-                at='head.fc',
-                loss=dict(type='dpk_mm.DISTLoss', beta=1.0, gamma=1.0, temperature=4.0, loss_weight=2.0),
+            stages=_logits(
+                dict(type='dpk_mm.DISTLoss', beta=1.0, gamma=1.0, temperature=4.0, loss_weight=2.0)
             ),
         ),
     ),
     'fitnet': dict(
         model=dict(
             input_shape=_shape,
-            stages=[dict(at='backbone.layer2', loss=dict(type='dpk_mm.FeatureMSELoss', loss_weight=100.0))],
+            stages=dict(
+                layer2=dict(at='backbone.layer2', loss=dict(type='dpk_mm.FeatureMSELoss', loss_weight=100.0))
+            ),
         ),
     ),
     **{
         name: dict(
             options={
                 **_unclipped,
-                **{f'model.stages.{i}.prior': dict(_delete_=True, **prior) for i in range(2)},
+                **{f'model.stages.{stage}.prior': dict(_delete_=True, **prior) for stage in _last_two},
             }
         )
         for name, prior in _priors.items()
@@ -69,7 +76,7 @@ methods = {
     'dpk, no necks': dict(
         options={
             **_unclipped,
-            **{f'model.stages.{i}.{part}': None for i in range(2) for part in ('neck', 'prior')},
+            **{f'model.stages.{stage}.{part}': None for stage in _last_two for part in ('neck', 'prior')},
         }
     ),
     # by a teacher that was trained to be easy to learn from

@@ -25,16 +25,19 @@ _losses = {
     'FGD': _fgd,
 }
 _stages = {
-    'inherited start': [dict(at='neck[0]', loss=dict(_fgd, loss_weight=0.0))],
-    **{name: [dict(at=f'neck[{level}]', loss=loss) for level in range(4)] for name, loss in _losses.items()},
+    'inherited start': dict(p3=dict(at='neck[0]', loss=dict(_fgd, loss_weight=0.0))),
+    **{
+        name: {f'p{level + 3}': dict(at=f'neck[{level}]', loss=loss) for level in range(4)}
+        for name, loss in _losses.items()
+    },
     # DPK's necks above P3, which gets plain FGD.
     **{
-        name: [
-            dict(at='neck[0]', loss=_fgd),
-            dict(at='neck[1]', neck=dict(_neck, patch_size=2), prior=prior, loss=_fgd),
-            dict(at='neck[2]', neck=_neck, prior=prior, loss=_fgd),
-            dict(at='neck[3]', neck=_neck, prior=prior, loss=_fgd),
-        ]
+        name: dict(
+            p3=dict(at='neck[0]', loss=_fgd),
+            p4=dict(at='neck[1]', neck=dict(_neck, patch_size=2), prior=prior, loss=_fgd),
+            p5=dict(at='neck[2]', neck=_neck, prior=prior, loss=_fgd),
+            p6=dict(at='neck[3]', neck=_neck, prior=prior, loss=_fgd),
+        )
         for name, prior in _priors.items()
     },
 }

@@ -4,10 +4,7 @@
 #   python tools/compare.py experiments/bccd/compare.py --out experiments/bccd --jobs 2
 _base_ = '../_base_/detection.py'
 base = 'experiments/bccd/configs/retinanet_thin.py'
-teacher = dict(
-    config='experiments/bccd/configs/retinanet_fpn128.py',
-    checkpoint='work_dirs/retinanet_fpn128/epoch_16.pth',
-)
+teacher = 'experiments/bccd/configs/retinanet_fpn128.py:work_dirs/retinanet_fpn128/epoch_16.pth'
 _dpk, _no_prior = _base_.methods['dpk, cka'], _base_.methods['dpk, ratio 0']
 _lean = [dict(preset='lean')] * 3
 # The weight that led a search on held-out images (experiments/bccd_tuning).
@@ -16,14 +13,15 @@ _pkd = dict(_base_._losses['PKD'], loss_weight=3.0)
 
 def _with_necks(row, necks) -> dict:
     """With these necks at P4, P5 and P6, and the authors' patches."""
-    stages = [dict(stage) for stage in row['model']['stages']]
-    for stage, patch_size, neck in zip(stages[1:], (4, 2, 1), necks):
-        stage['neck'] = dict(type='dpk_mm.FeatureMixingNeck', patch_size=patch_size, **neck)
+    stages = dict(row['model']['stages'])
+    for level, patch_size, neck in zip(('p4', 'p5', 'p6'), (4, 2, 1), necks):
+        neck = dict(type='dpk_mm.FeatureMixingNeck', patch_size=patch_size, **neck)
+        stages[level] = dict(stages[level], neck=neck)
     return dict(row, model=dict(row['model'], stages=stages))
 
 
 def _with_loss(row, loss) -> dict:
-    stages = [dict(stage, loss=loss) for stage in row['model']['stages']]
+    stages = {name: dict(stage, loss=loss) for name, stage in row['model']['stages'].items()}
     return dict(row, model=dict(row['model'], stages=stages))
 
 

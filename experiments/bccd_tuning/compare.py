@@ -4,10 +4,7 @@
 #   python tools/compare.py experiments/bccd_tuning/compare.py --out experiments/bccd_tuning --jobs 2
 _base_ = '../_base_/detection.py'
 base = 'experiments/bccd/configs/retinanet_thin.py'
-teacher = dict(
-    config='experiments/bccd/configs/retinanet_fpn128.py',
-    checkpoint='work_dirs/retinanet_fpn128/epoch_16.pth',
-)
+teacher = 'experiments/bccd/configs/retinanet_fpn128.py:work_dirs/retinanet_fpn128/epoch_16.pth'
 options = {
     'test_dataloader.dataset': dict(ann_file='train.json', indices=list(range(0, 292, 5))),
     'test_evaluator.ann_file': None,
@@ -21,13 +18,11 @@ _priors = _base_._priors
 
 def _row(loss, prior=None, **neck) -> dict:
     """The loss at all four levels; with a prior, through lean necks above P3, as DPK has them in bccd."""
-    stages = [dict(at=f'neck[{level}]', loss=loss) for level in range(4)]
+    stages = {f'p{level + 3}': dict(at=f'neck[{level}]', loss=loss) for level in range(4)}
     if prior is not None:
-        for stage, patch_size in zip(stages[1:], (4, 2, 1)):
-            stage['prior'] = _priors[prior]
-            stage['neck'] = dict(
-                type='dpk_mm.FeatureMixingNeck', preset='lean', patch_size=patch_size, **neck
-            )
+        neck = dict(type='dpk_mm.FeatureMixingNeck', preset='lean', **neck)
+        for level, patch_size in (('p4', 4), ('p5', 2), ('p6', 1)):
+            stages[level].update(prior=_priors[prior], neck=dict(neck, patch_size=patch_size))
     return dict(allow=['init_student'], model=dict(init_student=True, stages=stages))
 
 

@@ -8,15 +8,15 @@ teacher = dict(
 # The same network by the same schedule, trained to be easy to learn from.
 _friendly = dict(teacher, checkpoint='experiments/cifar100_short/configs/sftn_resnet20_resnet8.pth')
 # The weights that suit three epochs, see docs/results/cifar100_weights.md; the authors' are for 240.
-_heavy = {'model.stages.0.loss.loss_weight': 100.0, 'model.stages.1.loss.loss_weight': 60.0}
+_heavy = {'model.stages.layer3.loss.loss_weight': 100.0, 'model.stages.layer2.loss.loss_weight': 60.0}
 _kd = 'experiments/cifar100_short/configs/resnet20_resnet8_kd.py'
 _mse = dict(type='dpk_mm.FeatureMSELoss', loss_weight=100.0)
 _dpk = dict(config='experiments/cifar100_short/configs/resnet20_resnet8_dpk.py', options=_heavy)
 
 
 def _both(row: dict, part: str, *values) -> dict:
-    """A row of DPK's, with a part of its first stage and of its second replaced."""
-    options = {f'model.stages.{i}.{part}': value for i, value in enumerate(values)}
+    """A row of DPK's, with a part of its last stage and of the one below replaced."""
+    options = {f'model.stages.{stage}.{part}': value for stage, value in zip(('layer3', 'layer2'), values)}
     return dict(row, options={**row['options'], **options})
 
 
@@ -33,6 +33,10 @@ def _residual(row: dict) -> dict:
     return _both(row, 'neck.residual', True, True)
 
 
+def _logits(loss: dict) -> dict:
+    return dict(logits=dict(at='head.fc', loss=loss))
+
+
 methods = {
     'alone': None,
     'kd': _kd,
@@ -40,43 +44,43 @@ methods = {
     'dkd': dict(
         model=dict(
             input_shape=(32, 32),
-            logits=dict(
-                at='head.fc',
-                loss=dict(type='dpk_mm.DKDLoss', alpha=1.0, beta=8.0, temperature=4.0, warmup_epochs=0),
+            stages=_logits(
+                dict(type='dpk_mm.DKDLoss', alpha=1.0, beta=8.0, temperature=4.0, warmup_epochs=0)
             ),
         ),
     ),
     'dist': dict(
         model=dict(
             input_shape=(32, 32),
-            logits=dict(
-                at='head.fc',
-                loss=dict(type='dpk_mm.DISTLoss', beta=1.0, gamma=1.0, temperature=4.0, loss_weight=2.0),
+            stages=_logits(
+                dict(type='dpk_mm.DISTLoss', beta=1.0, gamma=1.0, temperature=4.0, loss_weight=2.0)
             ),
         ),
     ),
-    'fitnet': dict(model=dict(input_shape=(32, 32), stages=[dict(at='backbone.layer2', loss=_mse)])),
+    'fitnet': dict(
+        model=dict(input_shape=(32, 32), stages=dict(layer2=dict(at='backbone.layer2', loss=_mse)))
+    ),
     # The weights of configs/kr.
     'kr': dict(
         model=dict(
             input_shape=(32, 32),
-            stages=[
-                dict(
+            stages={
+                f'layer{i}': dict(
                     at=f'backbone.layer{i}.*',
                     loss=dict(type='dpk_mm.KRLoss', temperature=1.0, threshold=0.1, l1_weight=0.1),
                 )
                 for i in (1, 2, 3)
-            ],
+            },
         )
     ),
     # DPK's rows all have this KD too, so this is what they must beat: the same layers and weights, no necks.
     'kd + fitnet': dict(
         config=_kd,
         model=dict(
-            stages=[
-                dict(at='backbone.layer3', loss=_mse),
-                dict(at='backbone.layer2', loss=dict(_mse, loss_weight=60.0)),
-            ]
+            stages=dict(
+                layer3=dict(at='backbone.layer3', loss=_mse),
+                layer2=dict(at='backbone.layer2', loss=dict(_mse, loss_weight=60.0)),
+            )
         ),
     ),
     'dpk, ratio 0': dict(

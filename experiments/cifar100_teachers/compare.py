@@ -15,7 +15,7 @@ _others = {
 _kd = dict(config=f'{_folder}/resnet20_resnet8_kd.py')
 _dpk = dict(
     config=f'{_folder}/resnet20_resnet8_dpk.py',
-    options={'model.stages.0.loss.loss_weight': 100.0, 'model.stages.1.loss.loss_weight': 60.0},
+    options={'model.stages.layer3.loss.loss_weight': 100.0, 'model.stages.layer2.loss.loss_weight': 60.0},
 )
 methods = {
     'alone': None,

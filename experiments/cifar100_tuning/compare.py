@@ -9,7 +9,7 @@ teacher = dict(
 budget = dict(max_epochs=1)
 options = {'test_dataloader.dataset': dict(split='train', indices=list(range(45000, 50000)))}
 _kd = 'experiments/cifar100_short/configs/resnet20_resnet8_kd.py'
-_places = ('backbone.layer3', 'backbone.layer2')
+_stages = ('layer3', 'layer2')
 _lean = dict(embed_dims=32, num_layers=2, num_heads=1)
 _leaner = dict(embed_dims=32, num_layers=1, num_heads=1)
 
@@ -20,28 +20,30 @@ def _losses(weight) -> list:
 
 
 def _fitnet(weight) -> dict:
-    stages = [dict(at=at, loss=loss) for at, loss in zip(_places, _losses(weight))]
+    stages = {stage: dict(at=f'backbone.{stage}', loss=loss) for stage, loss in zip(_stages, _losses(weight))}
     return dict(config=_kd, model=dict(stages=stages))
 
 
 def _dpk(weight, ratio=None, vit=None, **others) -> dict:
     options = dict(others)
-    for i, loss in enumerate(_losses(weight)):
-        options[f'model.stages.{i}.loss'] = loss
+    for stage, loss in zip(_stages, _losses(weight)):
+        options[f'model.stages.{stage}.loss'] = loss
         if ratio is not None:
-            options[f'model.stages.{i}.prior'] = dict(_delete_=True, type='dpk_mm.FixedPrior', ratio=ratio)
+            options[f'model.stages.{stage}.prior'] = dict(
+                _delete_=True, type='dpk_mm.FixedPrior', ratio=ratio
+            )
         if vit is not None:
-            options[f'model.stages.{i}.neck'] = dict(encoder=vit, decoder=vit)
+            options[f'model.stages.{stage}.neck'] = dict(encoder=vit, decoder=vit)
     return dict(config='experiments/cifar100_short/configs/resnet20_resnet8_dpk.py', options=options)
 
 
 def _residual(weight, ratio=None) -> dict:
-    return _dpk(weight, ratio, **{f'model.stages.{i}.neck.residual': True for i in range(2)})
+    return _dpk(weight, ratio, **{f'model.stages.{stage}.neck.residual': True for stage in _stages})
 
 
 def _lean_residual(weight, ratio=None) -> dict:
     neck = dict(_delete_=True, type='dpk_mm.FeatureMixingNeck', preset='lean', residual=True)
-    necks = {f'model.stages.{i}.neck': dict(neck, patch_size=i + 1) for i in range(2)}
+    necks = {f'model.stages.{stage}.neck': dict(neck, patch_size=i + 1) for i, stage in enumerate(_stages)}
     return _dpk(weight, ratio, **necks)
 
 

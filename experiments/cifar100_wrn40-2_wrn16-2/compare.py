@@ -11,7 +11,7 @@ teacher = dict(
 _dpk = 'configs/dpk/wrn40-2_wrn16-2_cifar100.py'
 _sftn = dict(teacher, checkpoint='work_dirs/sftn_wrn40-2_wrn16-2_cifar100/epoch_240.pth')
 methods = {
-    'dkd': dict(model=dict(logits=dict(loss=dict(beta=6.0)))),  # the authors' for this pair
+    'dkd': dict(model=dict(stages=dict(logits=dict(loss=dict(beta=6.0))))),  # the authors' for this pair
     **{name: dict(config=_dpk) for name in _base_.methods if name.startswith('dpk')},
     'kd, sftn': dict(teacher=_sftn),
     'dpk, cka, sftn': dict(config=_dpk, teacher=_sftn),

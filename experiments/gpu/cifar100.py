@@ -26,6 +26,7 @@ from mmpretrain.structures import DataSample
 from torch.utils.data import DataLoader, TensorDataset
 
 from dpk_mm.compare.budget import set_budget
+from dpk_mm.utils import teacher_cfg
 
 ROOT = Path(__file__).resolve().parents[2]
 PAIRS = ('resnet56_resnet20', 'resnet32x4_resnet8x4')
@@ -124,12 +125,12 @@ def config(pair, row, teacher):
         baseline.model.student, baseline.model.teacher = cfg.model.student, cfg.model.teacher
         cfg = baseline
     elif row == 'dpk ratio 0':
-        stages = cfg.model.stages
-        for stage in stages.values() if isinstance(stages, dict) else stages:
+        for stage in cfg.model.stages.values():
             if 'prior' in stage:
                 stage.prior = dict(type='dpk_mm.FixedPrior', ratio=0.0)
-    cfg.model.teacher.checkpoint = teacher
-    cfg.model.teacher.allow_incomplete = teacher is None
+    cfg.model.teacher = dict(
+        teacher_cfg(cfg.model.teacher), checkpoint=teacher, allow_incomplete=teacher is None
+    )
     return cfg
 
 

@@ -20,6 +20,7 @@ from mmengine.registry import init_default_scope
 
 from dpk_mm.profiling.cost import take_turns
 from dpk_mm.profiling.step import STEP, STUDENT, TEACHER, StepSetup
+from dpk_mm.utils import teacher_cfg
 
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs/dpk'
 MODELS = dict(
@@ -56,7 +57,7 @@ def build(name, precision, necks, is_compiled, device, toy):
     is_amp = precision in ('bfloat16', 'float16')
     if is_amp:
         cfg.optim_wrapper.dtype = precision
-    cfg.model.teacher.compile = is_compiled
+    cfg.model.teacher = dict(teacher_cfg(cfg.model.teacher), compile=is_compiled)
     torch.set_num_threads(8 if device == 'cuda' else 1)  # they build the models
     batch_size = 2 if toy else settings['batch_size']
     shape = settings['toy' if toy else 'input_shape']

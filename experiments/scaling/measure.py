@@ -27,7 +27,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from dpk_mm.models import CKAPrior, Distiller
 from dpk_mm.profiling.cost import take_turns
 from dpk_mm.registry import MODELS
-from dpk_mm.utils import record
+from dpk_mm.utils import record, teacher_cfg
 
 HERE = Path(__file__).parent
 CONFIGS = HERE.parents[1] / 'configs/dpk'
@@ -92,7 +92,7 @@ def build(name: str) -> Distiller:
     """A distiller of configs/dpk, untrained."""
     cfg = Config.fromfile(CONFIGS / name)
     init_default_scope(cfg.default_scope)
-    cfg.model.teacher = dict(config=cfg.model.teacher.config, allow_incomplete=True)
+    cfg.model.teacher = dict(config=teacher_cfg(cfg.model.teacher)['config'], allow_incomplete=True)
     cfg.model.student.setdefault('_scope_', cfg.default_scope)
     if 'data_preprocessor' in cfg:
         cfg.model.student.data_preprocessor = cfg.data_preprocessor

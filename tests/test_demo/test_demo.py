@@ -77,7 +77,7 @@ def test_detection_from_end_to_end(root, make_data, tmp_path):
     table = (work_dir / 'table.md').read_text(encoding='utf-8')
     said = f'The teacher itself: {100 * float(teacher["coco/bbox_mAP"]):.2f}'
     assert table in done.stdout and said in table
-    check_ratios(work_dir / 'runs/student_with_DPK-0', {'neck_1', 'neck_2'}, 4, cap=0.85)
+    check_ratios(work_dir / 'runs/student_with_DPK-0', {'p4', 'p5'}, 4, cap=0.85)
     for name in ('ratio.png', 'detections.png'):
         assert f'wrote work_dirs/demo/{name}' in done.stdout
         check_picture(work_dir / name)
@@ -99,7 +99,7 @@ def test_classification_from_end_to_end(root, make_data, tmp_path):
     assert max(reached.values()) < 30 < float(teacher['accuracy/top1'])
     sizes = {int(row['params']) for row in found.values()}
     assert len(sizes) == 1 and max(sizes) < int(teacher['params']) / 10
-    check_ratios(work_dir / 'runs/student_with_DPK-0', {'backbone_layer2', 'backbone_layer3'}, 20, cap=0.95)
+    check_ratios(work_dir / 'runs/student_with_DPK-0', {'layer2', 'layer3'}, 20, cap=0.95)
     assert 'wrote work_dirs/demo_cls/ratio.png' in done.stdout
     check_picture(work_dir / 'ratio.png')
 

@@ -61,7 +61,8 @@ def test_the_student_trains_as_alone(data, tmp_path):
     plain = tiny.train(tiny_cls.training_cfg(student, data, tmp_path / 'plain', **more))
     model = tiny_cls.distiller(student, loss_weight=0.0)
     # a stage that is only watched has nothing to train, so one that trains, far from the student's loss
-    model['stages'].append(dict(model['stages'][0], name='apart', loss=dict(type='dpk_mm.FeatureMSELoss')))
+    like = model['stages']['backbone_layer3']
+    model['stages']['apart'] = dict(like, loss=dict(type='dpk_mm.FeatureMSELoss'))
     cfg = two_schedules(tiny_cls.training_cfg(model, data, tmp_path / 'dpk', **more, **two()))
     runner = Runner.from_cfg(cfg)
     detach(runner.model.distiller['apart'])
@@ -156,7 +157,7 @@ def test_upstream_constructor_for_the_student():
         teacher_at='backbone.layer3',
         loss=dict(type='dpk_mm.FeatureMSELoss'),
     )
-    model = tiny.build(tiny_cls.distiller(vit, logits=own, stages=[to_map]))
+    model = tiny.build(tiny_cls.distiller(vit, stages=dict(map=to_map, logits=own)))
     cfg = dict(
         constructor=NAME,
         student_constructor='mmpretrain.LearningRateDecayOptimWrapperConstructor',
@@ -196,7 +197,10 @@ def test_other_models_are_refused():
         build_optim_wrapper(nn.Linear(2, 2), cfg)
 
 
-@pytest.mark.parametrize('without', [dict(stages=[]), dict(loss_weight=0.0)], ids=['logits', 'weights 0'])
+LOGITS = dict(logits=tiny_cls.logits())
+
+
+@pytest.mark.parametrize('without', [dict(stages=LOGITS), dict(loss_weight=0.0)], ids=['logits', 'weights 0'])
 def test_nothing_of_the_distiller_to_train(data, tmp_path, without):
     """Logit distillation alone, and weights of 0, by the same config as DPK."""
     paramwise = dict(norm_decay_mult=0.0, flat_decay_mult=0.0)

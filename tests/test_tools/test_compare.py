@@ -60,7 +60,7 @@ def distilled(**loss):
         model=dict(
             input_shape=(32, 32),
             teacher=dict(config=tiny_cls.classifier(depth=14, width=6), allow_incomplete=True),
-            logits=dict(at='head.fc', loss=loss),
+            stages=dict(logits=dict(at='head.fc', loss=loss)),
         )
     )
 
@@ -412,7 +412,7 @@ def test_all_have_the_teacher_of_the_input_unless_they_say_so(compare, place):
     teacher, other = (
         dict(config=tiny_cls.classifier(depth=depth, width=6), allow_incomplete=True) for depth in (14, 20)
     )
-    model = dict(input_shape=(32, 32), logits=KD['model']['logits'])
+    model = dict(input_shape=(32, 32), stages=KD['model']['stages'])
     for name, method in dict(same=dict(model=model), said=dict(model=model, teacher=other)).items():
         path = write_input(place, methods=dict(alone=None, kd=method), teacher=teacher, seeds=[0])
         compare.main([path, '--check', '--work-dir', str(place / name)])
@@ -446,15 +446,15 @@ def test_other_first_weights_are_refused(compare, place, monkeypatch):
         (dict(methods=dict(alone=3), reference=None), "method 'alone' must be None, a config file or a dict"),
         (dict(methods=dict(alone=dict(allow=['x'])), reference=None), "method 'alone': allow is a list of"),
         (dict(methods=dict(kd='nowhere.py'), reference=None), 'nowhere.py'),
-        (dict(methods=dict(kd=dict(model=dict(stages=[]))), reference=None), "method 'kd': no teacher"),
+        (dict(methods=dict(kd=dict(model=dict(stages={}))), reference=None), "method 'kd': no teacher"),
         (dict(budget=dict(epochs=3)), 'budget must be dict(max_epochs=N) or dict(max_iters=N)'),
         (dict(methods=dict(kd=dict(seeds=[0, 0])), reference=None), "method 'kd': seeds must be different"),
         (dict(published=3), 'published must be a dict'),
         (dict(published=dict(x=3)), "published['x'] must be the figure of a method"),
         (dict(reference='x'), "reference='x': no such method"),
         (dict(reference=['kd']), 'reference must be a str'),
-        (dict(teacher='a.py'), "teacher must be a dict, got 'a.py'"),
-        (dict(teacher=dict(checkpoint='a.pth')), 'teacher must be dict(config='),
+        (dict(teacher=3), "teacher must be 'CONFIG:CHECKPOINT' or dict(config=..., checkpoint=...), got 3"),
+        (dict(teacher=dict(checkpoint='a.pth')), 'or dict(config=..., checkpoint=...), got'),
         (dict(options=[1]), 'options must be a dict'),
         (dict(options={'modell.x': 1}), "options: no field 'modell' in the config"),
         (dict(options={'train_dataloader.dataset.pipeline.7.x': 1}), 'options: Index 7'),

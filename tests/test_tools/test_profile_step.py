@@ -29,7 +29,7 @@ def configs(tmp_path_factory):
     models = dict(
         tiny=tiny.distiller(input_shape=(96, 80)),
         tiny_cls=tiny_cls.distiller(),
-        logits=tiny_cls.distiller(stages=[]),
+        logits=tiny_cls.distiller(stages=dict(logits=tiny_cls.logits())),
     )
     for name, model in models.items():
         model['teacher'].update(checkpoint='/none/such.pth', allow_incomplete=False)
@@ -301,8 +301,8 @@ def test_shared_memory_counts_once():
     [
         (['--cfg-options', 'optim_wrapper=None'], 'the config has no optim_wrapper'),
         (['--cfg-options', 'train_dataloader=None'], 'train_dataloader.batch_size; give --batch-size'),
-        (['--cfg-options', 'model.teacher=1'], 'model.teacher must be a dict with a config, got 1'),
-        (['--cfg-options', 'model.logits.at=nowhere'], "at='nowhere'"),
+        (['--cfg-options', 'model.teacher=1'], "model.teacher must be 'CONFIG:CHECKPOINT'"),
+        (['--cfg-options', 'model.stages.logits.at=nowhere'], "at='nowhere'"),
         (['--amp'], '--amp needs a GPU'),
         (['--cfg-options', 'model=None'], 'model must be a distiller such as dpk_mm.Distiller, got none'),
     ],

@@ -184,11 +184,11 @@ def test_a_short_run_is_a_fair_comparison(rank_teachers, run, tmp_path):
     assert alone.load_from == taught.load_from
     weights, expected = torch.load(alone.load_from)['state_dict'], torch.load(run / 'student.pth')
     assert all(torch.equal(weights[name], value) for name, value in expected.items())
-    stages = taught.model.stages
+    *stages, logits = taught.model.stages.values()
     assert [stage['student_at'] for stage in stages] == list(STAGES)
     assert [stage['neck']['patch_size'] for stage in stages] == [2, 1]
     assert [stage['loss']['loss_weight'] for stage in stages] == [0.18, 0.3]
-    assert taught.model.logits['at'] == 'head.fc'
+    assert logits['at'] == 'head.fc'
     assert taught.model.teacher.config.backbone.depth == 14  # SFTN's own teacher
     assert taught.optim_wrapper.distiller.optimizer.lr == 1e-3
 
@@ -197,7 +197,10 @@ def test_one_layer_of_the_student_may_be_compared_with_several(rank_teachers, ru
     pairs = [f'backbone.layer3={layer}' for layer in STAGES]
     argv = [*names(run, 'good'), '--images', '16', '--stages', *pairs, pairs[0], '--short-run', '1']
     stages = written(rank_teachers, argv, tmp_path)['teacher'].cfg.model.stages
-    assert [(stage.name, stage.teacher_at) for stage in stages] == list(zip(('stage_0', 'stage_1'), STAGES))
+    stages.pop('logits')
+    assert [(name, stage.teacher_at) for name, stage in stages.items()] == list(
+        zip(('stage_0', 'stage_1'), STAGES)
+    )
     study, (spec,) = study_of(rank_teachers, argv, tmp_path)
     teacher = models.build_model(spec)
     gap = study._gap(teacher, study.pairs(spec, teacher))
@@ -234,7 +237,7 @@ def test_detectors(rank_teachers, tmp_path):
     assert [image['id'] for image in shown['images']] == [0, 2, 4]
     assert {one['image_id'] for one in shown['annotations']} <= {0, 2, 4}
     taught = written(rank_teachers, argv, tmp_path / 'out')['r50'].cfg
-    assert [stage.loss.type for stage in taught.model.stages] == ['dpk_mm.FGDLoss'] * 2
+    assert [stage.loss.type for stage in taught.model.stages.values()] == ['dpk_mm.FGDLoss'] * 2
     assert 'logits' not in taught.model
 
 

@@ -26,11 +26,11 @@ def test_lists_what_a_tap_takes(show_layers):
 def test_every_layer_it_gives_a_shape_for_can_be_distilled(show_layers, root, name):
     config = shrink.distiller(Config.fromfile(root / f'configs/dpk/{name}_r101_r50_coco.py'))
     layers = show_layers.list_layers(tiny.build(config.student), depth=2)
-    stages = [
-        dict(at=at, name=f's{i}', loss=dict(type='dpk_mm.FeatureMSELoss'))
+    stages = {
+        f's{i}': dict(at=at, loss=dict(type='dpk_mm.FeatureMSELoss'))
         for i, (at, shape) in enumerate(layers.items())
         if 'no tap' not in shape and 'no map' not in shape
-    ]
+    }
     assert len(stages) > 10
     tiny.build(dict(config, stages=stages, input_shape=None, init_student=False))
 

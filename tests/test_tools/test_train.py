@@ -214,10 +214,10 @@ net = dict(
     data_preprocessor=dict(mean=[0] * 3, std=[1] * 3), _scope_='mmpretrain')
 model = dict(
     type='dpk_mm.DPKDistiller', student=net, teacher=dict(config=net, allow_incomplete=True),
-    input_shape=(32, 32),
-    stages=[dict(at='backbone.layer3', loss=dict(type='dpk_mm.FeatureMSELoss'), neck=dict(
+    input_shape=(32, 32), method=None,
+    stages=dict(layer3=dict(at='backbone.layer3', loss=dict(type='dpk_mm.FeatureMSELoss'), neck=dict(
         type='dpk_mm.FeatureMixingNeck', encoder=dict(embed_dims=8, num_layers=1, num_heads=1),
-        decoder=dict(embed_dims=8, num_layers=1, num_heads=1)))])
+        decoder=dict(embed_dims=8, num_layers=1, num_heads=1)))))
 train_dataloader = dict(batch_size=2, dataset=dict(type='CIFAR100', data_root='none'))
 train_cfg = dict(by_epoch=True, max_epochs=1)
 work_dir = 'work_dirs'

@@ -108,10 +108,10 @@ def test_whole_steps(package, precision):
 def test_zero_weights_are_the_student_alone(package):
     """Bit for bit: its losses in every step, its weights after them."""
     student = tiny.retinanet() if package is tiny else tiny_cls.classifier()
-    zero = dict(stages=package.stages(loss_weight=0.0))
+    zero = package.stages(loss_weight=0.0)
     if package is tiny_cls:
         zero['logits'] = tiny_cls.logits(loss_weight=0.0)
-    alone, ours = build(student), build(package.distiller(student, **zero))
+    alone, ours = build(student), build(package.distiller(student, stages=zero))
     batch = package.batch(alone)
     expected, logs = train(alone, batch), train(ours, batch)
     for theirs, own in zip(expected, logs):
@@ -126,7 +126,7 @@ def test_ratios_and_losses_are_the_cpus(package):
     logs = []
     for device in ('cpu', DEVICE):
         stages = package.stages()
-        for stage in stages:
+        for stage in stages.values():
             if 'neck' in stage:
                 # no bounds, where all would agree, and no draws, which are a device's own
                 stage.update(

@@ -84,8 +84,8 @@ PAIRS = [*(('random', prior) for prior in PRIORS), ('activity', 'positions'), ('
 @pytest.mark.parametrize('neck, prior', PAIRS)
 def test_a_detectors_distillation(waits, neck, prior):
     stages = tiny.stages((0, 1, 2))
-    for stage in stages[1:]:
-        stage.update(neck=NECKS[neck], prior=PRIORS[prior])
+    for name in ('neck_1', 'neck_2'):
+        stages[name].update(neck=NECKS[neck], prior=PRIORS[prior])
     model = tiny.build(tiny.distiller(stages=stages)).train()
     with on_gpu(model, tiny.batch(model)) as data:
         for _ in range(2):

@@ -36,13 +36,13 @@ def pair(student_at, teacher_at, neck=True):
 @pytest.mark.parametrize('neck', [True, False])
 def test_other_width_of_the_pyramid(neck):
     teacher = dict(config=tiny.retinanet(depth=50, channels=16), allow_incomplete=True)
-    step(tiny.distiller(teacher=teacher, stages=[pair('neck[0]', 'neck[0]', neck)]))
+    step(tiny.distiller(teacher=teacher, stages=dict(p3=pair('neck[0]', 'neck[0]', neck))))
 
 
 @pytest.mark.parametrize('neck', [True, False])
 @pytest.mark.parametrize('levels', [(0, 1), (1, 0), (2, 0)])
 def test_other_strides_are_resized_and_the_log_says_so_once(levels, neck, warnings_logged):
-    stages = [pair(f'neck[{levels[0]}]', f'neck[{levels[1]}]', neck)]
+    stages = dict(one=pair(f'neck[{levels[0]}]', f'neck[{levels[1]}]', neck))
     step(tiny.distiller(stages=stages), size=(101, 83))
     (said,) = (text for text in warnings_logged if 'resized' in text)
     sizes = [256 // 8 // 2**level for level in levels]
@@ -66,7 +66,7 @@ def test_teacher_of_another_kind(kind):
     """Sizes that fit neither, for a RetinaNet student."""
     config, options = TEACHERS[kind]
     first = 1 if kind == 'two-stage' else 0  # its pyramid begins at P2
-    stages = [pair(f'neck[{i}]', f'neck[{i + first}]', neck=bool(i)) for i in range(3)]
+    stages = {f'p{i + 3}': pair(f'neck[{i}]', f'neck[{i + first}]', neck=bool(i)) for i in range(3)}
     teacher = dict(config=published(config), allow_incomplete=True, **options)
     student = tiny.retinanet(pad_size_divisor=1)
     step(tiny.distiller(student, teacher, stages=stages), size=(101, 75), num=1)
@@ -76,7 +76,7 @@ def test_teacher_of_another_kind_beside_a_tiled_student():
     """The reverse: YOLOX, whose preprocessor pads to 32, learns from a RetinaNet."""
     student = published('mmdet::yolox/yolox_s_8xb8-300e_coco.py')
     student.data_preprocessor.pop('batch_augments')
-    stages = [pair(f'neck[{i}]', f'neck[{i}]', neck=bool(i)) for i in range(3)]
+    stages = {f'p{i + 3}': pair(f'neck[{i}]', f'neck[{i}]', neck=bool(i)) for i in range(3)}
     step(tiny.distiller(student=student, stages=stages), size=(101, 75))
 
 
@@ -88,7 +88,7 @@ def test_a_deeper_tap_of_a_detr_teacher_sees_the_padded_shape():
         pad_size_divisor=64,
     )
     student = tiny.retinanet(pad_size_divisor=1)
-    model = tiny.build(tiny.distiller(student, teacher, stages=[pair('neck[0]', 'neck[0]')]))
+    model = tiny.build(tiny.distiller(student, teacher, stages=dict(p3=pair('neck[0]', 'neck[0]'))))
     batch = tiny.batch(model, size=(101, 75))
     features = model.teacher(batch['inputs'], ['neck[0]', 'encoder'], batch['data_samples'])
     seen = torch.nn.functional.pad(batch['inputs'], (0, 128 - 75, 0, 128 - 101))
@@ -101,19 +101,19 @@ def test_a_deeper_tap_of_a_detr_teacher_sees_the_padded_shape():
 
 def test_tokens_cannot_be_compared_with_a_map():
     teacher = dict(config=published('mmdet::dino/dino-4scale_r50_8xb2-12e_coco.py'), allow_incomplete=True)
-    message = r"stages\[0\] .*the student's is \(1, 8, 32, 32\), the teacher's \(1, \d+, 256\)"
+    message = r"stages\.p3 .*the student's is \(1, 8, 32, 32\), the teacher's \(1, \d+, 256\)"
     with pytest.raises(ValueError, match=message):
-        tiny.build(tiny.distiller(teacher=teacher, stages=[pair('neck[0]', 'encoder')]))
+        tiny.build(tiny.distiller(teacher=teacher, stages=dict(p3=pair('neck[0]', 'encoder'))))
 
 
 def test_many_stages_from_one_teacher_and_other_losses():
     """Backbone and neck, one teacher's map for two of the student's, MSE beside FGD: all config."""
     mse = dict(type='dpk_mm.FeatureMSELoss', loss_weight=0.1)
-    stages = [
-        dict(at='backbone.layer4', loss=mse),
-        dict(at='neck[1]', name='with_fgd', neck=tiny.NECK, loss=FGD),
-        dict(at='neck[1]', name='with_mse', neck=tiny.NECK, loss=mse),
-        dict(student_at='neck[2]', teacher_at='neck[1]', loss=mse),
-    ]
+    stages = dict(
+        c5=dict(at='backbone.layer4', loss=mse),
+        with_fgd=dict(at='neck[1]', neck=tiny.NECK, loss=FGD),
+        with_mse=dict(at='neck[1]', neck=tiny.NECK, loss=mse),
+        other=dict(student_at='neck[2]', teacher_at='neck[1]', loss=mse),
+    )
     losses = step(tiny.distiller(stages=stages))
     assert len([key for key in losses if key.startswith('loss_distill_')]) == 4

@@ -22,7 +22,7 @@ def build(package, **teacher):
     """A distiller whose priors are not at their bounds, where all precisions agree."""
     cfg = package.distiller()
     cfg['teacher'] = dict(cfg['teacher'], **teacher)
-    for stage in cfg['stages']:
+    for stage in cfg['stages'].values():
         if 'neck' in stage:
             stage['prior'] = dict(type='dpk_mm.CKAPrior', samples='positions', floor=0.0, cap=1.0)
     return tiny.build(cfg).train()
@@ -83,7 +83,7 @@ def test_losses_and_ratios_are_computed_in_float32(package, dtype):
 def test_features_at_the_maximum_of_float16(dtype):
     """Squares, sums and CKA of maps of 65504 are no infinities; a neck is as any other layer."""
     largest = torch.finfo(torch.float16).max
-    plain = [dict(at=f'neck[{i}]', loss=tiny.FGD) for i in (0, 2)]
+    plain = {f'p{i + 3}': dict(at=f'neck[{i}]', loss=tiny.FGD) for i in (0, 2)}
     model = tiny.build(tiny.distiller(stages=plain))
     samples = tiny.batch(model)['data_samples']
     prior = tiny.build(dict(type='dpk_mm.CKAPrior', samples='positions', floor=0.0, cap=1.0, fallback=0.0))
@@ -149,7 +149,11 @@ def test_mixed_precision_by_the_config(tmp_path, monkeypatch):
 def test_accumulated_gradients_are_those_of_the_whole_batch():
     """Without the statistics of batch norm, which are each part's, and with masks that are not by chance."""
     neck = dict(tiny_cls.NECK, mask='dpk_mm.TeacherActivityMask')
-    stages = [dict(stage, neck=neck, prior=dict(type='dpk_mm.FixedPrior')) for stage in tiny_cls.stages()]
+    stages = {
+        name: dict(stage, neck=neck, prior=dict(type='dpk_mm.FixedPrior'))
+        for name, stage in tiny_cls.stages().items()
+    }
+    stages['logits'] = tiny_cls.logits()
     weights = []
     for size in (4, 4, 2):
         model = tiny.build(tiny_cls.distiller(stages=stages)).eval()

@@ -6,7 +6,7 @@ from mmengine.config import Config, ConfigDict
 
 from dpk_mm.models import DPKDistiller
 from dpk_mm.registry import MODELS
-from dpk_mm.utils import is_distiller, load_model_cfg, main_field, main_model_cfg
+from dpk_mm.utils import cli, is_distiller, load_model_cfg, main_field, main_model_cfg, teacher_cfg
 from dpk_mm.utils.config import describe, hub_weights
 
 RETINANET = 'mmdet::retinanet/retinanet_r101_fpn_2x_coco.py'
@@ -230,3 +230,25 @@ def test_the_main_model_can_be_built(tmp_path, kind, field):
     cfg.model.data_preprocessor = own
     assert main_model_cfg(cfg).data_preprocessor == own
     assert main_model_cfg(Config(whole)) == expected
+
+
+@pytest.mark.parametrize(
+    'teacher, checkpoint',
+    [
+        ('a/b.py', 'hub'),
+        ('a/b.py:c.pth', 'c.pth'),
+        ('a/b.py:https://host/c.pth', 'https://host/c.pth'),
+        (dict(config='a/b.py', checkpoint='c.pth'), 'c.pth'),
+    ],
+)
+def test_a_teacher_in_a_word_or_in_a_dict(teacher, checkpoint):
+    assert teacher_cfg(teacher) == dict(config='a/b.py', checkpoint=checkpoint)
+
+
+def test_options_reach_the_fields_of_a_teacher_in_a_word(tmp_path):
+    models = dict(student=dict(type='A'), teacher='b.py:c.pth')
+    for kind, teacher in (('Distiller', dict(config='b.py', checkpoint='d.pth')), ('SFTN', 'b.py:c.pth')):
+        cfg = cli.load_config(write(tmp_path, dict(model=dict(type=f'dpk_mm.{kind}', **models))))
+        if kind == 'Distiller':
+            cfg.merge_from_dict({'model.teacher.checkpoint': 'd.pth'})
+        assert cfg.model.teacher == teacher  # SFTN's is a model

@@ -6,10 +6,9 @@ model = dict(
     _delete_=True,
     type='dpk_mm.Distiller',
     student=_base_.model,
-    teacher=dict(
-        config='{{ fileDirname }}/../../dpk/cifar100/resnet32x4_cifar100.py',
-        checkpoint='work_dirs/resnet32x4_cifar100/epoch_240.pth',
+    teacher=(
+        '{{ fileDirname }}/../../dpk/cifar100/resnet32x4_cifar100.py'
+        ':work_dirs/resnet32x4_cifar100/epoch_240.pth'
     ),
     input_shape=(32, 32),
-    stages=[],
 )

@@ -20,12 +20,13 @@ param_scheduler = dict(
 prior = dict(type='dpk_mm.CKAPrior', samples='images', floor=0.15, cap=0.95, fallback=0.9)
 # What all pairs share. Their files copy it, so change `model` there, not `dpk`.
 dpk = dict(
-    distiller=dict(
-        type='dpk_mm.DPKDistiller',
-        input_shape=(32, 32),
-        logits=dict(at='head.fc', loss=dict(type='dpk_mm.LogitsKLLoss', temperature=1.0, loss_weight=1.0)),
-    ),
+    distiller=dict(type='dpk_mm.DPKDistiller', method=None, input_shape=(32, 32)),
     # beta 0.3, times 1 for the last stage and 0.6 for the one below
     last=dict(prior=prior, loss=dict(type='dpk_mm.FeatureMSELoss', loss_weight=0.3)),
     lower=dict(prior=prior, loss=dict(type='dpk_mm.FeatureMSELoss', loss_weight=0.18)),
+    logits=dict(at='head.fc', loss=dict(type='dpk_mm.LogitsKLLoss', temperature=1.0, loss_weight=1.0)),
+    neck=dict(type='dpk_mm.FeatureMixingNeck'),
+    # most encoders have six layers, most decoders four
+    vit4=dict(num_layers=4, num_heads=8),
+    vit6=dict(num_layers=6, num_heads=8),
 )

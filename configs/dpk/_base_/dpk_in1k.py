@@ -21,17 +21,17 @@ default_hooks = dict(checkpoint=dict(type='dpk_mm.PlainCheckpointHook', max_keep
 
 # What all pairs share. Their files copy it, so change `model` there, not `dpk`.
 dpk = dict(
-    distiller=dict(
-        type='dpk_mm.DPKDistiller',
-        logits=dict(
-            at='head.fc', loss=dict(type='dpk_mm.LogitsKLLoss', temperature=1.0, loss_weight=0.8)
-        ),  # alpha
-        task_loss_weight=0.8,  # gamma
-    ),
+    distiller=dict(type='dpk_mm.DPKDistiller', method=None, task_loss_weight=0.8),  # gamma
     stage=dict(
         prior=dict(type='dpk_mm.CKAPrior', samples='images', floor=0.1, cap=0.95, fallback=0.8),
         loss=dict(type='dpk_mm.FeatureMSELoss', loss_weight=0.2),  # beta
     ),
+    logits=dict(  # alpha
+        at='head.fc', loss=dict(type='dpk_mm.LogitsKLLoss', temperature=1.0, loss_weight=0.8)
+    ),
+    neck=dict(type='dpk_mm.FeatureMixingNeck', min_teacher_tokens=4),
+    vit4=dict(num_layers=4, num_heads=8),
+    vit6=dict(num_layers=6, num_heads=8),
     # The authors' protocol, for the configs called pretrained-student: 8 GPUs x 256, every second step an
     # update, the learning rate halved every 25 epochs, RandAugment m9-mstd0.5 and random erasing 0.25; the
     # rest of these two (policies, areas, fill) is mmpretrain's.

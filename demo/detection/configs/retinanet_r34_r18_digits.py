@@ -9,26 +9,24 @@ prior = dict(type='dpk_mm.CKAPrior', floor=0.15, cap=0.85, fallback=0.5)
 model = dict(
     _delete_=True,
     type='dpk_mm.DPKDistiller',
+    method=None,
     student=_base_.model,
-    teacher=dict(
-        config='{{ fileDirname }}/retinanet_r34_digits.py',
-        checkpoint='{{ fileDirname }}/retinanet_r34_digits.pth',
-    ),
+    teacher='{{ fileDirname }}/retinanet_r34_digits.py:{{ fileDirname }}/retinanet_r34_digits.pth',
     init_student=True,
-    stages=[
-        dict(at='neck[0]', loss=fgd),  # P3: plain FGD
-        dict(
+    stages=dict(
+        p3=dict(at='neck[0]', loss=fgd),  # plain FGD
+        p4=dict(
             at='neck[1]',
             neck=dict(type='dpk_mm.FeatureMixingNeck', patch_size=2, encoder=vit, decoder=vit),
             prior=prior,
             loss=fgd,
         ),
-        dict(
+        p5=dict(
             at='neck[2]',
             neck=dict(type='dpk_mm.FeatureMixingNeck', patch_size=1, encoder=vit, decoder=vit),
             prior=prior,
             loss=fgd,
         ),
-    ],
+    ),
 )
 default_hooks = dict(checkpoint=dict(type='dpk_mm.PlainCheckpointHook'))

@@ -1,20 +1,19 @@
 """What a distiller learns from, as a table for the log."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
 from dpk_mm.utils.text import count, markdown
 
-if TYPE_CHECKING:
-    from .distiller import Distiller
+from .base_distiller import BaseDistiller
 
 
-def stage_table(distiller: 'Distiller', student: dict, teacher: dict) -> str:
+def stage_table(distiller: BaseDistiller, student: dict, teacher: dict) -> str:
     """A table of the stages: layers, shapes, necks, losses, weights.
 
     Args:
-        distiller (Distiller): Whose stages they are.
+        distiller (BaseDistiller): A :class:`dpk_mm.Distiller`, whose stages they are.
         student (dict[str, torch.Size]): Layer of the student -> shape in the dry run.
         teacher (dict[str, torch.Size]): Layer of the teacher -> shape in the dry run.
 

@@ -6,8 +6,8 @@ model = dict(
     **_base_.dpk.distiller,
     student=_base_.model,
     init_student=True,
-    stages=[
-        _base_.dpk.fgd[0],
-        *(dict(stage, prior=_base_.dpk.cka) for stage in _base_.dpk.stages),
-    ],
+    stages=dict(
+        p3=_base_.dpk.p3,
+        **{name: dict(stage, prior=_base_.dpk.cka) for name, stage in _base_.dpk.above.items()},
+    ),
 )

@@ -5,6 +5,9 @@ model = dict(
     _delete_=True,
     **_base_.dpk.distiller,
     student=_base_.model,
-    stages=[dict(stage, prior=_base_.dpk.cka) for stage in _base_.dpk.stages],
+    stages=dict(
+        {name: dict(stage, prior=_base_.dpk.cka) for name, stage in _base_.dpk.stages.items()},
+        logits=_base_.dpk.logits,
+    ),
 )
 optim_wrapper = _base_.dpk.optim_wrapper

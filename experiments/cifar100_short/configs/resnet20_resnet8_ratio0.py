@@ -5,6 +5,12 @@ model = dict(
     _delete_=True,
     **_base_.dpk.distiller,
     student=_base_.model,
-    stages=[dict(stage, prior=dict(type='dpk_mm.FixedPrior', ratio=0.0)) for stage in _base_.dpk.stages],
+    stages=dict(
+        {
+            name: dict(stage, prior=dict(type='dpk_mm.FixedPrior', ratio=0.0))
+            for name, stage in _base_.dpk.stages.items()
+        },
+        logits=_base_.dpk.logits,
+    ),
 )
 optim_wrapper = _base_.dpk.optim_wrapper

@@ -1,6 +1,4 @@
 # DPK from a larger teacher.
 _base_ = './resnet20_resnet8_dpk.py'
 
-model = dict(
-    teacher=dict(config='{{ fileDirname }}/resnet32.py', checkpoint='{{ fileDirname }}/resnet32.pth'),
-)
+model = dict(teacher='{{ fileDirname }}/resnet32.py:{{ fileDirname }}/resnet32.pth')

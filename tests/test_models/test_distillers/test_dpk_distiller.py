@@ -152,7 +152,7 @@ def test_zero_weight_stage_only_watches():
 
 def test_what_only_watches_costs_no_neck_no_loss_and_without_priors_no_teacher():
     ran = []
-    for stages in (tiny.stages(loss_weight=0.0), tiny.stages(loss_weight=0.0)[:1]):
+    for stages in (tiny.stages(loss_weight=0.0), tiny.stages((0,), loss_weight=0.0)):
         model = tiny.build(tiny.distiller(stages=stages))
         watched = {**dict(model.distiller.named_modules()), 'teacher': model.teacher.model.backbone}
         for name, module in watched.items():
@@ -180,7 +180,7 @@ def test_a_data_preprocessor_that_is_set_is_the_students():
 def test_types_may_be_classes():
     """As mmengine's registries and its configs in plain Python have them."""
     stages = tiny.stages()
-    for stage in stages:
+    for stage in stages.values():
         for part in {'loss', 'neck', 'prior'} & set(stage):
             stage[part] = dict(stage[part], type=MODELS.get(stage[part]['type']))
     ours, theirs = (losses(tiny.build(tiny.distiller(stages=each))) for each in (stages, tiny.stages()))
@@ -231,7 +231,7 @@ def test_init_student_that_fits_nothing_is_refused():
     teacher['config'].bbox_head.update(num_classes=5, stacked_convs=2)
     teacher['config'].bbox_head.anchor_generator.ratios = [1.0]
     with pytest.raises(ValueError, match='init_student=True'):
-        tiny.build(tiny.distiller(teacher=teacher, init_student=True, stages=[stage]))
+        tiny.build(tiny.distiller(teacher=teacher, init_student=True, stages=dict(p3=stage)))
 
 
 def test_student_and_teacher_of_other_widths_meet_through_neck_or_adapter():
@@ -251,14 +251,14 @@ def test_necks_of_one_config_start_apart():
 
 def test_a_layer_that_runs_once_a_level_is_refused_at_build():
     stage = dict(at='bbox_head.retina_cls', loss=dict(type='dpk_mm.FeatureMSELoss'))
-    with pytest.raises(ValueError, match=r'stages\[0\]\.student_at: .*ran more than once'):
-        tiny.build(tiny.distiller(stages=[stage]))
+    with pytest.raises(ValueError, match=r'stages\.p3\.student_at: .*ran more than once'):
+        tiny.build(tiny.distiller(stages=dict(p3=stage)))
 
 
 def test_a_layer_overwritten_in_place_is_refused_at_build():
     stage = dict(student_at='backbone.layer4.1.bn2', teacher_at='backbone.layer4.1.bn3')
-    with pytest.raises(ValueError, match=r'stages\[0\]\.student_at: .*overwritten in place'):
-        tiny.build(tiny.distiller(stages=[dict(stage, loss=dict(type='dpk_mm.FeatureMSELoss'))]))
+    with pytest.raises(ValueError, match=r'stages\.p3\.student_at: .*overwritten in place'):
+        tiny.build(tiny.distiller(stages=dict(p3=dict(stage, loss=dict(type='dpk_mm.FeatureMSELoss')))))
 
 
 def test_an_input_shape_that_a_model_does_not_take_is_named():
@@ -266,7 +266,7 @@ def test_an_input_shape_that_a_model_does_not_take_is_named():
     teacher.neck = dict(type='CSPNeXtPAFPN', in_channels=[4, 8, 16, 32], out_channels=8, num_csp_blocks=1)
     teacher.bbox_head.anchor_generator.strides = [4, 8, 16, 32]
     stage = dict(at='neck[0]', loss=dict(type='dpk_mm.FeatureMSELoss'))
-    cfg = tiny.distiller(teacher=dict(config=teacher, allow_incomplete=True), stages=[stage])
+    cfg = tiny.distiller(teacher=dict(config=teacher, allow_incomplete=True), stages=dict(p3=stage))
     tiny.build(cfg)
     with pytest.raises(ValueError, match=r'teacher: RetinaNet does not run on a blank image of \(200, 200\)'):
         tiny.build(dict(cfg, input_shape=(200, 200)))
@@ -277,14 +277,14 @@ def test_an_input_shape_that_a_model_does_not_take_is_named():
 
 def test_any_layer_can_be_distilled_and_named():
     mse = dict(type='dpk_mm.FeatureMSELoss')
-    stages = [
-        dict(student_at='backbone.layer4', teacher_at='backbone[3]', loss=mse, name='c5'),
-        dict(at='neck[-1]', neck=tiny.NECK, loss=mse),
-        dict(at='bbox_head[0][1]', loss=mse),
-    ]
+    stages = dict(
+        c5=dict(student_at='backbone.layer4', teacher_at='backbone[3]', loss=mse),
+        last=dict(at='neck[-1]', neck=tiny.NECK, loss=mse),
+        head=dict(at='bbox_head[0][1]', loss=mse),
+    )
     model = tiny.build(tiny.distiller(stages=stages))
     assert set(losses(model)) >= {
-        'loss_distill_c5', 'loss_distill_neck_1', 'ratio_neck_1', 'loss_distill_bbox_head_0_1'
+        'loss_distill_c5', 'loss_distill_last', 'ratio_last', 'loss_distill_head'
     }  # fmt: skip
 
 
@@ -320,26 +320,29 @@ def test_classifier_with_features_and_logits():
             type='dpk_mm.DPKDistiller',
             student=resnet(18, 64),
             teacher=dict(config=resnet(50, 256), allow_incomplete=True),
-            stages=[dict(at='backbone.layer4', neck=tiny.NECK, loss=dict(type='dpk_mm.FeatureMSELoss'))],
-            logits=dict(at='head.fc', loss=dict(type='dpk_mm.LogitsKLLoss', temperature=4.0)),
+            method=None,
+            stages=dict(
+                layer4=dict(at='backbone.layer4', neck=tiny.NECK, loss=dict(type='dpk_mm.FeatureMSELoss')),
+                logits=dict(at='head.fc', loss=dict(type='dpk_mm.LogitsKLLoss', temperature=4.0)),
+            ),
             input_shape=(64, 64),
         )
     )
     samples = [DataSample().set_gt_label(i) for i in range(4)]
     values = model(torch.rand(4, 3, 64, 64), samples, mode='loss')
-    names = {'loss_task', 'loss_distill_backbone_layer4', 'ratio_backbone_layer4', 'loss_distill_logits'}
+    names = {'loss_task', 'loss_distill_layer4', 'ratio_layer4', 'loss_distill_logits'}
     assert set(values) == names
     model.parse_losses(values)[0].backward()
     assert [n for n, p in model.named_parameters() if p.grad is None] == []
 
 
 BAD_STAGES = {
-    'unknown layer': (dict(at='nek[0]', loss=tiny.FGD), r"stages\[0\].at='nek\[0\]'.*no layer 'nek'.*neck"),
+    'unknown layer': (dict(at='nek[0]', loss=tiny.FGD), r"stages\.p3.at='nek\[0\]'.*no layer 'nek'.*neck"),
     'index beyond': (dict(at='neck[9]', loss=tiny.FGD), r"'neck\[9\]'.*5 outputs"),
     'no index': (dict(at='neck', loss=tiny.FGD), r"'neck'.*tuple.*neck\[0\]"),
-    'bad syntax': (dict(at='neck[x]', loss=tiny.FGD), r"stages\[0\].at='neck\[x\]'"),
-    'no layer': (dict(loss=tiny.FGD), r'stages\[0\] needs at'),
-    'no loss': (dict(at='neck[0]'), r'stages\[0\] needs a loss'),
+    'bad syntax': (dict(at='neck[x]', loss=tiny.FGD), r"stages\.p3.at='neck\[x\]'"),
+    'no layer': (dict(loss=tiny.FGD), r'stages\.p3 needs at'),
+    'no loss': (dict(at='neck[0]'), r'stages\.p3 needs a loss'),
     'unknown field': (dict(at='neck[0]', loss=tiny.FGD, weight=2), r"no field \['weight'\]"),
     'prior without neck': (
         dict(at='neck[0]', loss=tiny.FGD, prior=dict(type='dpk_mm.CKAPrior')),
@@ -379,17 +382,19 @@ BAD_STAGES = {
 def test_bad_stage_fails_at_build_in_one_message(case):
     stage, message = BAD_STAGES[case]
     with pytest.raises(ValueError, match=message):
-        tiny.build(tiny.distiller(stages=[stage]))
+        tiny.build(tiny.distiller(stages=dict(p3=stage)))
 
 
 def test_bad_config_fails_at_build():
     with pytest.raises(ValueError, match='stages is empty'):
-        tiny.build(tiny.distiller(stages=[]))
-    with pytest.raises(ValueError, match="two stages are called 'neck_0'"):
-        tiny.build(tiny.distiller(stages=[dict(at='neck[0]', loss=tiny.FGD)] * 2))
+        tiny.build(tiny.distiller(stages={}))
+    with pytest.raises(ValueError, match='stages is empty'):
+        tiny.build(tiny.distiller(stages=dict(p3=None)))
     with pytest.raises(FileNotFoundError, match="student='nowhere.py'"):
         tiny.build(tiny.distiller(student='nowhere.py'))
-    with pytest.raises(ValueError, match='teacher must be a dict'):
+    with pytest.raises(ValueError, match="teacher must be 'CONFIG:CHECKPOINT'.*got 3"):
+        tiny.build(dict(tiny.distiller(), teacher=3))
+    with pytest.raises(FileNotFoundError, match="teacher.config='hub'"):
         tiny.build(dict(tiny.distiller(), teacher='hub'))
 
 
@@ -448,14 +453,26 @@ def test_shapes_that_cannot_be_compared(student, teacher, parts, message):
 
 @pytest.mark.parametrize('name', ['p4.x', '', 'keys', 3])
 def test_bad_stage_names(name):
-    with pytest.raises(ValueError, match=r'stages\[0\].name='):
-        tiny.build(tiny.distiller(stages=[dict(at='neck[0]', loss=tiny.FGD, name=name)]))
+    with pytest.raises(ValueError, match=f'stages: the name {name!r} does not fit'):
+        tiny.build(tiny.distiller(stages={name: dict(at='neck[0]', loss=tiny.FGD)}))
 
 
-@pytest.mark.parametrize('stages', [None, 'neck[0]', ['neck[0]'], dict(at='neck[0]')])
-def test_stages_must_be_a_list_of_dicts(stages):
-    with pytest.raises(ValueError, match='stages must be a list of dicts'):
+@pytest.mark.parametrize('stages', ['neck[0]', [dict(at='neck[0]', loss=tiny.FGD)]])
+def test_stages_must_be_a_dict(stages):
+    with pytest.raises(ValueError, match='stages must be a dict of stages by their names'):
         tiny.build(dict(tiny.distiller(), stages=stages))
+
+
+def test_a_stage_must_be_a_dict():
+    with pytest.raises(
+        ValueError, match=r"stages\.at must be a dict, or None to leave it out, got 'neck\[0\]'"
+    ):
+        tiny.build(tiny.distiller(stages=dict(at='neck[0]', loss=tiny.FGD)))
+
+
+def test_a_stage_that_is_none_is_left_out():
+    model = tiny.build(tiny.distiller(stages=dict(tiny.stages((0, 1, 2)), neck_1=None)))
+    assert list(model.distiller) == ['neck_0', 'neck_2']
 
 
 def test_layer_wise_decay_is_the_students():
@@ -487,8 +504,7 @@ def test_layer_wise_decay_is_the_students():
     ours = tiny.distiller(
         student=vit(16),
         teacher=dict(config=vit(32), allow_incomplete=True),
-        stages=[],
-        logits=dict(at='head.layers.head', loss=dict(type='dpk_mm.LogitsKLLoss')),
+        stages=dict(logits=dict(at='head.layers.head', loss=dict(type='dpk_mm.LogitsKLLoss'))),
         input_shape=(32, 32),
     )
     assert learning_rates(tiny.build(ours)) == plain

@@ -17,9 +17,9 @@ MSE = dict(type='dpk_mm.FeatureMSELoss')
 BLOCKS = ('backbone.layer2.0', 'backbone.layer2.1')
 
 
-def distiller(*stages, depth=8, **kwargs):
-    kwargs.setdefault('logits', None)
-    return tiny_cls.distiller(tiny_cls.classifier(depth=depth), stages=list(stages), **kwargs)
+def distiller(depth=8, task_loss_weight=1.0, **stages):
+    student = tiny_cls.classifier(depth=depth)
+    return tiny_cls.distiller(student, stages=stages, task_loss_weight=task_loss_weight)
 
 
 def train_steps(model, batch, num=2):
@@ -40,41 +40,35 @@ def train_steps(model, batch, num=2):
     'at',
     [
         dict(at='backbone.layer2.*'),
-        dict(student_at=['backbone.layer2.0'], teacher_at=list(BLOCKS), name='backbone_layer2'),
-        dict(student_at=('backbone.layer2.0',), teacher_at='backbone.layer2.*', name='backbone_layer2'),
+        dict(student_at=['backbone.layer2.0'], teacher_at=list(BLOCKS)),
+        dict(student_at=('backbone.layer2.0',), teacher_at='backbone.layer2.*'),
     ],
 )
 def test_the_loss_sees_the_layers_of_both(at):
-    model = tiny.build(distiller(dict(at, loss=dict(KR, threshold=0.0))))
-    assert model.layers == {'backbone_layer2': (('backbone.layer2.0',), BLOCKS)}
+    model = tiny.build(distiller(layer2=dict(at, loss=dict(KR, threshold=0.0))))
+    assert model.layers == {'layer2': (('backbone.layer2.0',), BLOCKS)}
     assert (model.student_taps, model.teacher_taps) == (['backbone.layer2.0'], list(BLOCKS))
     data = tiny_cls.batch(model)
     model.eval()  # batch norm's statistics stay put
-    stage = model.distiller['backbone_layer2']
+    stage = model.distiller['layer2']
     assert isinstance(stage, GroupStage) and isinstance(stage.loss.align, nn.Linear)
     with record(model.student, ['backbone.layer2.0']) as student:
-        value = model(**data, mode='loss')['loss_distill_backbone_layer2']
+        value = model(**data, mode='loss')['loss_distill_layer2']
     teacher = model.teacher(data['inputs'], BLOCKS)
     expected = stage.loss((student['backbone.layer2.0'],), tuple(teacher[tap] for tap in BLOCKS))
     assert torch.equal(value, expected) and value > 0
 
 
 @pytest.mark.parametrize('depth, blocks', [(8, 1), (14, 2)])
-def test_a_group_is_named_after_what_its_layers_share(depth, blocks):
-    layers = [f'backbone.layer{stage}.{block}' for stage in (1, 2) for block in range(blocks)]
-    stages = [
-        dict(at=layers[:blocks] if blocks > 1 else 'backbone.layer1.*', loss=KR),
-        dict(at='backbone.layer2.*', loss=KR),
-        dict(at='backbone.layer3.*', loss=KR, name='last'),
-    ]
-    model = tiny.build(distiller(*stages, depth=depth))
-    assert list(model.distiller) == ['backbone_layer1', 'backbone_layer2', 'last']
+def test_a_group_is_all_layers_below_one(depth, blocks):
+    stages = {f'layer{i}': dict(at=f'backbone.layer{i}.*', loss=KR) for i in (1, 2, 3)}
+    model = tiny.build(distiller(depth, **stages))
     assert [len(student) for student, _ in model.layers.values()] == [blocks] * 3
 
 
-def test_levels_of_a_neck_are_a_group_with_a_name():
+def test_levels_of_a_neck_are_a_group():
     levels = [f'neck[{i}]' for i in range(3)]
-    model = tiny.build(tiny.distiller(stages=[dict(at=levels, loss=KR, name='pyramid')]))
+    model = tiny.build(tiny.distiller(stages=dict(pyramid=dict(at=levels, loss=KR))))
     values = model(**tiny.batch(model), mode='loss')
     assert values['loss_distill_pyramid'] > 0
     assert list(model.distiller.parameters()) == []  # both have eight channels
@@ -82,13 +76,14 @@ def test_levels_of_a_neck_are_a_group_with_a_name():
 
 def test_groups_dpk_and_logits_in_one_config():
     """A layer may also serve two stages."""
-    stages = [
-        dict(at='backbone.layer3.*', loss=KR, name='kr3'),
-        *tiny_cls.stages(),
-        dict(at='backbone.layer2.*', loss=KR, name='kr2'),
-        dict(student_at='backbone.layer2.0', teacher_at='backbone.layer2.1', loss=MSE, name='fitnet'),
-    ]
-    model = tiny.build(distiller(*stages, logits=tiny_cls.logits()))
+    stages = dict(
+        kr3=dict(at='backbone.layer3.*', loss=KR),
+        **tiny_cls.stages(),
+        kr2=dict(at='backbone.layer2.*', loss=KR),
+        fitnet=dict(student_at='backbone.layer2.0', teacher_at='backbone.layer2.1', loss=MSE),
+        logits=tiny_cls.logits(),
+    )
+    model = tiny.build(distiller(**stages))
     runs = []
     model.student.backbone.register_forward_hook(lambda *_: runs.append('student'))
     model.teacher.model.backbone.register_forward_hook(lambda *_: runs.append('teacher'))
@@ -112,12 +107,11 @@ def test_groups_dpk_and_logits_in_one_config():
 
 def test_a_stage_is_the_same_in_company():
     """Places do not get mixed up: each stage's loss is the one that it has alone."""
-    stages = [dict(at=f'backbone.layer{i}.*', loss=KR) for i in (3, 1, 2)] + [
-        dict(at='backbone.layer3', loss=MSE)
-    ]
+    stages = {f'kr{i}': dict(at=f'backbone.layer{i}.*', loss=KR) for i in (3, 1, 2)}
+    stages['plain'] = dict(at='backbone.layer3', loss=MSE)
 
-    def values(*stages):
-        model = tiny.build(distiller(*stages))
+    def values(**stages):
+        model = tiny.build(distiller(**stages))
         for module in model.distiller.modules():
             if isinstance(module, (nn.Linear, nn.Conv2d)):
                 nn.init.constant_(module.weight, 0.1)
@@ -126,9 +120,8 @@ def test_a_stage_is_the_same_in_company():
         losses = model(**tiny_cls.batch(model), mode='loss')
         return {key: value.item() for key, value in losses.items() if key.startswith('loss_distill')}
 
-    stages[3]['name'] = 'plain'
-    together = values(*stages)
-    alone = [values(stage) for stage in stages]
+    together = values(**stages)
+    alone = [values(**{name: stage}) for name, stage in stages.items()]
     assert together == {key: value for one in alone for key, value in one.items()}
     assert len(set(together.values())) == 4
 
@@ -136,21 +129,21 @@ def test_a_stage_is_the_same_in_company():
 @pytest.mark.parametrize('kind', ['classifier', 'detector'])
 def test_weight_zero_only_watches_and_trains_as_the_student_alone(kind):
     loss = dict(KR, loss_weight=0.0)
-    stages = [dict(at=f'backbone.layer{i}.*', loss=loss) for i in (2, 3)]
+    stages = {f'layer{i}': dict(at=f'backbone.layer{i}.*', loss=loss) for i in (2, 3)}
     if kind == 'classifier':
-        student, model, batch = tiny_cls.classifier(), distiller(*stages), tiny_cls.batch
+        student, model, batch = tiny_cls.classifier(), distiller(**stages), tiny_cls.batch
     else:
         student, model, batch = tiny.retinanet(), tiny.distiller(stages=stages), tiny.batch
     alone, _ = train_steps(tiny.build(student), batch)
     model = tiny.build(model)
     ours, values = train_steps(model, batch)
     assert [name for name, value in alone.items() if not torch.equal(ours[name], value)] == []
-    watched = values['loss_distill_backbone_layer2']
+    watched = values['loss_distill_layer2']
     assert watched == 0 and not watched.requires_grad
     assert not any(p.requires_grad for p in model.distiller.parameters())
     loss['loss_weight'] = 1.0
-    model = tiny.build(distiller(*stages) if kind == 'classifier' else tiny.distiller(stages=stages))
-    assert model(**batch(model), mode='loss')['loss_distill_backbone_layer2'] > 0
+    model = tiny.build(distiller(**stages) if kind == 'classifier' else tiny.distiller(stages=stages))
+    assert model(**batch(model), mode='loss')['loss_distill_layer2'] > 0
 
 
 def test_a_loss_that_asks_is_told_the_stage():
@@ -169,7 +162,7 @@ def test_a_loss_that_asks_is_told_the_stage():
 
 def test_training_lowers_the_loss():
     loss = dict(KR, loss_weight=100.0, temperature=0.5)
-    model = tiny.build(distiller(dict(at='backbone.layer2.*', loss=loss), task_loss_weight=0.0))
+    model = tiny.build(distiller(layer2=dict(at='backbone.layer2.*', loss=loss), task_loss_weight=0.0))
     model.init_weights()
     model.train()
     optimizer = torch.optim.SGD(model.student.parameters(), lr=0.01)
@@ -188,67 +181,63 @@ BAD = {
         dict(
             student_at=['backbone.layer1.0'], teacher_at=['backbone.layer1.1', 'backbone.layer2.0'], loss=KR
         ),
-        r'stages\[0\] \(backbone.layer1.0\): all layers of a group must have one width, but the teacher '
+        r'stages\.kr \(backbone.layer1.0\): all layers of a group must have one width, but the teacher '
         r'gives \(1, 6, 32, 32\) and \(1, 12, 16, 16\)',
     ),
     'student widths': (
         dict(student_at=['backbone.layer1', 'backbone.layer3'], teacher_at='backbone.layer1.*', loss=KR),
-        r'stages\[0\] \(backbone.layer1, backbone.layer3\): .*the student gives '
+        r'stages\.kr \(backbone.layer1, backbone.layer3\): .*the student gives '
         r'\(1, 4, 32, 32\) and \(1, 16, 8, 8\)',
     ),
     'group and layer': (
         dict(student_at='backbone.layer1', teacher_at='backbone.layer1.*', loss=KR),
-        r'stages\[0\]: teacher_at is a group of layers, the other side one layer',
+        r'stages\.kr: teacher_at is a group of layers, the other side one layer',
     ),
-    'neck': (dict(at='backbone.layer1.*', loss=KR, neck=tiny_cls.NECK), r'stages\[0\]: .* takes no neck'),
+    'neck': (dict(at='backbone.layer1.*', loss=KR, neck=tiny_cls.NECK), r'stages\.kr: .* takes no neck'),
     'prior': (
         dict(at='backbone.layer1.*', loss=KR, prior=dict(type='dpk_mm.CKAPrior')),
-        r'stages\[0\]: .* takes no prior',
+        r'stages\.kr: .* takes no prior',
     ),
     'loss of one layer': (
         dict(at='backbone.layer1.*', loss=MSE),
-        r'stages\[0\]: FeatureMSELoss compares one layer with one',
+        r'stages\.kr: FeatureMSELoss compares one layer with one',
     ),
     'loss of groups': (
         dict(at='backbone.layer1', loss=KR),
-        r"stages\[0\]: KRLoss compares groups of layers: .*'backbone.layer1.\*'.*got 'backbone.layer1'",
+        r"stages\.kr: KRLoss compares groups of layers: .*'backbone.layer1.\*'.*got 'backbone.layer1'",
     ),
-    'empty': (dict(at=[], loss=KR), r'stages\[0\].at=\[\]: a group needs one layer or more'),
-    'twice': (dict(at=['backbone.layer1'] * 2, loss=KR), r'stages\[0\].at=\[.*\]: .*each once'),
+    'empty': (dict(at=[], loss=KR), r'stages\.kr.at=\[\]: a group needs one layer or more'),
+    'twice': (dict(at=['backbone.layer1'] * 2, loss=KR), r'stages\.kr.at=\[.*\]: .*each once'),
     'unknown layer': (
         dict(student_at='backbone.layer1.*', teacher_at=['backbone.layer1.0', 'backbone.layer1.7'], loss=KR),
-        r"stages\[0\].teacher_at\[1\]='backbone.layer1.7': ImageClassifier has no layer",
+        r"stages\.kr.teacher_at\[1\]='backbone.layer1.7': ImageClassifier has no layer",
     ),
-    'unknown parent': (dict(at='backbone.layer9.*', loss=KR), r"stages\[0\].at='backbone.layer9'.*no layer"),
+    'unknown parent': (dict(at='backbone.layer9.*', loss=KR), r"stages\.kr.at='backbone.layer9'.*no layer"),
     'nothing below': (
         dict(at='backbone.layer1.0.conv1.*', loss=KR),
-        r"stages\[0\].at='backbone.layer1.0.conv1.\*': .*no layers below 'backbone.layer1.0.conv1'",
+        r"stages\.kr.at='backbone.layer1.0.conv1.\*': .*no layers below 'backbone.layer1.0.conv1'",
     ),
     'below an output': (dict(at='backbone[0].*', loss=KR), r"no layers below 'backbone\[0\]'"),
     'star in the middle': (
         dict(at='backbone.*.0', loss=KR),
-        r"stages\[0\].at='backbone.\*.0': expected a layer",
+        r"stages\.kr.at='backbone.\*.0': expected a layer",
     ),
-    'star in a list': (dict(at=['backbone.layer1.*'], loss=KR), r'stages\[0\].at\[0\]=.*expected a layer'),
-    'no text': (dict(at=[3], loss=KR), r'stages\[0\].at\[0\]=3: expected a layer'),
-    'no name': (
-        dict(at=['backbone.layer1', 'neck'], loss=KR),
-        r"stages\[0\].name='': expected a word",
-    ),
+    'star in a list': (dict(at=['backbone.layer1.*'], loss=KR), r'stages\.kr.at\[0\]=.*expected a layer'),
+    'no text': (dict(at=[3], loss=KR), r'stages\.kr.at\[0\]=3: expected a layer'),
     'runs twice': (
         dict(at='backbone.layer1.0.*', loss=KR),
-        r"stages\[0\].student_at: layer 'backbone.layer1.0.relu' ran more than once",
+        r"stages\.kr.student_at: layer 'backbone.layer1.0.relu' ran more than once",
     ),
     'temperature': (
         dict(at='backbone.layer1.*', loss=dict(KR, temperature=0)),
-        r'stages\[0\] \(backbone.layer1.0\): temperature must be a number above 0, got 0',
+        r'stages\.kr \(backbone.layer1.0\): temperature must be a number above 0, got 0',
     ),
     'no loss type': (
         dict(at='backbone.layer1.*', loss=dict(weight=1)),
-        r'stages\[0\]: loss must be a dict with a type',
+        r'stages\.kr: loss must be a dict with a type',
     ),
     'unknown loss': (dict(at='backbone.layer1.*', loss=dict(type='dpk_mm.NoLoss')), 'NoLoss'),
-    'unknown argument': (dict(at='backbone.layer1.*', loss=dict(KR, alpha=1)), r'stages\[0\] .*alpha'),
+    'unknown argument': (dict(at='backbone.layer1.*', loss=dict(KR, alpha=1)), r'stages\.kr .*alpha'),
 }
 
 
@@ -256,7 +245,7 @@ BAD = {
 def test_bad_group_fails_at_build_in_one_message(case):
     stage, message = BAD[case]
     with pytest.raises(ValueError, match=message) as error:
-        tiny.build(distiller(stage))
+        tiny.build(distiller(kr=stage))
     assert '\n' not in str(error.value)
 
 
@@ -265,9 +254,3 @@ def test_logits_are_no_group():
         tiny.build(distiller(logits=dict(at='head.fc', loss=KR)))
     with pytest.raises(ValueError, match=r'logits \(head.fc\): a group takes maps.*student gives \(1, 100\)'):
         tiny.build(distiller(logits=dict(at=['head.fc'], loss=KR)))
-
-
-def test_names_that_meet_are_refused():
-    stages = [dict(at='backbone.layer2.*', loss=KR), dict(at='backbone.layer2', loss=MSE)]
-    with pytest.raises(ValueError, match=r"stages\[1\]: two stages are called 'backbone_layer2'"):
-        tiny.build(distiller(*stages))

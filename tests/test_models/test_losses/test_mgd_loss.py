@@ -126,11 +126,11 @@ def test_defaults_are_the_authors_for_one_stage_detectors():
 
 def test_killed_and_resumed_run_ends_bit_equal(tmp_path):
     data = tiny_cls.write_cifar(tmp_path / 'data', num=12)
-    stages = [
-        dict(at=f'backbone.layer{i}', loss=dict(type='dpk_mm.MGDLoss', mask=mask, loss_weight=1e-2))
+    stages = {
+        mask: dict(at=f'backbone.layer{i}', loss=dict(type='dpk_mm.MGDLoss', mask=mask, loss_weight=1e-2))
         for i, mask in ((2, 'positions'), (3, 'channels'))
-    ]
-    model = tiny_cls.distiller(stages=stages, logits=None)
+    }
+    model = tiny_cls.distiller(stages=stages)
     cfg = tiny_cls.training_cfg(model, data, tmp_path / 'whole', batch_size=6)
     whole = get_state_dict(tiny.train(cfg).model)
     half = tiny_cls.training_cfg(model, data, tmp_path / 'half', batch_size=6)

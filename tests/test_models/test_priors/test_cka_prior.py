@@ -184,7 +184,9 @@ def test_numbers_out_of_range_are_errors(kind, kwargs, message):
 )
 def test_bounds_of_the_configs(cka, ratios):
     configs = Path(__file__).parents[3] / 'configs/dpk'
-    names = ('resnet34_resnet18_in1k', 'resnet56_resnet20_cifar100', 'retinanet_r101_r50_coco')
-    for name, ratio in zip(names, ratios):
-        prior = MODELS.build(Config.fromfile(configs / f'{name}.py').model.stages[1].prior)
+    places = dict(
+        resnet34_resnet18_in1k='layer3', resnet56_resnet20_cifar100='layer2', retinanet_r101_r50_coco='p4'
+    )
+    for (name, stage), ratio in zip(places.items(), ratios):
+        prior = MODELS.build(Config.fromfile(configs / f'{name}.py').model.stages[stage].prior)
         assert prior.bound(prior.from_cka(cka)) == pytest.approx(ratio)

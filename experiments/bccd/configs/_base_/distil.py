@@ -18,16 +18,14 @@ p5_p6 = dict(type='dpk_mm.FeatureMixingNeck', patch_size=1, encoder=vit, decoder
 dpk = dict(
     distiller=dict(
         type='dpk_mm.DPKDistiller',
-        teacher=dict(
-            config='{{ fileDirname }}/../retinanet_fpn128.py',
-            checkpoint='work_dirs/retinanet_fpn128/epoch_16.pth',
-        ),
+        method=None,
+        teacher='{{ fileDirname }}/../retinanet_fpn128.py:work_dirs/retinanet_fpn128/epoch_16.pth',
     ),
-    fgd=[dict(at=f'neck[{level}]', loss=fgd) for level in range(4)],
-    stages=[  # above P3, which gets plain FGD
-        dict(at='neck[1]', neck=p4, loss=fgd),
-        dict(at='neck[2]', neck=p5_p6, loss=fgd),
-        dict(at='neck[3]', neck=p5_p6, loss=fgd),
-    ],
+    p3=dict(at='neck[0]', loss=fgd),
+    above=dict(
+        p4=dict(at='neck[1]', neck=p4, loss=fgd),
+        p5=dict(at='neck[2]', neck=p5_p6, loss=fgd),
+        p6=dict(at='neck[3]', neck=p5_p6, loss=fgd),
+    ),
     cka=dict(type='dpk_mm.CKAPrior', samples='positions', floor=0.15, cap=0.85, fallback=0.5),
 )

@@ -7,25 +7,23 @@ vit = dict(embed_dims=48, num_layers=2, num_heads=4)
 dpk = dict(
     distiller=dict(
         type='dpk_mm.DPKDistiller',
-        teacher=dict(
-            config='{{ fileDirname }}/../resnet20.py',
-            checkpoint='{{ fileDirname }}/../resnet20.pth',
-        ),
+        method=None,
+        teacher='{{ fileDirname }}/../resnet20.py:{{ fileDirname }}/../resnet20.pth',
         input_shape=(32, 32),
-        logits=dict(at='head.fc', loss=dict(type='dpk_mm.LogitsKLLoss', temperature=4.0, loss_weight=1.0)),
     ),
-    stages=[
-        dict(
+    logits=dict(at='head.fc', loss=dict(type='dpk_mm.LogitsKLLoss', temperature=4.0, loss_weight=1.0)),
+    stages=dict(
+        layer3=dict(
             at='backbone.layer3',
             neck=dict(type='dpk_mm.FeatureMixingNeck', encoder=vit, decoder=vit),
             loss=dict(type='dpk_mm.FeatureMSELoss', loss_weight=0.3),
         ),
-        dict(
+        layer2=dict(
             at='backbone.layer2',
             neck=dict(type='dpk_mm.FeatureMixingNeck', patch_size=2, encoder=vit, decoder=vit),
             loss=dict(type='dpk_mm.FeatureMSELoss', loss_weight=0.18),
         ),
-    ],
+    ),
     cka=dict(type='dpk_mm.CKAPrior', samples='images', floor=0.15, cap=0.95, fallback=0.9),
     optim_wrapper=dict(
         constructor='dpk_mm.DistillOptimWrapperConstructor',
