@@ -25,13 +25,13 @@ from dpk_mm.compare.plot_cost import plot_cost
 ALONE = dict(alone=None)
 GONE = {'test_dataloader.dataset.data_root': 'gone'}
 METHODS = ('alone', 'broken', 'kd')  # as Config.dump sorts them
-# For the workers: losses that fail or crash, and a hook that makes steps long enough to be killed in.
+# For the workers: losses that fail or crash, and a hook that makes steps long enough to be killed in,
+# and can leave a damaged result.
 MODULE = """
-import os, signal, time
+import atexit, os, signal, time
+from pathlib import Path
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS, MODELS
-from dpk_mm.models.losses import DistillLoss
-
 from dpk_mm.models import DistillLoss
 
 
@@ -49,6 +49,11 @@ class CrashingLoss(DistillLoss):
 
 @HOOKS.register_module(force=True)
 class SlowHook(Hook):
+    def before_train(self, runner):
+        name = os.environ.get('DPK_MM_TEST_DAMAGE')
+        if name and name in runner.work_dir:
+            atexit.register(Path(runner.work_dir, 'result.json').write_text, '{')
+
     def after_train_iter(self, *args, **kwargs):
         time.sleep(float(os.environ.get('DPK_MM_TEST_SLEEP', 0)))
 """
@@ -185,7 +190,7 @@ def test_the_pictures_show_every_run_and_what_it_costs(tmp_path, figures):
 
 
 @pytest.mark.slow
-def test_a_teacher_is_tested_once_by_itself(whole, place, tmp_path, monkeypatch):
+def test_a_teacher_is_tested_once_by_itself(whole, place, tmp_path, capsys):
     from types import SimpleNamespace
 
     from dpk_mm.compare import teachers
@@ -204,8 +209,9 @@ def test_a_teacher_is_tested_once_by_itself(whole, place, tmp_path, monkeypatch)
     result = json.loads((checkpoint.parent / 'result.json').read_text())  # of this very checkpoint
     assert found['kd'][0] == {key: result[key] for key in ('metrics', 'params')}
 
-    monkeypatch.setattr(teachers, '_test', None)  # it is not called again
+    assert capsys.readouterr().out.count('testing the teacher') == 1
     assert teachers.measure_teachers(methods, tmp_path) == (found, {})
+    assert 'testing the teacher' not in capsys.readouterr().out
     gone = dict(student={}, teacher=dict(teacher, checkpoint='gone.pth'))
     methods[1].cfg = Config(dict(model=dict(gone, type='dpk_mm.DPKDistiller')))
     found, failures = teachers.measure_teachers(methods, tmp_path)
@@ -216,8 +222,6 @@ def test_a_teacher_is_tested_once_by_itself(whole, place, tmp_path, monkeypatch)
 def test_the_command_tests_the_teachers_and_survives_a_damaged_result(
     whole, compare, place, monkeypatch, capsys
 ):
-    from dpk_mm.compare import pool, teachers
-
     folder, taught = place / 'taught', copy.deepcopy(KD)
     checkpoint = str(whole[0] / 'runs/alone-1/epoch_3.pth')
     taught['model']['teacher'] = dict(
@@ -233,19 +237,17 @@ def test_the_command_tests_the_teachers_and_survives_a_damaged_result(
     compare.main(args)
     assert 'testing the teacher' not in capsys.readouterr().out  # its figures are kept
 
-    for file in folder.glob('teachers/*'):
-        file.unlink()
-    monkeypatch.setattr(teachers, '_test', None)
+    (file,) = folder.glob('teachers/*.json')
+    file.write_text('{')
     compare.main(args)
-    assert 'The teacher of kd was not tested: TypeError' in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert f'The teacher of kd was not tested: ValueError: {file} is damaged' in said
     assert not (folder / 'teachers.csv').exists()
 
-    def damage(*args):
-        (folder / 'runs/kd-0/result.json').write_text('{')
-        return {'kd, seed 0': 'damaged'}
-
-    monkeypatch.setattr(pool, 'run_all', damage)
-    assert 'kd, seed 0: damaged' in error_of(compare, *args)
+    result = folder / 'runs/kd-0/result.json'
+    result.unlink()
+    monkeypatch.setenv('DPK_MM_TEST_DAMAGE', 'kd-0')
+    assert f'kd, seed 0: {result} is damaged' in error_of(compare, *args)
     assert set(read_csv(folder)) == {('alone', 0)}
 
 
@@ -265,12 +267,12 @@ def test_finished_runs_are_skipped(whole, compare, place):
 
 
 @pytest.mark.slow
-def test_an_unknown_metric_hides_no_failure(whole, compare, place, monkeypatch):
-    from dpk_mm.compare import pool
-
-    monkeypatch.setattr(pool, 'run_all', lambda *args: {'broken, seed 0': 'why'})
-    message = error_of(compare, write_input(place, metric='nope'), '--work-dir', whole[0])
-    assert "broken, seed 0: why; metric='nope': the tests gave accuracy/top1" in message
+def test_an_unknown_metric_hides_no_failure(whole, compare, place):
+    folder, _ = whole
+    message = error_of(compare, write_input(place, metric='nope', seeds=[0]), '--work-dir', folder)
+    log = folder / 'runs/broken-0/output.log'
+    assert f'broken, seed 0: RuntimeError: broken on purpose (see {log}); metric=' in message
+    assert message.endswith("metric='nope': the tests gave accuracy/top1")
 
 
 @pytest.mark.slow
@@ -398,14 +400,49 @@ def test_the_first_step_is_compared(tmp_path):
     step(2.0, iteration=1)
 
 
-def test_runs_take_the_gpus_in_turn(monkeypatch):
-    from dpk_mm.compare.pool import _environment
+@pytest.fixture
+def run_all(tmp_path, monkeypatch):
+    """Run so many runs at once, each by a script in place of Python; gives the folders and the failures."""
+    from types import SimpleNamespace
 
+    from dpk_mm.compare import pool, run
+
+    def run_all(script, number):
+        python = tmp_path / 'python'
+        python.write_text(f'#!/bin/sh\n{script}\nexit 3\n')
+        python.chmod(0o755)
+        monkeypatch.setattr(sys, 'executable', str(python))
+        cfg = Config(dict(indices=list(range(100_000))))  # more than a pipe holds
+        runs = []
+        for name in 'abc'[:number]:
+            (tmp_path / name).mkdir(exist_ok=True)
+            method = SimpleNamespace(name=name, allow=[], cfg=cfg, test_cfg=cfg)
+            runs.append(run.Run(method, 0, tmp_path / name))
+        display = SimpleNamespace(started=str, ended=lambda run, problem: None, show=str)
+        return [one.folder for one in runs], pool.run_all(runs, number, 2, tmp_path, display)
+
+    return run_all
+
+
+def test_runs_take_the_gpus_in_turn(run_all, monkeypatch):
     monkeypatch.setenv('CUDA_VISIBLE_DEVICES', '3,5')
-    assert [_environment(slot, 2)['CUDA_VISIBLE_DEVICES'] for slot in range(3)] == ['3', '5', '3']
+    folders, _ = run_all('echo "$CUDA_VISIBLE_DEVICES $OMP_NUM_THREADS"', 3)
+    assert [(folder / 'output.log').read_text() for folder in folders] == ['3 2\n', '5 2\n', '3 2\n']
     monkeypatch.setattr(torch.cuda, 'device_count', lambda: 2)
     monkeypatch.delenv('CUDA_VISIBLE_DEVICES')
-    assert _environment(1, 2)['CUDA_VISIBLE_DEVICES'] == '1'
+    folders, _ = run_all('echo "$CUDA_VISIBLE_DEVICES"', 2)
+    assert [(folder / 'output.log').read_text().split('\n')[-2] for folder in folders] == ['0', '1']
+
+
+@pytest.mark.parametrize('left, why', [(None, 'ended with code 3'), ('{', 'damaged')])
+def test_a_worker_that_reads_nothing_or_leaves_half_a_result_ends_itself_alone(run_all, tmp_path, left, why):
+    if left is not None:
+        for name in 'ab':
+            (tmp_path / name).mkdir()
+            (tmp_path / name / 'result.json').write_text(left)
+    # it ends while the job is being written, of which a pipe holds only the beginning
+    _, failures = run_all('sleep 0.2', 2)
+    assert list(failures) == ['a, seed 0', 'b, seed 0'] and all(why in text for text in failures.values())
 
 
 def test_all_have_the_teacher_of_the_input_unless_they_say_so(compare, place):
@@ -749,14 +786,14 @@ def test_published_figures_stand_beside_ours():
     assert '500 ms (× 1.00)' in lines and 'processor' not in lines
 
 
-def test_a_method_may_have_seeds_of_its_own(tmp_path, monkeypatch):
+def test_a_method_may_have_seeds_of_its_own(tmp_path):
     from dpk_mm.compare import run, table
     from dpk_mm.compare.inputs import Comparison
     from dpk_mm.compare.plan import Method
 
     comparison = Comparison('base.py', dict(alone=None, kd=dict(seeds=[0, 7])), seeds=[0, 1])
-    monkeypatch.setattr(run.Run, 'write_or_check_settings', lambda self: None)
-    methods = [Method(**vars(row), cfg=None, test_cfg=None) for row in comparison.rows]
+    cfg = Config(dict(model=dict(type='Student')))
+    methods = [Method(**vars(row), cfg=cfg, test_cfg=cfg) for row in comparison.rows]
     assert [*map(str, run.make_runs(methods, tmp_path))] == [
         'alone, seed 0',
         'kd, seed 0',
@@ -773,35 +810,6 @@ def test_a_method_may_have_seeds_of_its_own(tmp_path, monkeypatch):
     assert not any('a run that was not done' in note for note in notes)
     del results['kd'][7]
     assert 'a run that was not done' in table.make_table(results, comparison, 'accuracy/top1')
-
-
-@pytest.mark.parametrize('left, why', [(None, 'ended with code 3'), ('{', 'damaged')])
-def test_a_worker_that_reads_nothing_or_leaves_half_a_result_ends_itself_alone(
-    tmp_path, monkeypatch, left, why
-):
-    from types import SimpleNamespace
-
-    from dpk_mm.compare import pool, run
-
-    class Worker(subprocess.Popen):
-        def __init__(self, command, **kwargs):
-            # it ends while the job is being written, of which a pipe holds only the beginning
-            super().__init__(
-                [sys.executable, '-c', 'import time; time.sleep(0.2); raise SystemExit(3)'], **kwargs
-            )
-
-    def make(name):
-        folder = tmp_path / name
-        folder.mkdir()
-        if left is not None:
-            (folder / 'result.json').write_text(left)
-        cfg = Config(dict(indices=list(range(100_000))))  # more than a pipe holds
-        return run.Run(SimpleNamespace(name=name, allow=[], cfg=cfg, test_cfg=cfg), 0, folder)
-
-    monkeypatch.setattr(pool.subprocess, 'Popen', Worker)
-    display = SimpleNamespace(started=str, ended=lambda run, problem: None, show=str)
-    failures = pool.run_all([make('a'), make('b')], 1, 1, tmp_path, display)
-    assert list(failures) == ['a, seed 0', 'b, seed 0'] and all(why in text for text in failures.values())
 
 
 def test_ratios_of_finished_runs_are_gathered(tmp_path):

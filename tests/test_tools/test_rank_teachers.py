@@ -102,9 +102,9 @@ def test_ranks_by_own_metric_and_goes_on_where_it_was(rank_teachers, run, tmp_pa
     gap = scores[0] - scores[1]
     assert f'teacher good over teacher middle: {gap:+.2f} ± {margin:.2f}: significant.' in text
     # all is kept; on other images it is measured anew
-    monkeypatch.setattr('dpk_mm.compare.teachers._test', None)
+    assert 'testing the teacher' in said
     rank_teachers.main(argv)
-    assert read(tmp_path) == rows
+    assert read(tmp_path) == rows and 'testing the teacher' not in capsys.readouterr().out
     with pytest.raises(StopIteration):
         rank_teachers.main([*argv, '--images', '16'])
 
