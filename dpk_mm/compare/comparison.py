@@ -6,7 +6,7 @@ from typing import Any, Optional
 
 from mmengine.config import Config
 
-from dpk_mm.compare import display, plan, plot, plot_cost, pool, run, table
+from dpk_mm.compare import csv_files, display, plan, plot, plot_cost, pool, report, run, table
 from dpk_mm.compare.data import check_data
 from dpk_mm.compare.digest import digest_settings
 from dpk_mm.compare.fairness import recipe
@@ -100,9 +100,9 @@ def _write(comparison: Comparison, results: table.Results, runs: Sequence[Any], 
     """Write results.csv, ratios.csv, table.md, plot.png and cost.png."""
     out.mkdir(parents=True, exist_ok=True)
     # first of all, as it holds whatever metric is wanted
-    (out / 'results.csv').write_text(table.make_csv(results), encoding='utf-8')
+    (out / 'results.csv').write_text(csv_files.make_csv(results), encoding='utf-8')
     metric = table.find_metric(results, comparison.metric)
-    text = table.make_table(results, comparison, metric)
+    text = report.make_table(results, comparison, metric)
     (out / 'table.md').write_text(text + '\n', encoding='utf-8')
     baselines = [row.name for row in comparison.rows if row.is_alone]
     alone = next((name for name in baselines if results[name]), None)
@@ -110,7 +110,7 @@ def _write(comparison: Comparison, results: table.Results, runs: Sequence[Any], 
     plot.plot(found, metric, out / 'plot.png', [*baselines, comparison.reference])
     unit = 'time of a step, in seconds' if alone is None else f'time of a step, over that of {alone}'
     plot_cost.plot_cost(found, table.step_costs(results, alone), metric, unit, out / 'cost.png')
-    if ratios := table.make_ratio_csv(runs):
+    if ratios := csv_files.make_ratio_csv(runs):
         (out / 'ratios.csv').write_text(ratios, encoding='utf-8')
 
 
@@ -120,9 +120,9 @@ def _write_teachers(
     """Write teachers.csv and, with what it says, table.md; show the table."""
     (out / 'teachers.csv').unlink(missing_ok=True)
     if teachers:
-        (out / 'teachers.csv').write_text(table.make_csv(teachers), encoding='utf-8')
+        (out / 'teachers.csv').write_text(csv_files.make_csv(teachers), encoding='utf-8')
     metric = table.find_metric(results, comparison.metric)
-    text = table.make_table(results, comparison, metric, teachers)
+    text = report.make_table(results, comparison, metric, teachers)
     (out / 'table.md').write_text(text + '\n', encoding='utf-8')
     print(f'\n{text}\n')
     print(*sorted(path for path in out.iterdir() if path.is_file() and path.name != 'lock'), sep='\n')

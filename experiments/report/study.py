@@ -12,7 +12,7 @@ from mmengine.config import Config
 from scipy import stats
 from verdicts import Verdict
 
-from dpk_mm.compare import inputs, table
+from dpk_mm.compare import csv_files, inputs, report, table
 from dpk_mm.utils.text import count, markdown, spread
 
 EXPERIMENTS = Path(__file__).resolve().parents[1]
@@ -33,7 +33,7 @@ class Study:
     @functools.cached_property
     def results(self) -> table.Results:
         """Method -> seed -> what its run found."""
-        return table.read_csv(self.file.read_text(encoding='utf-8'))
+        return csv_files.read_csv(self.file.read_text(encoding='utf-8'))
 
     @functools.cached_property
     def comparison(self) -> inputs.Comparison:
@@ -51,8 +51,8 @@ class Study:
         """The table that tools/compare.py writes, with its notes."""
         metric = table.find_metric(self.results, self.comparison.metric)
         file = self.folder / 'teachers.csv'
-        teachers = table.read_csv(file.read_text(encoding='utf-8')) if file.exists() else None
-        return table.make_table(self.results, self.comparison, metric, teachers)
+        teachers = csv_files.read_csv(file.read_text(encoding='utf-8')) if file.exists() else None
+        return report.make_table(self.results, self.comparison, metric, teachers)
 
     def means(self, columns: Dict[str, str], form: str = '.1f', params: bool = False) -> str:
         """A table of means and standard deviations.

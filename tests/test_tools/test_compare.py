@@ -722,11 +722,11 @@ def results_of(**metrics):
 
 
 def test_results_are_read_as_they_were_written():
-    from dpk_mm.compare import table
+    from dpk_mm.compare import csv_files
 
     results = results_of(alone=[1 / 3, 0.25], kd=[2 / 3])
     results['kd'][0]['metrics'] = {'accuracy/top5': 1.0}
-    assert table.read_csv(table.make_csv(results)) == results
+    assert csv_files.read_csv(csv_files.make_csv(results)) == results
 
 
 def test_costs_are_told_in_steps_of_the_student_alone():
@@ -750,13 +750,13 @@ def test_the_line_of_costs_has_what_none_beats_for_less():
 
 
 def test_published_figures_stand_beside_ours():
-    from dpk_mm.compare import table
+    from dpk_mm.compare import report
     from dpk_mm.compare.inputs import Comparison
 
     methods = dict(alone=None, kd=dict(teacher={}), late='late.py')
     comparison = Comparison('base.py', methods, seeds=[0, 1], published=dict(kd=70.5, late=72.0))
     results = results_of(alone=[60.0, 62.0], kd=[71.0, 72.0])
-    lines = table.make_table(results, comparison, 'accuracy/top1')
+    lines = report.make_table(results, comparison, 'accuracy/top1')
     cells = {
         line.split(' | ')[0].strip('| '): line.strip('| ').split(' | ')[5:7] for line in lines.splitlines()
     }
@@ -773,21 +773,21 @@ def test_published_figures_stand_beside_ours():
         (dict(kd=[75.0]), 'The teachers themselves: 75.00 (kd).'),  # that of the other was not tested
         (dict(kd=[75.0], late=[80.0]), 'The teachers themselves: 75.00 (kd), 80.00 (late).'),
     ):
-        lines = table.make_table(results, comparison, 'accuracy/top1', results_of(**teachers))
+        lines = report.make_table(results, comparison, 'accuracy/top1', results_of(**teachers))
         assert f'- {said}' in lines.splitlines()
     faster = dataclasses.replace(comparison, options={'test_dataloader.batch_size': 2})
-    assert 'on the test data' in table.make_table(results, faster, 'accuracy/top1')
+    assert 'on the test data' in report.make_table(results, faster, 'accuracy/top1')
     moved = dataclasses.replace(comparison, options={'test_dataloader.dataset': dict(split='train')})
-    lines = table.make_table(results, moved, 'accuracy/top1')
+    lines = report.make_table(results, moved, 'accuracy/top1')
     assert "of the last checkpoint on the data that the input's options test with." in lines
     for own in results.values():
         own[0].update(memory_kind='CUDA')
-    lines = table.make_table(results, comparison, 'accuracy/top1')
+    lines = report.make_table(results, comparison, 'accuracy/top1')
     assert '500 ms (× 1.00)' in lines and 'processor' not in lines
 
 
 def test_a_method_may_have_seeds_of_its_own(tmp_path):
-    from dpk_mm.compare import run, table
+    from dpk_mm.compare import report, run
     from dpk_mm.compare.inputs import Comparison
     from dpk_mm.compare.plan import Method
 
@@ -802,20 +802,20 @@ def test_a_method_may_have_seeds_of_its_own(tmp_path):
     ]
     results = results_of(alone=[60.0, 62.0], kd=[71.0])
     results['kd'][7] = dict(results['kd'][0], metrics={'accuracy/top1': 73.0})
-    head, _, alone, kd, *notes = table.make_table(results, comparison, 'accuracy/top1').splitlines()
+    head, _, alone, kd, *notes = report.make_table(results, comparison, 'accuracy/top1').splitlines()
     assert head.startswith('| method | seed 0 | seed 1 | seed 7 | mean')
     assert alone.startswith('| alone | 60.00 | 62.00 | – | 61.00 ± 1.41 |')
     assert kd.startswith('| kd | 71.00 | – | 73.00 | 72.00 ± 1.41 | +11.00 |')  # paired on seed 0
     assert any('seeds of their own' in note for note in notes)
     assert not any('a run that was not done' in note for note in notes)
     del results['kd'][7]
-    assert 'a run that was not done' in table.make_table(results, comparison, 'accuracy/top1')
+    assert 'a run that was not done' in report.make_table(results, comparison, 'accuracy/top1')
 
 
 def test_ratios_of_finished_runs_are_gathered(tmp_path):
     from types import SimpleNamespace
 
-    from dpk_mm.compare import table
+    from dpk_mm.compare import csv_files
 
     def run(name, seed, lines, finished=True):
         folder = tmp_path / f'{name}-{seed}/vis_data'
@@ -833,6 +833,6 @@ def test_ratios_of_finished_runs_are_gathered(tmp_path):
         run('fixed', 0, [dict(step=10, ratio_p3=0.5), dict(step=20, ratio_p3=0.5)]),
         run('kd', 0, [dict(step=10, loss=1.0)]),
     ]
-    text = table.make_ratio_csv(runs)
+    text = csv_files.make_ratio_csv(runs)
     assert text == 'method,seed,step,p3,p4\ncka,0,10,0.5000,0.2500\ncka,0,20,0.1235,\n'
-    assert table.make_ratio_csv(runs[1:]) == ''
+    assert csv_files.make_ratio_csv(runs[1:]) == ''
