@@ -23,7 +23,7 @@ from dpk_mm.compare.teachers import measure_model
 from dpk_mm.models import FrozenTeacher
 from dpk_mm.profiling.cost import take_turns
 from dpk_mm.registry import MODELS
-from dpk_mm.utils import cka_from_hsics, cli
+from dpk_mm.utils import cka_from_hsics
 from dpk_mm.utils.files import read_json, write_json
 
 # (student's layer, teacher's layer)
@@ -56,6 +56,9 @@ class TeacherStudy:
         student (ModelSpec): The student; its config has the data.
         args (argparse.Namespace): With ``images``, ``batch_size``, ``stages`` and the folder ``out``.
 
+    Raises:
+        ValueError: The student's config lacks what is needed.
+
     Attributes:
         sample (Sample): Validation images.
         layers (dict[str, torch.Size]): The student's layers, see :func:`find_layers`.
@@ -64,7 +67,7 @@ class TeacherStudy:
 
     def __init__(self, student: ModelSpec, args: argparse.Namespace) -> None:
         if not student.config.get('train_dataloader'):
-            cli.die(f'{student.text}: the config has no train_dataloader')
+            raise ValueError(f'{student.text}: the config has no train_dataloader')
         self.student, self.wanted, self.folder = student, args.stages, args.out / 'measured'
         self.model = build_model(student)
         self.sample = Sample(student.config, self.model, args, student.text)
@@ -78,7 +81,11 @@ class TeacherStudy:
         fill_config(cfg)
 
     def pairs(self, spec: ModelSpec, teacher: FrozenTeacher) -> Pairs:
-        """The layers that are compared: those given, or the last two maps of one name in both models."""
+        """The layers that are compared: those given, or the last two maps of one name in both models.
+
+        Raises:
+            ValueError: A layer is not there, or no map has one name in both.
+        """
         shape = self.sample.input_shape
         if self.wanted:
             split = (stage.partition('=') for stage in self.wanted)
@@ -93,7 +100,7 @@ class TeacherStudy:
             shared = [name for name in names if len(self.layers[name]) == len(others.get(name, ())) == 4]
             if shared:
                 return [(name, name) for name in shared[-2:]]
-        cli.die(
+        raise ValueError(
             f'{spec.text}: no stage has one name in student and teacher; give --stages student=teacher '
             f'(student: {", ".join(first_names)}; teacher: {", ".join(others)})'
         )

@@ -12,8 +12,10 @@ from dpk_mm.compare.digest import digest_settings
 from dpk_mm.compare.fairness import recipe
 from dpk_mm.compare.inputs import Comparison
 from dpk_mm.compare.teachers import measure_teachers
-from dpk_mm.utils import cli
+from dpk_mm.utils.checkpoint import check_checkpoint
+from dpk_mm.utils.files import only_one
 from dpk_mm.utils.quiet import quiet
+from dpk_mm.utils.runner import fill_dataloaders, load_config
 
 
 def run_comparison(
@@ -43,12 +45,13 @@ def run_comparison(
 
     Raises:
         ValueError: The input has a mistake, or would not be a fair comparison.
+        FileNotFoundError: A config or a checkpoint is not there.
     """
     with quiet():
-        alone, methods = plan.make_methods(comparison, cli.load_config, fill_config)
+        alone, methods = plan.make_methods(comparison, load_config, fill_config)
     for method in methods:
         _check_files(method.cfg.model)
-    with cli.only_one(work_dir):
+    with only_one(work_dir):
         with quiet():
             runs = run.make_runs(methods, work_dir)
             left = [one for one in runs if one.result is None]
@@ -86,14 +89,14 @@ def run_comparison(
 
 def fill_config(cfg: Config) -> None:
     """Fill in what tools/train.py and tools/test.py do."""
-    cli.fill_dataloaders(cfg, ('train_dataloader', 'test_dataloader'), no_pin_memory=False)
+    fill_dataloaders(cfg, ('train_dataloader', 'test_dataloader'), no_pin_memory=False)
 
 
 def _check_files(model: dict) -> None:
-    """Exit unless the teacher's checkpoint is there; what is not local is left to its download."""
+    """Refuse a teacher's checkpoint that is not there; what is not local is left to its download."""
     teacher = model.get('teacher')
     checkpoint = teacher.get('checkpoint') if isinstance(teacher, dict) else None
-    cli.check_checkpoint(None if checkpoint == 'hub' else checkpoint, 'teacher')
+    check_checkpoint(None if checkpoint == 'hub' else checkpoint, 'teacher')
 
 
 def _write(comparison: Comparison, results: table.Results, runs: Sequence[Any], out: Path) -> None:

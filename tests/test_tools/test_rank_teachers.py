@@ -19,6 +19,7 @@ from dpk_mm.analysis.teachers import TeacherRow, TeacherStudy
 from dpk_mm.compare import comparison, inputs, plan
 from dpk_mm.registry import DATASETS
 from dpk_mm.utils import cka_from_hsics, hsics, record
+from dpk_mm.utils.files import only_one
 
 IMAGES = 96
 STAGES = ('backbone.layer2', 'backbone.layer3')
@@ -206,7 +207,7 @@ def test_one_layer_of_the_student_may_be_compared_with_several(rank_teachers, ru
 
 def test_a_folder_has_one_command_at_a_time(rank_teachers, run, tmp_path):
     with (
-        rank_teachers.cli.only_one(tmp_path),
+        only_one(tmp_path),
         pytest.raises(SystemExit, match=f'error: {tmp_path} is in use'),
     ):
         rank_teachers.main([*names(run, 'good'), '--images', '16', '--out', str(tmp_path)])

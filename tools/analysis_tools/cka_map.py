@@ -36,6 +36,7 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
+@cli.one_line
 def main(argv: Optional[Sequence[str]] = None) -> None:
     """Measure, draw and tell."""
     args = parse_args(argv)
@@ -59,8 +60,8 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     data = track(sample, 'measuring', total=total, console=Console(stderr=True))
     try:
         matrix = cka_matrix(a, b, *layers, data)
-    except (ValueError, RuntimeError) as error:
-        cli.die(' '.join(str(error).split()))
+    except RuntimeError as error:
+        raise ValueError(str(error)) from error
     args.out.parent.mkdir(parents=True, exist_ok=True)
     draw_map(matrix, *layers, [spec.label for spec in specs]).savefig(args.out)
     write_map(matrix, *layers, args.out.with_suffix('.csv'))
