@@ -56,9 +56,7 @@ def rank(args: argparse.Namespace) -> Ranking:
     student, *teachers = parse_specs([args.student, *args.teachers], args.trust_checkpoints)
     student.config.merge_from_dict(args.cfg_options or {})
     if not args.short_run and not any(spec.checkpoint for spec in teachers):
-        raise ValueError(
-            'no teacher has a checkpoint, so there is nothing to rank by: give some, or --short-run'
-        )
+        cli.die('no teacher has a checkpoint, so there is nothing to rank by: give some, or --short-run')
     study = TeacherStudy(student, args)
     own, rows, methods = study.measure_student(), [], {student.label: None}
     for spec in track(teachers, 'measuring', console=Console(stderr=True)):
@@ -79,7 +77,7 @@ def rank(args: argparse.Namespace) -> Ranking:
         comparison, folder, jobs=args.jobs, threads=args.threads, measured=study.folder
     )
     if problems:
-        raise ValueError('; '.join(problems))
+        cli.die('; '.join(problems))
     metric = table.find_metric(results, metric)
     return Ranking(metric, len(study.sample), own, rows, args.short_run, table.values(results, metric))
 
