@@ -276,15 +276,17 @@ def test_an_unknown_metric_hides_no_failure(whole, compare, place):
 
 
 @pytest.mark.slow
-def test_a_changed_config_of_a_finished_run_is_refused(whole, compare, place):
-    folder, _ = whole
-    path = write_input(
-        place, methods=dict(alone=None), reference=None, options={'optim_wrapper.optimizer.lr': 0.01}
-    )
-    message = error_of(compare, path, '--work-dir', folder)
-    assert (
-        'alone, seed 0 finished with other settings: optim_wrapper.optimizer.lr was 0.05, is 0.01' in message
-    )
+@pytest.mark.parametrize(
+    'options, said',
+    [
+        ({'optim_wrapper.optimizer.lr': 0.01}, 'optim_wrapper.optimizer.lr was 0.05, is 0.01'),
+        ({'test_evaluator.topk': (1,)}, 'test.test_evaluator.topk.0 was None, is 1'),
+    ],
+)
+def test_a_changed_config_of_a_finished_run_is_refused(whole, compare, place, options, said):
+    path = write_input(place, methods=dict(alone=None), reference=None, options=options)
+    message = error_of(compare, path, '--work-dir', whole[0])
+    assert f'alone, seed 0 finished with other settings: {said}' in message
 
 
 @pytest.mark.slow
