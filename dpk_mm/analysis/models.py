@@ -1,6 +1,5 @@
 """What the scripts that compare models share: naming them, building them, finding layers."""
 
-import argparse
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -95,12 +94,11 @@ def parse_specs(texts: Sequence[str], trust: bool = False) -> list[ModelSpec]:
     return specs
 
 
-def build_model(spec: ModelSpec, seed: int = 0) -> FrozenTeacher:
-    """Build a model that shows its features; without a checkpoint its weights are those it starts from.
+def build_model(spec: ModelSpec) -> FrozenTeacher:
+    """Build a model that shows its features; without a checkpoint its weights are random (seed 0).
 
     Args:
         spec (ModelSpec): The model.
-        seed (int): Of random weights.
 
     Raises:
         ValueError: It cannot be built, or its checkpoint does not fit.
@@ -108,7 +106,7 @@ def build_model(spec: ModelSpec, seed: int = 0) -> FrozenTeacher:
     init_default_scope(spec.config.get('default_scope', 'mmengine'))
     if not MMLogger.check_instance_created('compare_models'):
         MMLogger.get_instance('compare_models', log_level='ERROR')  # else every weight's start is told
-    set_random_seed(seed)
+    set_random_seed(0)
     try:
         model = FrozenTeacher(**as_teacher(spec))
         if spec.checkpoint is None:
@@ -157,15 +155,6 @@ def check_layers(
         model.probe(layers, input_shape)
     except ValueError as error:
         raise ValueError(f'{spec.text}: {error}') from error
-
-
-def add_trust_flag(parser: argparse.ArgumentParser) -> None:
-    """Add the flag for checkpoints that hold more than weights."""
-    parser.add_argument(
-        '--trust-checkpoints',
-        action='store_true',
-        help='also open checkpoints that could run code, if you trust where they come from',
-    )
 
 
 def find_layers(

@@ -1,6 +1,6 @@
 """The two forms of the dynamic prior, measured on the same features: positions and images as samples."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -117,32 +117,11 @@ def read_train_batches(cfg: Config, model: Distiller, images: int, image_batch: 
     return list(batches(dataset, model.data_preprocessor, image_batch))
 
 
-def split(batch: Batch, size: int) -> Iterator[Batch]:
-    """Split a batch: ``size`` images and their samples at a time."""
-    inputs, samples = batch
-    for begin in range(0, len(inputs), size):
-        yield inputs[begin : begin + size], samples[begin : begin + size]
-
-
-@torch.no_grad()
-def teacher_maps(model: Distiller, batch: Batch, size: int) -> list[Feats]:
-    """Run the teacher on ``size`` images at a time.
-
-    Returns:
-        list[dict]: For each of them, tap -> (size, C_t, H, W).
-    """
-    return [model.teacher(inputs, model.teacher_taps, samples) for inputs, samples in split(batch, size)]
-
-
-@torch.no_grad()
-def student_maps(model: Distiller, batch: Batch, size: int) -> list[Feats]:
-    """Run the student; as :func:`teacher_maps`."""
-    maps = []
-    for inputs, samples in split(batch, size):
-        with record(model.student, model.student_taps, stop_early=True) as feats:
-            model.student(inputs, samples, mode='predict')
-        maps.append(feats)
-    return maps
+def _student_maps(model: Distiller, inputs: Tensor, samples: list) -> Feats:
+    """Run the student as far as stages need it."""
+    with record(model.student, model.student_taps, stop_early=True) as feats:
+        model.student(inputs, samples, mode='predict')
+    return feats
 
 
 def _measure_batch(
@@ -171,6 +150,7 @@ def _measure_batch(
     return measured
 
 
+@torch.no_grad()
 def measure_ratios(
     model: Distiller, students: dict[str, Feats], batches: Sequence[Batch], batch_size: int
 ) -> Ratios:
@@ -189,16 +169,16 @@ def measure_ratios(
     """
     positions: dict[tuple[str, str], list[float]] = {}
     sums: dict[tuple[str, str], np.ndarray] = {}
-    rounds = [(batch, label) for batch in batches for label in students]
-    teachers: list[Feats] = []
-    for i, (batch, label) in enumerate(track(rounds, 'measuring', console=Console(stderr=True))):
-        if i % len(students) == 0:
-            teachers = teacher_maps(model, batch, batch_size)
-        model.student.load_state_dict(students[label], strict=False)
-        found = _measure_batch(model, student_maps(model, batch, batch_size), teachers)
-        for stage, (by_positions, by_images) in found.items():
-            positions.setdefault((label, stage), []).extend(by_positions)
-            sums[label, stage] = sums.get((label, stage), 0) + by_images
+    for inputs, samples in track(batches, 'measuring', console=Console(stderr=True)):
+        starts = range(0, len(inputs), batch_size)
+        parts = [(inputs[i : i + batch_size], samples[i : i + batch_size]) for i in starts]
+        teachers = [model.teacher(images, model.teacher_taps, own) for images, own in parts]
+        for label, weights in students.items():
+            model.student.load_state_dict(weights, strict=False)
+            found = _measure_batch(model, [_student_maps(model, *part) for part in parts], teachers)
+            for stage, (by_positions, by_images) in found.items():
+                positions.setdefault((label, stage), []).extend(by_positions)
+                sums[label, stage] = sums.get((label, stage), 0) + by_images
     # by label, then stage
     keys = [(label, stage) for label in students for stage in found]
     return {

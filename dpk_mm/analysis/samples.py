@@ -3,8 +3,10 @@
 import argparse
 import copy
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, Optional
 
+import mmengine
 import numpy as np
 from mmengine.config import Config, ConfigDict
 from mmengine.dataset import BaseDataset, pseudo_collate
@@ -13,8 +15,10 @@ from mmengine.registry import DATASETS, init_default_scope
 from torch import Tensor, nn
 
 from dpk_mm.analysis.stats import LEAST_SAMPLES
+from dpk_mm.compare.digest import digest_settings
 from dpk_mm.models import FrozenTeacher
 from dpk_mm.utils import cli, is_detector
+from dpk_mm.utils.files import write_json
 from dpk_mm.utils.quiet import quiet
 
 # images (B, 3, H, W) and their B samples
@@ -152,3 +156,28 @@ def batches(dataset: Any, preprocessor: nn.Module, batch_size: int) -> Iterator[
     for part in np.array_split(np.arange(num), parts):
         data = preprocessor(pseudo_collate([dataset[int(i)] for i in part]))
         yield data['inputs'], data.get('data_samples')
+
+
+def limit_evaluator(evaluator: Any, dataset: BaseDataset, folder: Path) -> Any:
+    """Let COCO's metrics count the objects of a few images; they would take those of all others for missed.
+
+    Args:
+        evaluator (dict or list[dict]): Of a config.
+        dataset (BaseDataset): Those images.
+        folder (Path): For the annotations of those images.
+
+    Returns:
+        dict or list[dict]: A copy whose ``ann_file``, where there is one in JSON, is that of those images.
+    """
+    evaluator = copy.deepcopy(evaluator)
+    for metric in evaluator if isinstance(evaluator, (list, tuple)) else [evaluator]:
+        if not str(metric.get('ann_file')).endswith('.json'):
+            continue
+        content = mmengine.load(metric['ann_file'], backend_args=metric.pop('backend_args', None))
+        shown = sorted(dataset.get_data_info(i)['img_id'] for i in range(len(dataset)))
+        content['images'] = [one for one in content['images'] if one['id'] in shown]
+        content['annotations'] = [one for one in content['annotations'] if one['image_id'] in shown]
+        path = folder / f'{Path(metric["ann_file"]).stem}_{digest_settings(shown)}.json'
+        write_json(path, content)
+        metric['ann_file'] = str(path)
+    return evaluator

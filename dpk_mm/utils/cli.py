@@ -74,6 +74,15 @@ def add_cfg_options(parser: argparse.ArgumentParser, text: str) -> None:
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE', help=text)
 
 
+def add_trust_flag(parser: argparse.ArgumentParser) -> None:
+    """Add the flag for checkpoints that hold more than weights."""
+    parser.add_argument(
+        '--trust-checkpoints',
+        action='store_true',
+        help='also open checkpoints that could run code, if you trust where they come from',
+    )
+
+
 def merge_common(cfg: Config, args: argparse.Namespace) -> None:
     """Merge what both scripts take from the command line; the flags win over ``--cfg-options``."""
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))

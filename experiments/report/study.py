@@ -9,9 +9,9 @@ from typing import Dict, List, Optional
 
 import plot_teachers
 from mmengine.config import Config
-from scipy import stats
 from verdicts import Verdict
 
+from dpk_mm.analysis.stats import rank_correlation
 from dpk_mm.compare import csv_files, inputs, report, table
 from dpk_mm.utils.text import count, markdown, spread
 
@@ -147,10 +147,8 @@ class Study:
         if column is None:
             return f'{plot_teachers.agreement(points):+.2f}'
         ranking = {line['teacher']: float(line[column]) for line in read_lines(self.folder / 'ranking.csv')}
-        ranks = stats.spearmanr(
-            [ranking[point.teacher] for point in points], [point.mean for point in points]
-        )
-        return f'{ranks.statistic:+.2f}'
+        ranks = [ranking[point.teacher] for point in points]
+        return f'{rank_correlation(ranks, [point.mean for point in points]):+.2f}'
 
     def number(self, file: str, key: str, form: str) -> str:
         """A number of a JSON file."""

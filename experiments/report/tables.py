@@ -15,17 +15,14 @@ from dpk_mm.compare import inputs
 from dpk_mm.utils.text import markdown
 
 
-def make_all(folder: Path = EXPERIMENTS) -> Dict[str, Callable[[], str]]:
+def make_all() -> Dict[str, Callable[[], str]]:
     """Name of a table, as pages have it -> what makes it.
 
     The table of each study that tools/compare.py ran has the name of its folder.
-
-    Args:
-        folder (Path): Defaults to ``experiments/``.
     """
     made = {
         file.parent.name: Study(file.parent).table
-        for file in sorted(folder.glob('*/results.csv'))
+        for file in sorted(EXPERIMENTS.glob('*/results.csv'))
         if file.with_name('compare.py').exists()
     }
     return {**made, **_OTHERS}

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import track
 
 from dpk_mm.analysis.cka_map import cka_matrix, draw_map, shared_layers, write_map
-from dpk_mm.analysis.models import add_trust_flag, build_model, check_layers, find_layers, parse_specs
+from dpk_mm.analysis.models import build_model, check_layers, find_layers, parse_specs
 from dpk_mm.analysis.samples import Sample, add_sample_flags
 from dpk_mm.analysis.stats import LEAST_SAMPLES
 from dpk_mm.utils import cli
@@ -32,7 +32,7 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
         '--out', type=cli.picture, default=Path('cka.png'), help='picture; a CSV goes beside it'
     )
     add_sample_flags(parser, 512, 'data')
-    add_trust_flag(parser)
+    cli.add_trust_flag(parser)
     return parser.parse_args(argv)
 
 

@@ -15,7 +15,7 @@ from typing import Optional
 from rich.console import Console
 from rich.progress import track
 
-from dpk_mm.analysis.models import add_trust_flag, build_model, parse_specs
+from dpk_mm.analysis.models import build_model, parse_specs
 from dpk_mm.analysis.plot_ranking import draw_ranking
 from dpk_mm.analysis.ranking import Ranking
 from dpk_mm.analysis.samples import add_sample_flags
@@ -44,7 +44,7 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
     parser.add_argument('--jobs', type=cli.positive, default=1, help='short runs side by side (default: 1)')
     parser.add_argument('--threads', type=cli.positive, default=1, help='threads of a short run (default: 1)')
     add_sample_flags(parser, 1000, 'student')
-    add_trust_flag(parser)
+    cli.add_trust_flag(parser)
     args = parser.parse_args(argv)
     if args.embed_dims < 8 or args.embed_dims % 4:
         parser.error(f'--embed-dims must be a multiple of 4 from 8 on, got {args.embed_dims}')
