@@ -39,8 +39,8 @@ def claims() -> List[Claim]:
             claim,
             paper,
             [
-                Finding(on, Verdict(Study(EXPERIMENTS / name).gains(of, over)))
-                for on, name, of, over, _ in found
+                Finding(on, Verdict(Study(EXPERIMENTS / name).gains(of, over)), said)
+                for on, name, of, over, said in found
             ],
         )
         for claim, paper, found in assertions.CLAIMS
@@ -77,7 +77,7 @@ def _align(columns: str, table: str) -> str:
 def _claims() -> str:
     rows = []
     for claim, paper, found in claims():
-        for i, (on, verdict) in enumerate(found):
+        for i, (on, verdict, _) in enumerate(found):
             words = verdict.words if verdict.words == UNKNOWN else f'**{verdict.words}**'
             rows.append([*(('', '') if i else (claim, paper)), on, f'{verdict}', words])
     return _align('lllrl', markdown(['claim', 'its paper', 'here', 'gain', 'verdict'], rows))
