@@ -52,20 +52,6 @@ def load_weights(checkpoint: str, trust: bool = False, field: str = 'checkpoint'
     return {key[7:] if key.startswith('module.') else key: value for key, value in content.items()}
 
 
-def check_checkpoint(path: Optional[str], what: str) -> None:
-    """Refuse a checkpoint that does not exist; what is not local is left to its download.
-
-    Args:
-        path (str, optional): The file, or a URL.
-        what (str): What the user calls it; named in the error.
-
-    Raises:
-        FileNotFoundError: There is no such file.
-    """
-    if path is not None and '://' not in path and not Path(path).exists():
-        raise FileNotFoundError(f'{what}: no such checkpoint: {path}')
-
-
 def explain_load_error(error: Exception, path: str, opt_in: Optional[str]) -> str:
     """Why ``torch.load`` did not open a file: it holds more than weights, or it is damaged.
 
@@ -89,6 +75,20 @@ def explain_load_error(error: Exception, path: str, opt_in: Optional[str]) -> st
             f'if you trust its source, {opt_in}.'
         )
     return f'is no readable checkpoint; it may be truncated ({text.splitlines()[0]}).'
+
+
+def check_checkpoint(path: Optional[str], what: str) -> None:
+    """Refuse a checkpoint that does not exist; what is not local is left to its download.
+
+    Args:
+        path (str, optional): The file, or a URL.
+        what (str): What the user calls it; named in the error.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+    """
+    if path is not None and '://' not in path and not Path(path).exists():
+        raise FileNotFoundError(f'{what}: no such checkpoint: {path}')
 
 
 def _download(url: str, field: str) -> str:
