@@ -83,6 +83,15 @@ def test_nothing_of_the_product_imports_demo_experiments_or_tools(folder):
             assert not (tops & local) - sys.stdlib_module_names, path
 
 
+def test_libraries_raise_and_only_commands_end_the_process():
+    for path in PACKAGE:
+        nodes = ast.walk(ast.parse(path.read_text(encoding='utf-8')))
+        names = {getattr(node, 'id', getattr(node, 'attr', None)) for node in nodes}
+        # a worker of a comparison is a command, too
+        is_command = path.relative_to(ROOT / 'dpk_mm').as_posix() in ('utils/cli.py', 'compare/worker.py')
+        assert is_command or not names & {'die', 'exit', '_exit', 'SystemExit'}, path
+
+
 def test_tools_are_commands_of_at_most_a_hundred_lines():
     long = {path.name: n for path in TOOLS if (n := len(path.read_text().splitlines())) > 100}
     assert not long

@@ -23,23 +23,19 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
     parser.add_argument('input', metavar='INPUT', help='what to compare')
     parser.add_argument('--work-dir', type=Path, help='folder of the runs (default: work_dirs/compare/NAME)')
     parser.add_argument('--out', type=Path, help='folder of tables and plot (default: that of --work-dir)')
-    parser.add_argument('--jobs', type=_count, default=1, help='runs side by side (default: 1)')
-    parser.add_argument('--threads', type=_count, default=1, help='processor threads of a run (default: 1)')
+    parser.add_argument('--jobs', type=cli.positive, default=1, help='runs side by side (default: 1)')
+    parser.add_argument(
+        '--threads', type=cli.positive, default=1, help='processor threads of a run (default: 1)'
+    )
     parser.add_argument(
         '--check', action='store_true', help='check that the comparison is fair and all is there, and stop'
     )
     return parser.parse_args(argv)
 
 
-def _count(text: str) -> int:
-    """A number from 1 on."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f'expected a number from 1 on, got {text!r}')
-    return int(text)
-
-
+@cli.one_line
 def main(argv: Optional[Sequence[str]] = None) -> None:
-    """Compare; a mistake is one line."""
+    """Compare."""
     args = parse_args(argv)
     path = Path(args.input).resolve()
     # of several in folders of their own, as in experiments/, the folder is the name
@@ -48,8 +44,6 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     try:
         comparison = inputs.read(cli.load_config(args.input))
         _, problems = run_comparison(comparison, work_dir, args.out, args.jobs, args.threads, args.check)
-    except (ValueError, OSError, ImportError, SyntaxError) as error:
-        cli.die(' '.join(str(error).split()))
     except KeyboardInterrupt:
         cli.die('interrupted; the same command goes on')
     if problems:

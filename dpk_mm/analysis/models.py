@@ -1,6 +1,5 @@
 """What the scripts that compare models share: naming them, building them, finding layers."""
 
-import argparse
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,9 +14,11 @@ from mmengine.runner import set_random_seed
 from torch import nn
 
 from dpk_mm.models import FrozenTeacher
-from dpk_mm.utils import check_tap, cli, main_model_cfg
+from dpk_mm.utils import check_tap, main_model_cfg
+from dpk_mm.utils.checkpoint import check_checkpoint
 from dpk_mm.utils.config import hub_weights
 from dpk_mm.utils.outputs import run_outputs
+from dpk_mm.utils.runner import load_config
 
 _NAMED = re.compile(r'^(?:(?P<label>[^=/:]+)=)?(?P<config>.+?\.(?:py|ya?ml|json))(?::(?P<checkpoint>.+))?$')
 
@@ -47,25 +48,27 @@ class ModelSpec:
 
 
 def parse_spec(text: str, trust: bool = False) -> ModelSpec:
-    """Read ``[LABEL=]CONFIG[:CHECKPOINT]``; exits where there is no such thing.
+    """Read ``[LABEL=]CONFIG[:CHECKPOINT]``.
 
     Args:
         text (str): CONFIG is a file or ``pkg::path``; CHECKPOINT a path, a URL or ``'hub'``.
         trust (bool): Also open a checkpoint that could run code.
+
+    Raises:
+        ValueError: The text is of another form, the config cannot be read, or upstream publishes no weights.
+        FileNotFoundError: There is no such checkpoint.
+        ImportError: A package is not installed.
     """
     found = _NAMED.match(text)
     if found is None:
-        cli.die(f'{text}: expected CONFIG.py or CONFIG.py:CHECKPOINT, after LABEL= or not')
+        raise ValueError(f'{text}: expected CONFIG.py or CONFIG.py:CHECKPOINT, after LABEL= or not')
     label, name, checkpoint = found['label'], found['config'], found['checkpoint']
     if label and Path(f'{label}={name}').exists():
         label, name = None, f'{label}={name}'  # of a folder that is so called
-    config = cli.load_config(name)
+    config = load_config(name)
     if checkpoint == 'hub':
-        try:
-            checkpoint = hub_weights(name, text)
-        except (ValueError, ImportError) as error:
-            cli.die(str(error))
-    cli.check_checkpoint(checkpoint, text)
+        checkpoint = hub_weights(name, text)
+    check_checkpoint(checkpoint, text)
     return ModelSpec(text, config, checkpoint, label or Path(name).stem, trust)
 
 
@@ -91,17 +94,19 @@ def parse_specs(texts: Sequence[str], trust: bool = False) -> list[ModelSpec]:
     return specs
 
 
-def build_model(spec: ModelSpec, seed: int = 0) -> FrozenTeacher:
-    """Build a model that shows its features; without a checkpoint its weights are those it starts from.
+def build_model(spec: ModelSpec) -> FrozenTeacher:
+    """Build a model that shows its features; without a checkpoint its weights are random (seed 0).
 
     Args:
         spec (ModelSpec): The model.
-        seed (int): Of random weights.
+
+    Raises:
+        ValueError: It cannot be built, or its checkpoint does not fit.
     """
     init_default_scope(spec.config.get('default_scope', 'mmengine'))
     if not MMLogger.check_instance_created('compare_models'):
         MMLogger.get_instance('compare_models', log_level='ERROR')  # else every weight's start is told
-    set_random_seed(seed)
+    set_random_seed(0)
     try:
         model = FrozenTeacher(**as_teacher(spec))
         if spec.checkpoint is None:
@@ -110,7 +115,8 @@ def build_model(spec: ModelSpec, seed: int = 0) -> FrozenTeacher:
         # what it advises are settings of a distiller's config
         message = ' '.join(str(error).split()).partition(' allow_incomplete=')[0]
         message = message.replace('set trust_checkpoint=True', 'pass --trust-checkpoints')
-        cli.die(f'{spec.text}: {message.partition(f"checkpoint {spec.checkpoint!r}: ")[2] or message}')
+        message = message.partition(f'checkpoint {spec.checkpoint!r}: ')[2] or message
+        raise ValueError(f'{spec.text}: {message}') from error
     return model
 
 
@@ -131,22 +137,24 @@ def check_layers(
     flag: str,
     input_shape: Optional[tuple] = None,
 ) -> None:
-    """Exit unless a model has all layers (taps, from ``flag``), and each gives one tensor."""
+    """Check that a model has some layers, and that each gives one tensor.
+
+    Args:
+        spec (ModelSpec): The model, for messages.
+        model (FrozenTeacher): The same, built.
+        layers (Sequence[str]): Taps.
+        flag (str): Where they come from, for messages.
+        input_shape (tuple, optional): Height and width of an image.
+
+    Raises:
+        ValueError: Names the layer.
+    """
     try:
         for layer in layers:
             check_tap(model.model, layer, flag)
         model.probe(layers, input_shape)
     except ValueError as error:
-        cli.die(f'{spec.text}: {error}')
-
-
-def add_trust_flag(parser: argparse.ArgumentParser) -> None:
-    """Add the flag for checkpoints that hold more than weights."""
-    parser.add_argument(
-        '--trust-checkpoints',
-        action='store_true',
-        help='also open checkpoints that could run code, if you trust where they come from',
-    )
+        raise ValueError(f'{spec.text}: {error}') from error
 
 
 def find_layers(

@@ -1,6 +1,6 @@
 """The two forms of the dynamic prior, measured on the same features: positions and images as samples."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +19,9 @@ from dpk_mm.analysis.samples import Batch, batches, build_dataset, evenly_spaced
 from dpk_mm.analysis.stats import LEAST_SAMPLES
 from dpk_mm.models import CKAPrior, Distiller
 from dpk_mm.registry import MODELS
-from dpk_mm.utils import cka_from_hsics, cli, hsics, is_distiller, load_weights, record, resize_like
+from dpk_mm.utils import cka_from_hsics, hsics, is_distiller, load_weights, record, resize_like
+from dpk_mm.utils.checkpoint import check_checkpoint
+from dpk_mm.utils.runner import type_name
 
 UNTRAINED = 'untrained'
 # name of a tap or stage -> maps (B, C, H, W)
@@ -29,19 +31,28 @@ Ratios = dict[tuple[str, str], tuple[float, float, float]]
 
 
 def build_distiller(cfg: Config) -> Distiller:
-    """Build the distiller of a config, its student with the weights it starts training from."""
+    """Build the distiller of a config, its student with the weights it starts training from.
+
+    Args:
+        cfg (Config): A whole config.
+
+    Returns:
+        Distiller: In eval mode, on the device that mmengine finds.
+
+    Raises:
+        ValueError: Its model is no distiller, or has a mistake.
+        FileNotFoundError: A file that it names is not there.
+        ImportError: A package is not installed.
+    """
     if not is_distiller(cfg):
-        kind = cli.type_name(cfg.get('model', {}))
-        cli.die(f'{cfg.filename}: a distiller is needed, the model is {kind or "missing"}')
+        kind = type_name(cfg.get('model', {}))
+        raise ValueError(f'{cfg.filename}: a distiller is needed, the model is {kind or "missing"}')
     init_default_scope(cfg.get('default_scope', 'mmengine'))
     MMLogger.get_instance('plot_priors', log_level='WARNING')  # else every weight's start is told
     set_random_seed(cfg.get('randomness', {}).get('seed') or 0)
     if cfg.get('data_preprocessor') is not None:
         cfg.model.setdefault('data_preprocessor', cfg.data_preprocessor)
-    try:
-        model = MODELS.build(cfg.model)
-    except (ValueError, FileNotFoundError, ImportError) as error:
-        cli.die(str(error))
+    model = MODELS.build(cfg.model)
     model.init_weights()
     return model.to(get_device()).eval()
 
@@ -55,6 +66,10 @@ def read_students(model: Distiller, paths: Sequence[str]) -> dict[str, Feats]:
 
     Returns:
         dict: Label -> state dict; the label is the file's stem, with its folder where stems repeat.
+
+    Raises:
+        FileNotFoundError: There is no such checkpoint.
+        ValueError: It cannot be read, or is of another student.
     """
     stems = [Path(path).stem for path in paths]
     are_unique = len(set(stems)) == len(stems)
@@ -65,17 +80,17 @@ def read_students(model: Distiller, paths: Sequence[str]) -> dict[str, Feats]:
         if path == UNTRAINED:
             students[label] = start
             continue
-        cli.check_checkpoint(path, 'CHECKPOINT')
+        check_checkpoint(path, 'CHECKPOINT')
+        weights = load_weights(path, field='CHECKPOINT')
+        weights = {key: value for key, value in weights.items() if not key.startswith('distiller.')}
         try:
-            weights = load_weights(path, field='CHECKPOINT')
-            weights = {key: value for key, value in weights.items() if not key.startswith('distiller.')}
             missing, _ = model.student.load_state_dict(weights, strict=False)
-        except (ValueError, FileNotFoundError) as error:
-            cli.die(str(error))
         except RuntimeError as error:  # torch's way to say: other shapes
-            cli.die(f'{path} is not of this student: {str(error).splitlines()[1].strip()}')
+            problem = str(error).splitlines()[1].strip()
+            raise ValueError(f'{path} is not of this student: {problem}') from error
         if missing:
-            cli.die(f'{path} is not of this student: {len(missing)} weights are missing, {missing[0]} first')
+            problem = f'{len(missing)} weights are missing, {missing[0]} first'
+            raise ValueError(f'{path} is not of this student: {problem}')
         students[label] = weights
     return students
 
@@ -91,40 +106,22 @@ def read_train_batches(cfg: Config, model: Distiller, images: int, image_batch: 
 
     Returns:
         list[tuple]: (n, 3, H, W) and n samples each.
+
+    Raises:
+        ValueError: The data set cannot be read, or has fewer than 4 images.
     """
     dataset = build_dataset(cfg, cfg.train_dataloader)
     if len(dataset) < LEAST_SAMPLES:
-        cli.die(f'CKA over images needs 4 of them, the training set has {len(dataset)}')
+        raise ValueError(f'CKA over images needs 4 of them, the training set has {len(dataset)}')
     dataset = Subset(dataset, evenly_spaced(images, len(dataset)))
     return list(batches(dataset, model.data_preprocessor, image_batch))
 
 
-def split(batch: Batch, size: int) -> Iterator[Batch]:
-    """Split a batch: ``size`` images and their samples at a time."""
-    inputs, samples = batch
-    for begin in range(0, len(inputs), size):
-        yield inputs[begin : begin + size], samples[begin : begin + size]
-
-
-@torch.no_grad()
-def teacher_maps(model: Distiller, batch: Batch, size: int) -> list[Feats]:
-    """Run the teacher on ``size`` images at a time.
-
-    Returns:
-        list[dict]: For each of them, tap -> (size, C_t, H, W).
-    """
-    return [model.teacher(inputs, model.teacher_taps, samples) for inputs, samples in split(batch, size)]
-
-
-@torch.no_grad()
-def student_maps(model: Distiller, batch: Batch, size: int) -> list[Feats]:
-    """Run the student; as :func:`teacher_maps`."""
-    maps = []
-    for inputs, samples in split(batch, size):
-        with record(model.student, model.student_taps, stop_early=True) as feats:
-            model.student(inputs, samples, mode='predict')
-        maps.append(feats)
-    return maps
+def _student_maps(model: Distiller, inputs: Tensor, samples: list) -> Feats:
+    """Run the student as far as stages need it."""
+    with record(model.student, model.student_taps, stop_early=True) as feats:
+        model.student(inputs, samples, mode='predict')
+    return feats
 
 
 def _measure_batch(
@@ -153,6 +150,7 @@ def _measure_batch(
     return measured
 
 
+@torch.no_grad()
 def measure_ratios(
     model: Distiller, students: dict[str, Feats], batches: Sequence[Batch], batch_size: int
 ) -> Ratios:
@@ -171,16 +169,16 @@ def measure_ratios(
     """
     positions: dict[tuple[str, str], list[float]] = {}
     sums: dict[tuple[str, str], np.ndarray] = {}
-    rounds = [(batch, label) for batch in batches for label in students]
-    teachers: list[Feats] = []
-    for i, (batch, label) in enumerate(track(rounds, 'measuring', console=Console(stderr=True))):
-        if i % len(students) == 0:
-            teachers = teacher_maps(model, batch, batch_size)
-        model.student.load_state_dict(students[label], strict=False)
-        found = _measure_batch(model, student_maps(model, batch, batch_size), teachers)
-        for stage, (by_positions, by_images) in found.items():
-            positions.setdefault((label, stage), []).extend(by_positions)
-            sums[label, stage] = sums.get((label, stage), 0) + by_images
+    for inputs, samples in track(batches, 'measuring', console=Console(stderr=True)):
+        starts = range(0, len(inputs), batch_size)
+        parts = [(inputs[i : i + batch_size], samples[i : i + batch_size]) for i in starts]
+        teachers = [model.teacher(images, model.teacher_taps, own) for images, own in parts]
+        for label, weights in students.items():
+            model.student.load_state_dict(weights, strict=False)
+            found = _measure_batch(model, [_student_maps(model, *part) for part in parts], teachers)
+            for stage, (by_positions, by_images) in found.items():
+                positions.setdefault((label, stage), []).extend(by_positions)
+                sums[label, stage] = sums.get((label, stage), 0) + by_images
     # by label, then stage
     keys = [(label, stage) for label in students for stage in found]
     return {

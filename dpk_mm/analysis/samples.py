@@ -3,8 +3,10 @@
 import argparse
 import copy
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, Optional
 
+import mmengine
 import numpy as np
 from mmengine.config import Config, ConfigDict
 from mmengine.dataset import BaseDataset, pseudo_collate
@@ -13,8 +15,10 @@ from mmengine.registry import DATASETS, init_default_scope
 from torch import Tensor, nn
 
 from dpk_mm.analysis.stats import LEAST_SAMPLES
+from dpk_mm.compare.digest import digest_settings
 from dpk_mm.models import FrozenTeacher
 from dpk_mm.utils import cli, is_detector
+from dpk_mm.utils.files import write_json
 from dpk_mm.utils.quiet import quiet
 
 # images (B, 3, H, W) and their B samples
@@ -30,6 +34,9 @@ class Sample:
         args (argparse.Namespace): With ``images`` and ``batch_size``.
         whose (str): What the user calls the config.
 
+    Raises:
+        ValueError: The config has no such images, or too few.
+
     Attributes:
         part, loader, dataset: See :func:`val_sample`.
         input_shape (tuple[int, int], optional): Height and width of an image; None for detectors.
@@ -42,7 +49,7 @@ class Sample:
         self.is_detector = is_detector(model.model)
         self.batch_size = args.batch_size or (2 if self.is_detector else 64)
         if len(self) < LEAST_SAMPLES <= self.batch_size:
-            cli.die(f'{len(self)} images are too few, {LEAST_SAMPLES} are needed')
+            raise ValueError(f'{len(self)} images are too few, {LEAST_SAMPLES} are needed')
         self.input_shape = None
         if not self.is_detector:
             images, _ = next(batches(self.dataset, self.preprocessor, 1))
@@ -58,16 +65,11 @@ class Sample:
 def add_sample_flags(parser: argparse.ArgumentParser, images: int, whose: str) -> None:
     """Add the flags that say which images to show: ``images`` many by default, of the config of ``whose``."""
     default = f'validation images, evenly spread (default: {images})'
-    parser.add_argument('--images', type=positive, default=images, help=default)
-    parser.add_argument('--batch-size', type=positive, help='images a batch (default: 64, for detectors 2)')
+    parser.add_argument('--images', type=cli.positive, default=images, help=default)
+    parser.add_argument(
+        '--batch-size', type=cli.positive, help='images a batch (default: 64, for detectors 2)'
+    )
     cli.add_cfg_options(parser, f'overrides of the config of the {whose}')
-
-
-def positive(text: str) -> int:
-    """Read a number from 1 on, for argparse."""
-    if int(text) < 1:
-        raise argparse.ArgumentTypeError(f'must be at least 1, got {text}')
-    return int(text)
 
 
 def val_sample(cfg: Config, images: int, whose: str) -> tuple[str, ConfigDict, BaseDataset]:
@@ -81,14 +83,17 @@ def val_sample(cfg: Config, images: int, whose: str) -> tuple[str, ConfigDict, B
     Returns:
         tuple[str, ConfigDict, BaseDataset]: ``'val'`` or ``'test'``; its dataloader, limited by the data
         set's ``indices``; the limited data set.
+
+    Raises:
+        ValueError: There is no such data set, or it cannot be read or limited.
     """
     part = next((part for part in ('val', 'test') if cfg.get(f'{part}_dataloader')), None)
     if part is None:
-        cli.die(f'{whose}: the config has neither a val_dataloader nor a test_dataloader')
+        raise ValueError(f'{whose}: the config has neither a val_dataloader nor a test_dataloader')
     loader = copy.deepcopy(cfg[f'{part}_dataloader'])
     dataset = build_dataset(cfg, loader)
     if not isinstance(dataset, BaseDataset):
-        cli.die(f'{whose}: {type(dataset).__name__} takes no indices, so it cannot be limited')
+        raise ValueError(f'{whose}: {type(dataset).__name__} takes no indices, so it cannot be limited')
     total = len(dataset)
     picked = evenly_spaced(images, total)
     own = loader.dataset.get('indices')
@@ -110,7 +115,18 @@ def evenly_spaced(images: int, total: int) -> list[int]:
 
 
 def build_dataset(cfg: Config, loader: ConfigDict) -> Any:
-    """Build the data set of a dataloader; a mistake in the config is one line."""
+    """Build the data set of a dataloader.
+
+    Args:
+        cfg (Config): A whole config.
+        loader (ConfigDict): One of its dataloaders.
+
+    Returns:
+        Dataset: Ready to be read.
+
+    Raises:
+        ValueError: It cannot be read.
+    """
     init_default_scope(cfg.get('default_scope', 'mmengine'))
     try:
         with quiet():
@@ -118,7 +134,7 @@ def build_dataset(cfg: Config, loader: ConfigDict) -> Any:
             if isinstance(dataset, BaseDataset):
                 dataset.full_init()
     except (ValueError, OSError, ImportError, RuntimeError) as error:
-        cli.die(f'the data set cannot be read: {" ".join(str(error).split())}')
+        raise ValueError(f'the data set cannot be read: {error}') from error
     return dataset
 
 
@@ -140,3 +156,28 @@ def batches(dataset: Any, preprocessor: nn.Module, batch_size: int) -> Iterator[
     for part in np.array_split(np.arange(num), parts):
         data = preprocessor(pseudo_collate([dataset[int(i)] for i in part]))
         yield data['inputs'], data.get('data_samples')
+
+
+def limit_evaluator(evaluator: Any, dataset: BaseDataset, folder: Path) -> Any:
+    """Let COCO's metrics count the objects of a few images; they would take those of all others for missed.
+
+    Args:
+        evaluator (dict or list[dict]): Of a config.
+        dataset (BaseDataset): Those images.
+        folder (Path): For the annotations of those images.
+
+    Returns:
+        dict or list[dict]: A copy whose ``ann_file``, where there is one in JSON, is that of those images.
+    """
+    evaluator = copy.deepcopy(evaluator)
+    for metric in evaluator if isinstance(evaluator, (list, tuple)) else [evaluator]:
+        if not str(metric.get('ann_file')).endswith('.json'):
+            continue
+        content = mmengine.load(metric['ann_file'], backend_args=metric.pop('backend_args', None))
+        shown = sorted(dataset.get_data_info(i)['img_id'] for i in range(len(dataset)))
+        content['images'] = [one for one in content['images'] if one['id'] in shown]
+        content['annotations'] = [one for one in content['annotations'] if one['image_id'] in shown]
+        path = folder / f'{Path(metric["ann_file"]).stem}_{digest_settings(shown)}.json'
+        write_json(path, content)
+        metric['ann_file'] = str(path)
+    return evaluator

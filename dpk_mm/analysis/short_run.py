@@ -15,7 +15,7 @@ from dpk_mm.compare.budget import set_budget
 from dpk_mm.compare.digest import digest_tensors
 from dpk_mm.compare.fairness import student_optimizer
 from dpk_mm.models import FrozenTeacher
-from dpk_mm.utils import cli, load_model_cfg
+from dpk_mm.utils import load_model_cfg
 
 
 def make_method(
@@ -37,12 +37,15 @@ def make_method(
 
     Returns:
         dict: Of a comparison's ``methods``.
+
+    Raises:
+        ValueError: A layer that gives no map.
     """
     shape, is_detector = study.sample.input_shape, study.sample.is_detector
     shapes = teacher.probe([other for _, other in pairs], shape)
     flat = [name for name, one in shapes.items() if len(one) != 4]
     if flat:
-        cli.die(f'--stages {flat[0]}: a short run teaches at maps, the logits it takes by itself')
+        raise ValueError(f'--stages {flat[0]}: a short run teaches at maps, the logits it takes by itself')
     vit = dict(embed_dims=width, num_layers=2, num_heads=math.gcd(width, max(1, width // 16)))
     stages = {}
     owns = [own for own, _ in pairs]

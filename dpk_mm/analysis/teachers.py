@@ -8,14 +8,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Optional
 
-import mmengine
 import torch
-from mmengine.dataset import BaseDataset, pseudo_collate
+from mmengine.dataset import pseudo_collate
 from mmengine.device import get_device
 from mmengine.optim import OptimWrapper
 
 from dpk_mm.analysis.models import ModelSpec, as_teacher, build_model, check_layers, find_layers
-from dpk_mm.analysis.samples import Sample, build_dataset
+from dpk_mm.analysis.samples import Sample, build_dataset, limit_evaluator
 from dpk_mm.analysis.stats import LEAST_SAMPLES, pair_hsics
 from dpk_mm.compare.comparison import fill_config
 from dpk_mm.compare.digest import digest_file, digest_settings, plain
@@ -23,7 +22,7 @@ from dpk_mm.compare.teachers import measure_model
 from dpk_mm.models import FrozenTeacher
 from dpk_mm.profiling.cost import take_turns
 from dpk_mm.registry import MODELS
-from dpk_mm.utils import cka_from_hsics, cli
+from dpk_mm.utils import cka_from_hsics
 from dpk_mm.utils.files import read_json, write_json
 
 # (student's layer, teacher's layer)
@@ -56,6 +55,9 @@ class TeacherStudy:
         student (ModelSpec): The student; its config has the data.
         args (argparse.Namespace): With ``images``, ``batch_size``, ``stages`` and the folder ``out``.
 
+    Raises:
+        ValueError: The student's config lacks what is needed.
+
     Attributes:
         sample (Sample): Validation images.
         layers (dict[str, torch.Size]): The student's layers, see :func:`find_layers`.
@@ -64,7 +66,7 @@ class TeacherStudy:
 
     def __init__(self, student: ModelSpec, args: argparse.Namespace) -> None:
         if not student.config.get('train_dataloader'):
-            cli.die(f'{student.text}: the config has no train_dataloader')
+            raise ValueError(f'{student.text}: the config has no train_dataloader')
         self.student, self.wanted, self.folder = student, args.stages, args.out / 'measured'
         self.model = build_model(student)
         self.sample = Sample(student.config, self.model, args, student.text)
@@ -78,7 +80,11 @@ class TeacherStudy:
         fill_config(cfg)
 
     def pairs(self, spec: ModelSpec, teacher: FrozenTeacher) -> Pairs:
-        """The layers that are compared: those given, or the last two maps of one name in both models."""
+        """The layers that are compared: those given, or the last two maps of one name in both models.
+
+        Raises:
+            ValueError: A layer is not there, or no map has one name in both.
+        """
         shape = self.sample.input_shape
         if self.wanted:
             split = (stage.partition('=') for stage in self.wanted)
@@ -93,7 +99,7 @@ class TeacherStudy:
             shared = [name for name in names if len(self.layers[name]) == len(others.get(name, ())) == 4]
             if shared:
                 return [(name, name) for name in shared[-2:]]
-        cli.die(
+        raise ValueError(
             f'{spec.text}: no stage has one name in student and teacher; give --stages student=teacher '
             f'(student: {", ".join(first_names)}; teacher: {", ".join(others)})'
         )
@@ -136,7 +142,7 @@ class TeacherStudy:
         return {name: 1 - cka_from_hsics(values).item() for name, values in zip(names, total)}
 
 
-def measure_cost(study: TeacherStudy, teacher: FrozenTeacher, pairs: Pairs, rounds: int = 7) -> float:
+def measure_cost(study: TeacherStudy, teacher: FrozenTeacher, pairs: Pairs) -> float:
     """Time of the teacher's forward pass, as far as stages need it, over that of a student's training step.
 
     The two take turns on the first training batch, so that a change in the machine's speed meets both.
@@ -155,34 +161,9 @@ def measure_cost(study: TeacherStudy, teacher: FrozenTeacher, pairs: Pairs, roun
         images = study.sample.preprocessor(copy.deepcopy(batch), True)
         return partial(teacher, images['inputs'], taps, images.get('data_samples'))
 
-    seconds = take_turns(dict(step=step, look=look), rounds)
+    seconds = take_turns(dict(step=step, look=look), rounds=7)
     # whatever else the machine does can only add time
     return min(seconds['look']) / min(seconds['step'])
-
-
-def limit_evaluator(evaluator: Any, dataset: BaseDataset, folder: Path) -> Any:
-    """Let COCO's metrics count the objects of a few images; they would take those of all others for missed.
-
-    Args:
-        evaluator (dict or list[dict]): Of a config.
-        dataset (BaseDataset): Those images.
-        folder (Path): For the annotations of those images.
-
-    Returns:
-        dict or list[dict]: A copy whose ``ann_file``, where there is one in JSON, is that of those images.
-    """
-    evaluator = copy.deepcopy(evaluator)
-    for metric in evaluator if isinstance(evaluator, (list, tuple)) else [evaluator]:
-        if not str(metric.get('ann_file')).endswith('.json'):
-            continue
-        content = mmengine.load(metric['ann_file'], backend_args=metric.pop('backend_args', None))
-        shown = sorted(dataset.get_data_info(i)['img_id'] for i in range(len(dataset)))
-        content['images'] = [one for one in content['images'] if one['id'] in shown]
-        content['annotations'] = [one for one in content['annotations'] if one['image_id'] in shown]
-        path = folder / f'{Path(metric["ann_file"]).stem}_{digest_settings(shown)}.json'
-        write_json(path, content)
-        metric['ann_file'] = str(path)
-    return evaluator
 
 
 def count_parameters(model: FrozenTeacher) -> int:

@@ -1,19 +1,23 @@
 """A comparison from its input to its tables and plots."""
 
+import copy
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Optional
 
 from mmengine.config import Config
+from mmengine.registry import DefaultScope
 
-from dpk_mm.compare import display, plan, plot, plot_cost, pool, run, table
-from dpk_mm.compare.data import check_data
+from dpk_mm.compare import csv_files, display, plan, plot, plot_cost, pool, report, run, table
 from dpk_mm.compare.digest import digest_settings
 from dpk_mm.compare.fairness import recipe
 from dpk_mm.compare.inputs import Comparison
 from dpk_mm.compare.teachers import measure_teachers
-from dpk_mm.utils import cli
+from dpk_mm.registry import DATASETS
+from dpk_mm.utils.checkpoint import check_checkpoint
+from dpk_mm.utils.files import only_one
 from dpk_mm.utils.quiet import quiet
+from dpk_mm.utils.runner import fill_dataloaders, load_config
 
 
 def run_comparison(
@@ -43,18 +47,19 @@ def run_comparison(
 
     Raises:
         ValueError: The input has a mistake, or would not be a fair comparison.
+        FileNotFoundError: A config or a checkpoint is not there.
     """
     with quiet():
-        alone, methods = plan.make_methods(comparison, cli.load_config, fill_config)
+        alone, methods = plan.make_methods(comparison, load_config, fill_config)
     for method in methods:
         _check_files(method.cfg.model)
-    with cli.only_one(work_dir):
+    with only_one(work_dir):
         with quiet():
             runs = run.make_runs(methods, work_dir)
             left = [one for one in runs if one.result is None]
             run.check_starts(left, alone)
             if left:
-                check_data(alone)
+                _check_data(alone)
         print(
             f'{len(runs)} runs, {len(left)} to do; recipes and first weights were compared',
             flush=True,
@@ -78,7 +83,8 @@ def run_comparison(
             # after all else, as nothing else needs them
             done = [one for one in methods if results[one.name]]
             teachers, untested = measure_teachers(done, measured or work_dir / 'teachers')
-            _write_teachers(comparison, results, teachers, out)
+            print(f'\n{_write(comparison, results, runs, out, teachers)}\n')
+            print(*sorted(path for path in out.iterdir() if path.is_file() and path.name != 'lock'), sep='\n')
             for names, why in untested.items():
                 print(f'The teacher of {names} was not tested: {why}')
     return results, problems
@@ -86,23 +92,42 @@ def run_comparison(
 
 def fill_config(cfg: Config) -> None:
     """Fill in what tools/train.py and tools/test.py do."""
-    cli.fill_dataloaders(cfg, ('train_dataloader', 'test_dataloader'), no_pin_memory=False)
+    fill_dataloaders(cfg, ('train_dataloader', 'test_dataloader'), no_pin_memory=False)
+
+
+def _check_data(cfg: Config) -> None:
+    """Read the first sample that a config trains on, and the first that it tests on, before all else."""
+    for field in ('train_dataloader', 'test_dataloader'):
+        try:
+            with DefaultScope.overwrite_default_scope(cfg.get('default_scope')):
+                DATASETS.build(copy.deepcopy(cfg[field].dataset))[0]
+        except Exception as error:  # whatever a data set raises, the runs would raise it too
+            raise ValueError(f'{field}.dataset: {type(error).__name__}: {error}') from error
 
 
 def _check_files(model: dict) -> None:
-    """Exit unless the teacher's checkpoint is there; what is not local is left to its download."""
+    """Refuse a teacher's checkpoint that is not there; what is not local is left to its download."""
     teacher = model.get('teacher')
     checkpoint = teacher.get('checkpoint') if isinstance(teacher, dict) else None
-    cli.check_checkpoint(None if checkpoint == 'hub' else checkpoint, 'teacher')
+    check_checkpoint(None if checkpoint == 'hub' else checkpoint, 'teacher')
 
 
-def _write(comparison: Comparison, results: table.Results, runs: Sequence[Any], out: Path) -> None:
-    """Write results.csv, ratios.csv, table.md, plot.png and cost.png."""
+def _write(
+    comparison: Comparison,
+    results: table.Results,
+    runs: Sequence[Any],
+    out: Path,
+    teachers: Optional[table.Results] = None,
+) -> str:
+    """Write the tables and plots; returns the table."""
     out.mkdir(parents=True, exist_ok=True)
     # first of all, as it holds whatever metric is wanted
-    (out / 'results.csv').write_text(table.make_csv(results), encoding='utf-8')
+    (out / 'results.csv').write_text(csv_files.make_csv(results), encoding='utf-8')
     metric = table.find_metric(results, comparison.metric)
-    text = table.make_table(results, comparison, metric)
+    (out / 'teachers.csv').unlink(missing_ok=True)
+    if teachers:
+        (out / 'teachers.csv').write_text(csv_files.make_csv(teachers), encoding='utf-8')
+    text = report.make_table(results, comparison, metric, teachers)
     (out / 'table.md').write_text(text + '\n', encoding='utf-8')
     baselines = [row.name for row in comparison.rows if row.is_alone]
     alone = next((name for name in baselines if results[name]), None)
@@ -110,19 +135,6 @@ def _write(comparison: Comparison, results: table.Results, runs: Sequence[Any], 
     plot.plot(found, metric, out / 'plot.png', [*baselines, comparison.reference])
     unit = 'time of a step, in seconds' if alone is None else f'time of a step, over that of {alone}'
     plot_cost.plot_cost(found, table.step_costs(results, alone), metric, unit, out / 'cost.png')
-    if ratios := table.make_ratio_csv(runs):
+    if ratios := csv_files.make_ratio_csv(runs):
         (out / 'ratios.csv').write_text(ratios, encoding='utf-8')
-
-
-def _write_teachers(
-    comparison: Comparison, results: table.Results, teachers: table.Results, out: Path
-) -> None:
-    """Write teachers.csv and, with what it says, table.md; show the table."""
-    (out / 'teachers.csv').unlink(missing_ok=True)
-    if teachers:
-        (out / 'teachers.csv').write_text(table.make_csv(teachers), encoding='utf-8')
-    metric = table.find_metric(results, comparison.metric)
-    text = table.make_table(results, comparison, metric, teachers)
-    (out / 'table.md').write_text(text + '\n', encoding='utf-8')
-    print(f'\n{text}\n')
-    print(*sorted(path for path in out.iterdir() if path.is_file() and path.name != 'lock'), sep='\n')
+    return text

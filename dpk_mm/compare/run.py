@@ -77,7 +77,7 @@ class Run:
             if found is not None:
                 raise ValueError(
                     f'{self} {"finished" if finished else "began"} with other settings: {found[0]} was '
-                    f'{found[1]!r}, is {found[2]!r}; give another --work-dir, or remove {self.folder}'
+                    f'{found[1]!r}, is {found[2]!r}; give the runs another folder, or remove {self.folder}'
                 )
         if not finished:
             write_json(path, now)

@@ -4,30 +4,15 @@ import copy
 import logging
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Dict, Optional, Union
+from typing import Any, Dict, Union
 
 from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from dpk_mm.utils.quiet import quiet
-
-
-class ProgressHook(Hook):
-    """Report every step.
-
-    Args:
-        report (Callable): Called with the steps done and the steps in all.
-    """
-
-    def __init__(self, report: Callable[[int, int], None]) -> None:
-        self.report = report
-
-    def after_train_iter(self, runner: Runner, *args, **kwargs) -> None:
-        """Report."""
-        self.report(runner.iter + 1, runner.max_iters)
 
 
 def _build_runner(cfg: Config) -> Runner:
@@ -46,22 +31,17 @@ def _build_runner(cfg: Config) -> Runner:
     return runner
 
 
-def train(
-    cfg: Config, report: Optional[Callable[[int, int], None]] = None, hooks: Sequence[Hook] = ()
-) -> None:
+def train(cfg: Config, hooks: Sequence[Hook] = ()) -> None:
     """Train as a config says, without validation.
 
     Args:
         cfg (Config): A whole config, with a ``work_dir``.
-        report (Callable, optional): Called after every step with the steps done and the steps in all.
         hooks (Sequence[Hook]): More of them, beside the config's.
     """
     cfg = copy.deepcopy(cfg)
     for part in ('val', 'test'):
         cfg.update({f'{part}_{key}': None for key in ('cfg', 'dataloader', 'evaluator')})
     runner = _build_runner(cfg)
-    if report is not None:
-        runner.register_hook(ProgressHook(report))
     for hook in hooks:
         runner.register_hook(hook)
     with quiet():

@@ -12,12 +12,32 @@ from typing import Any, Dict, Optional
 
 import torch
 from mmengine.config import Config
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
 from mmengine.utils import import_modules_from_strings
 
 from dpk_mm.compare import training
 from dpk_mm.compare.hooks import CostHook, FirstStepHook, RandomStateHook
 from dpk_mm.compare.run import checkpoints
 from dpk_mm.utils.files import write_json
+
+
+class ProgressHook(Hook):
+    """Write how far a training is, for the process that shows it, twice a second.
+
+    Args:
+        path (Path): The file: steps done and steps in all.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.last = path, 0.0
+
+    def after_train_iter(self, runner: Runner, *args, **kwargs) -> None:
+        """Write the file."""
+        step = runner.iter + 1
+        if step == runner.max_iters or time.monotonic() - self.last > 0.5:
+            self.last = time.monotonic()
+            self.path.write_text(f'{step} {runner.max_iters}')
 
 
 def newest_checkpoint(folder: Path) -> Optional[Path]:
@@ -56,29 +76,13 @@ def run(job: Dict[str, Any]) -> None:
         cfg.resume, cfg.load_from = True, str(resumed)
         print(f'going on from {resumed.name}', flush=True)
     cost = CostHook()
-    training.train(
-        cfg, _Report(folder / 'progress'), hooks=(cost, FirstStepHook(**job['first_step']), RandomStateHook())
-    )
+    first_step, progress = FirstStepHook(**job['first_step']), ProgressHook(folder / 'progress')
+    training.train(cfg, hooks=(progress, cost, first_step, RandomStateHook()))
     checkpoint = newest_checkpoint(folder)
     found = training.measure(Config(job['test']), checkpoint)
-    about = dict(job['about'], threads=job['threads'], device=_device(), checkpoint=checkpoint.name)
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else 'CPU'
+    about = dict(job['about'], threads=job['threads'], device=device, checkpoint=checkpoint.name)
     write_json(folder / 'result.json', dict(about, **found, **cost.result()))
-
-
-def _device() -> str:
-    return torch.cuda.get_device_name() if torch.cuda.is_available() else 'CPU'
-
-
-class _Report:
-    """Writes how far a training is, for the process that shows it."""
-
-    def __init__(self, path: Path) -> None:
-        self.path, self.last = path, 0.0
-
-    def __call__(self, step: int, total: int) -> None:
-        if step == total or time.monotonic() - self.last > 0.5:
-            self.last = time.monotonic()
-            self.path.write_text(f'{step} {total}')
 
 
 def _end_with_parent() -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dpk_mm.registry import METHODS
 
 from .logits import kd
-from .maps import fgd_loss, need_maps, on
+from .maps import fgd_weights, need_maps, on
 from .pair import Level, Pair
 
 # A neck's attention costs the square of its tokens: the smallest patch that leaves no more is taken.
@@ -51,14 +51,13 @@ def dpk(pair: Pair) -> dict:
     """DPK (Qiu et al., ICLR 2023) with what led on real data: lean necks, PKD's loss in detectors (ours).
 
     A detector has PKD's loss on all levels and a neck on those of stride 16 and more. A classifier has
-    squared error on the last two maps, through residual necks where the widths agree, beside KD.
+    squared error on the last two maps, through residual necks where the widths agree, beside KD. The weights
+    on maps find themselves.
     """
     if pair.detects:
-        stages = on(need_maps(pair), dict(type='dpk_mm.PKDLoss', loss_weight=3.0))
+        stages = on(need_maps(pair), 'PKDLoss')
     else:
-        stages = on(need_maps(pair)[-2:], dict(type='dpk_mm.FeatureMSELoss', loss_weight=100.0))
-        if len(stages) == 2:
-            next(iter(stages.values()))['loss']['loss_weight'] = 60.0
+        stages = on(need_maps(pair)[-2:], 'FeatureMSELoss')
 
     def lean(level: Level) -> dict:
         residual = not pair.detects and level.student_channels == level.teacher_channels
@@ -85,8 +84,10 @@ def dpk_paper(pair: Pair) -> dict:
         return dict(encoder=_vit(encoder, 6), decoder=_vit(decoder, 4))
 
     if pair.detects:
-        return _with_necks(pair, on(need_maps(pair), fgd_loss(pair)), detector)
-    stages = on(need_maps(pair)[-2:], dict(type='dpk_mm.FeatureMSELoss', loss_weight=0.3))
+        return _with_necks(
+            pair, on(need_maps(pair), 'FGDLoss', loss_weight=1.0, **fgd_weights(pair)), detector
+        )
+    stages = on(need_maps(pair)[-2:], 'FeatureMSELoss', loss_weight=0.3)
     if len(stages) == 2:
         next(iter(stages.values()))['loss']['loss_weight'] = 0.18
     logits = kd(pair) if pair.logits else {}

@@ -1,6 +1,11 @@
-"""Methods that are one loss on maps: FitNet, AT, SP, PKD, CWD, MGD, FGD, KR."""
+"""Methods that are one loss on maps: FitNet, AT, SP, PKD, CWD, MGD, FGD.
+
+Their weights find themselves (ours, measured in docs/results/auto_weight.md). The docstrings name the
+published ones, which ``loss_weight`` of :class:`dpk_mm.Distiller` takes.
+"""
 
 from collections.abc import Sequence
+from typing import Any
 
 from dpk_mm.registry import METHODS
 
@@ -33,13 +38,14 @@ def need_maps(pair: Pair) -> Sequence[Level]:
     return pair.maps
 
 
-def on(levels: Sequence[Level], loss: dict) -> dict:
-    """Stages with one loss on some levels."""
+def on(levels: Sequence[Level], type: str, **settings: Any) -> dict:
+    """Stages with one loss on some levels; the weight finds itself where ``settings`` have none."""
+    loss = dict(type=f'dpk_mm.{type}', **{'loss_weight': 'auto', **settings})
     return {level.name: dict(level.at, loss=dict(loss)) for level in levels}
 
 
-def fgd_loss(pair: Pair) -> dict:
-    """FGD's loss with the weights of :data:`FGD_WEIGHTS`.
+def fgd_weights(pair: Pair) -> dict:
+    """The weights of FGD's four parts, by :data:`FGD_WEIGHTS`.
 
     Raises:
         ValueError: The student is no detector.
@@ -47,79 +53,67 @@ def fgd_loss(pair: Pair) -> dict:
     if not pair.detects:
         raise ValueError('FGD needs the boxes of a detector')
     head = next(name for name in FGD_WEIGHTS if name in [*pair.heads, 'object'])
-    return dict(type='dpk_mm.FGDLoss', **dict(zip(_NAMES, FGD_WEIGHTS[head])))
+    return dict(zip(_NAMES, FGD_WEIGHTS[head]))
 
 
 @METHODS.register_module()
 def fgd(pair: Pair) -> dict:
-    """FGD (Yang et al., CVPR 2022) on all levels, with weights by the head (:data:`FGD_WEIGHTS`)."""
-    return on(need_maps(pair), fgd_loss(pair))
+    """FGD (Yang et al., CVPR 2022) on all levels, parts by the head (:data:`FGD_WEIGHTS`). Published is 1."""
+    return on(need_maps(pair), 'FGDLoss', **fgd_weights(pair))
 
 
 @METHODS.register_module()
 def pkd(pair: Pair) -> dict:
     """PKD (Cao et al., NeurIPS 2022) on all levels of a detector, on the last map of a classifier.
 
-    The weight 3 led a search on blood cells (ours). The authors have 10 for RetinaNet, 6 for two stages.
+    Published are 10 for RetinaNet and 6 for Faster R-CNN (benchmark code).
     """
-    levels = need_maps(pair) if pair.detects else need_maps(pair)[-1:]
-    return on(levels, dict(type='dpk_mm.PKDLoss', loss_weight=3.0))
+    return on(need_maps(pair) if pair.detects else need_maps(pair)[-1:], 'PKDLoss')
 
 
 @METHODS.register_module()
 def cwd(pair: Pair) -> dict:
     """CWD (Shu et al., ICCV 2021) on all levels of a detector, on the last map of a classifier.
 
-    T = 1 and weight 10 are those for RetinaNet (benchmark code).
+    T = 1, and a published weight of 10, are those for RetinaNet (benchmark code).
     """
-    levels = need_maps(pair) if pair.detects else need_maps(pair)[-1:]
-    return on(levels, dict(type='dpk_mm.CWDLoss', temperature=1.0, loss_weight=10.0))
+    return on(need_maps(pair) if pair.detects else need_maps(pair)[-1:], 'CWDLoss', temperature=1.0)
 
 
 @METHODS.register_module()
 def mgd(pair: Pair) -> dict:
     """MGD (Yang et al., ECCV 2022): positions of all levels, or channels of a classifier's last map.
 
-    Shares and weights are those of one stage, of two stages and of ImageNet (authors' code).
+    How much is hidden is that of one stage, of two stages and of ImageNet. Published are 2e-5, 5e-7 and 7e-5
+    (authors' code).
     """
     if not pair.detects:
-        loss = dict(type='dpk_mm.MGDLoss', mask='channels', mask_ratio=0.15, loss_weight=7e-5)
-        return on(need_maps(pair)[-1:], loss)
-    ratio, weight = (0.45, 5e-7) if 'TwoStage' in pair.heads else (0.65, 2e-5)
-    loss = dict(type='dpk_mm.MGDLoss', mask='positions', mask_ratio=ratio, loss_weight=weight)
-    return on(need_maps(pair), loss)
+        return on(need_maps(pair)[-1:], 'MGDLoss', mask='channels', mask_ratio=0.15)
+    ratio = 0.45 if 'TwoStage' in pair.heads else 0.65
+    return on(need_maps(pair), 'MGDLoss', mask='positions', mask_ratio=ratio)
 
 
 @METHODS.register_module()
 def fitnet(pair: Pair) -> dict:
-    """FitNet (Romero et al., ICLR 2015): squared error, of a classifier on the last two maps.
+    """FitNet (Romero et al., ICLR 2015): squared error on all levels, or on a classifier's last two maps.
 
-    On CIFAR-100 the weight is 100 on one map in the middle (benchmark code). Two maps with 100 and 60 led a
-    search there (ours). For detectors there is no usual weight; 1 is untuned (ours).
+    On CIFAR-100 a weight of 100 on one map in the middle is published (benchmark code), for detectors none.
     """
-    mse = dict(type='dpk_mm.FeatureMSELoss', loss_weight=1.0)
-    if pair.detects:
-        return on(need_maps(pair), mse)
-    weights = (60.0, 100.0)[-len(need_maps(pair)) :]
-    return {
-        name: dict(stage, loss=dict(mse, loss_weight=weight))
-        for (name, stage), weight in zip(on(pair.maps[-2:], mse).items(), weights)
-    }
+    return on(need_maps(pair) if pair.detects else need_maps(pair)[-2:], 'FeatureMSELoss')
 
 
 @METHODS.register_module()
 def at(pair: Pair) -> dict:
     """AT (Zagoruyko and Komodakis, ICLR 2017): all levels, or the last three maps.
 
-    The weight is 1000 (benchmark code).
+    Published is 1000 (benchmark code).
     """
-    levels = need_maps(pair) if pair.detects else need_maps(pair)[-3:]
-    return on(levels, dict(type='dpk_mm.ATLoss', loss_weight=1000.0))
+    return on(need_maps(pair) if pair.detects else need_maps(pair)[-3:], 'ATLoss')
 
 
 @METHODS.register_module()
 def sp(pair: Pair) -> dict:
-    """SP (Tung and Mori, ICCV 2019) on the last map of a classifier with weight 3000 (benchmark code)."""
+    """SP (Tung and Mori, ICCV 2019) on the last map of a classifier. Published is 3000 (benchmark code)."""
     if pair.detects:
         raise ValueError('SP compares the images of a batch, of which a detector has too few')
-    return on(need_maps(pair)[-1:], dict(type='dpk_mm.SPLoss', loss_weight=3000.0))
+    return on(need_maps(pair)[-1:], 'SPLoss')

@@ -8,8 +8,13 @@ from dpk_mm.utils.text import count, markdown
 from .parts import OTHER
 from .step import STEP, STUDENT, TEACHER
 
-_TITLES = {STUDENT: "student's training step alone", TEACHER: "teacher's forward pass", STEP: 'whole step'}
 _FLOOR = 'floor'
+_TITLES = {
+    STUDENT: "student's training step alone",
+    TEACHER: "teacher's forward pass",
+    _FLOOR: 'floor: both',
+    STEP: 'whole step',
+}
 
 
 def summarize(
@@ -77,12 +82,6 @@ def to_markdown(report: dict[str, Any]) -> str:
 def _steps(report: dict[str, Any]) -> str:
     """The table of step and floor."""
     seconds, flops, memory = (report[key] for key in ('median_seconds', 'flops', 'peak_memory_bytes'))
-    titles = {
-        STUDENT: _TITLES[STUDENT],
-        TEACHER: _TITLES[TEACHER],
-        _FLOOR: 'floor: both',
-        STEP: _TITLES[STEP],
-    }
     rows = [
         [
             title,
@@ -92,7 +91,7 @@ def _steps(report: dict[str, Any]) -> str:
             f'{flops[name] / flops[_FLOOR]:.3f}',
             f'{memory[name] / 1e6:.0f} MB' if name in memory else '-',
         ]
-        for name, title in titles.items()
+        for name, title in _TITLES.items()
     ]
     return markdown(['', 'ms', 'of the floor', 'GFLOP', 'of the floor', 'peak memory'], rows)
 

@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from dpk_mm.compare.fairness import student_optimizer
 from dpk_mm.engine import ChannelsLastHook
 from dpk_mm.registry import MODELS
-from dpk_mm.utils import cli, is_detector, is_distiller, teacher_cfg
+from dpk_mm.utils import is_detector, is_distiller, teacher_cfg
+from dpk_mm.utils.runner import enable_amp, type_name
 
 from .cost import Task, peak_memory, storage_bytes
 
@@ -28,8 +29,7 @@ class StepSetup:
     """A config's distiller, and a copy of its student that trains alone.
 
     All weights are random, as the cost of a step does not depend on them. Learning rates are a thousandth of
-    the config's, so that made-up images at full rate, without warm-up, lead to no overflow. A config that
-    does not fit ends the process by one line.
+    the config's, so that made-up images at full rate, without warm-up, lead to no overflow.
 
     Args:
         cfg (Config): Of a distiller. Data and checkpoints that it names are not read.
@@ -38,6 +38,11 @@ class StepSetup:
         input_shape (tuple[int, int], optional): Height and width of the images in pixels. Defaults to the
             distiller's, else (800, 1344) for detectors and (224, 224) for other models.
         amp (bool): Train in mixed precision.
+
+    Raises:
+        ValueError: The config does not fit; names the field.
+        FileNotFoundError: A file that the model names is not there.
+        ImportError: A package is not installed.
 
     Attributes:
         model (BaseDistiller): With student and teacher.
@@ -57,17 +62,17 @@ class StepSetup:
         set_random_seed(0)
         try:
             self.model = MODELS.build(cfg.model).to(device).train()
-        except (ValueError, TypeError, KeyError, FileNotFoundError, ImportError) as error:
-            cli.die(str(error))
+        except (TypeError, KeyError) as error:
+            raise ValueError(str(error)) from error
         self.device = device
-        if any(cli.type_name(hook) == ChannelsLastHook.__name__ for hook in cfg.get('custom_hooks') or []):
+        if any(type_name(hook) == ChannelsLastHook.__name__ for hook in cfg.get('custom_hooks') or []):
             ChannelsLastHook().before_train(SimpleNamespace(model=self.model))
         self.student = copy.deepcopy(self.model.student)
         self.wrapper = _build_optimizer(self.model, cfg.optim_wrapper)
         self.student_wrapper = _build_optimizer(self.student, student_optimizer(cfg.optim_wrapper))
         self.batch_size = batch_size or (cfg.get('train_dataloader') or {}).get('batch_size')
         if self.batch_size is None:
-            cli.die('the config has no train_dataloader.batch_size; give --batch-size')
+            raise ValueError('the config has no train_dataloader.batch_size; give --batch-size')
         default = (800, 1344) if is_detector(self.student) else (224, 224)
         self.input_shape = tuple(input_shape or self.model.input_shape or default)
         self.batch = self._make_batch()
@@ -79,7 +84,7 @@ class StepSetup:
         classes = max((number for number in classes if isinstance(number, int)), default=0)
         if classes < 1:
             name = type(self.student).__name__
-            cli.die(f'student: no part of {name} has a num_classes to draw labels from')
+            raise ValueError(f'student: no part of {name} has a num_classes to draw labels from')
         if not is_detector(self.student):
             from mmpretrain.structures import DataSample
 
@@ -150,31 +155,28 @@ def _prepare(cfg: Config, amp: bool) -> Config:
     cfg = copy.deepcopy(cfg)
     model = cfg.get('model') or {}
     if not model or not is_distiller(model):
-        got = f'a {cli.type_name(model)}' if model else 'none'
-        cli.die(f'model must be a distiller such as dpk_mm.Distiller, got {got}')
+        got = f'a {type_name(model)}' if model else 'none'
+        raise ValueError(f'model must be a distiller such as dpk_mm.Distiller, got {got}')
     try:
         teacher = teacher_cfg(model.get('teacher'))
     except ValueError as error:
-        cli.die(f'model.{error}')
+        raise ValueError(f'model.{error}') from error
     if not cfg.get('optim_wrapper'):
-        cli.die('the config has no optim_wrapper')
+        raise ValueError('the config has no optim_wrapper')
     model.teacher = dict(teacher, checkpoint=None, allow_incomplete=True)
     if cfg.get('data_preprocessor'):
         model.setdefault('data_preprocessor', cfg.data_preprocessor)  # as mmengine's runner does
     if amp:
         # what overflows at mmengine's own start, 65536, is a step without an update
         cfg.optim_wrapper.setdefault('loss_scale', dict(init_scale=128.0))
-        cli.enable_amp(cfg)
+        enable_amp(cfg)
     cfg.optim_wrapper.accumulative_counts = 1  # each step is to have its update
     return cfg
 
 
 def _build_optimizer(model: nn.Module, cfg: dict) -> OptimWrapper:
     """The optimizer, or several in one, at a thousandth of the learning rates."""
-    try:
-        wrapper = build_optim_wrapper(model, {key: value for key, value in cfg.items() if value is not None})
-    except ValueError as error:
-        cli.die(str(error))
+    wrapper = build_optim_wrapper(model, {key: value for key, value in cfg.items() if value is not None})
     for one in _wrappers(wrapper):
         for group in one.optimizer.param_groups:
             group['lr'] *= 1e-3

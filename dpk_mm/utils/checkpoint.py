@@ -104,6 +104,20 @@ def explain_load_error(error: Exception, path: str, opt_in: Optional[str]) -> st
     return f'is no readable checkpoint; it may be truncated ({text.splitlines()[0]}).'
 
 
+def check_checkpoint(path: Optional[str], what: str) -> None:
+    """Refuse a checkpoint that does not exist; what is not local is left to its download.
+
+    Args:
+        path (str, optional): The file, or a URL.
+        what (str): What the user calls it; named in the error.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+    """
+    if path is not None and '://' not in path and not Path(path).exists():
+        raise FileNotFoundError(f'{what}: no such checkpoint: {path}')
+
+
 def _download(url: str, field: str) -> str:
     """Fetch ``url`` into torch's hub cache, one process a node, and return the file's path."""
     path = Path(torch.hub.get_dir()) / 'checkpoints' / Path(urlparse(url).path).name

@@ -1,25 +1,18 @@
-"""What the commands share: flags, finding the config, errors in one line, and the CPU launcher."""
+"""What the commands share: flags, and mistakes in one line."""
 
 import argparse
-import atexit
-import datetime
-import gc
+import functools
 import os
 import sys
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Iterator, NoReturn, Optional, Sequence
+from typing import Any, NoReturn, Optional
 
-import torch
-from mmengine.config import Config, ConfigDict, DictAction
-from mmengine.device import get_device
-from mmengine.dist import is_distributed
-from mmengine.optim import OptimWrapperDict
-from mmengine.registry import RUNNERS
-from mmengine.runner import Runner
+from mmengine.config import Config, DictAction
 
+from dpk_mm.utils import checkpoint, runner
 from dpk_mm.utils.checkpoint import explain_load_error
-from dpk_mm.utils.config import package_config, spell_out_teacher
 
 # torch's own switch for files that one trusts.
 OPT_IN = 'TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD'
@@ -28,6 +21,36 @@ OPT_IN = 'TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD'
 def die(message: str) -> NoReturn:
     """Exit with one line."""
     raise SystemExit(f'{Path(sys.argv[0]).name}: error: {message}')
+
+
+def one_line(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Make a function of a library one of a command: it exits with one line where the user made a mistake.
+
+    Args:
+        function (Callable): Raises a ValueError, an OSError or an ImportError for a mistake.
+
+    Returns:
+        Callable: The same, with an exit in place of these errors.
+    """
+
+    @functools.wraps(function)
+    def command(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return function(*args, **kwargs)
+        except (ValueError, OSError, ImportError) as error:
+            die(' '.join(str(error).split()))
+
+    return command
+
+
+# of the commands whose other errors are to be seen whole, as those of a training are
+load_config = one_line(runner.load_config)
+check_checkpoint = one_line(checkpoint.check_checkpoint)
+enable_amp = one_line(runner.enable_amp)
+launch_on_cpu = one_line(runner.launch_on_cpu)
+build_optimizers = one_line(runner.build_optimizers)
+build_runner = one_line(runner.build_runner)
+fill_dataloaders = runner.fill_dataloaders
 
 
 def add_common_flags(parser: argparse.ArgumentParser) -> None:
@@ -59,23 +82,13 @@ def add_cfg_options(parser: argparse.ArgumentParser, text: str) -> None:
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE', help=text)
 
 
-def load_config(name: str) -> Config:
-    """Load the config a user names: a file, or ``pkg::path`` of an installed package.
-
-    A distiller's teacher is a dict then, whatever the config says, so that options can change its fields.
-    """
-    try:
-        cfg = package_config(name) if '::' in name else Config.fromfile(name)
-        spell_out_teacher(cfg)
-        return cfg
-    except (SyntaxError, NameError) as error:
-        die(f'config {name}: {error}')
-    except (OSError, ImportError, ValueError) as error:
-        if '::' in name:
-            die(str(error))
-        if not isinstance(error, OSError):
-            raise
-        die(f'config {name}: {error}')
+def add_trust_flag(parser: argparse.ArgumentParser) -> None:
+    """Add the flag for checkpoints that hold more than weights."""
+    parser.add_argument(
+        '--trust-checkpoints',
+        action='store_true',
+        help='also open checkpoints that could run code, if you trust where they come from',
+    )
 
 
 def merge_common(cfg: Config, args: argparse.Namespace) -> None:
@@ -89,59 +102,11 @@ def merge_common(cfg: Config, args: argparse.Namespace) -> None:
         cfg.work_dir = f'./work_dirs/{Path(args.config.split("::")[-1]).stem}'
 
 
-def fill_dataloaders(
-    cfg: Config, fields: Sequence[str], no_pin_memory: bool, no_persistent_workers: bool = False
-) -> None:
-    """Fill the dataloader settings that mmpretrain's configs leave to its scripts.
-
-    Configs of other packages state their own, and the defaults here would change them.
-    """
-    for loader in filter(None, map(cfg.get, fields)):
-        if cfg.get('default_scope') == 'mmpretrain':
-            loader.setdefault('pin_memory', True)
-            # torch refuses persistent workers where there are none.
-            loader.setdefault('persistent_workers', loader.get('num_workers', 0) > 0)
-            loader.setdefault('collate_fn', dict(type='default_collate'))
-        if no_pin_memory:
-            loader.pin_memory = False
-        if no_persistent_workers:
-            loader.persistent_workers = False
-
-
-def enable_amp(cfg: Config) -> None:
-    """Train in mixed precision; the optimizer's constructor, clipping and the rest stay."""
-    wrapper = cfg.get('optim_wrapper')
-    kind = 'none' if wrapper is None else type_name(wrapper) or 'OptimWrapper'
-    if kind not in ('OptimWrapper', 'AmpOptimWrapper'):
-        die(f'--amp needs an optim_wrapper of type OptimWrapper, the config has {kind}')
-    if get_device() in ('cpu', 'mps'):
-        die(f'--amp needs a GPU, which mmengine does not find here (device: {get_device()})')
-    wrapper.type = 'AmpOptimWrapper'
-    wrapper.setdefault('loss_scale', 'dynamic')
-
-
-def type_name(cfg: dict) -> str:
-    """Get the bare name of a config's type, which may have a scope or be a class."""
-    kind = cfg.get('type', '')
-    return kind.split('.')[-1] if isinstance(kind, str) else kind.__name__
-
-
-@contextmanager
-def only_one(folder: Path) -> Iterator[None]:
-    """Make a folder, and exit where another process is writing into it."""
-    import fcntl  # not everywhere, and not for all scripts
-
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / 'lock').open('w')
-    except OSError as error:
-        die(str(error))
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            die(f'{folder} is in use by another {Path(sys.argv[0]).name}')
-        yield
+def positive(text: str) -> int:
+    """Read a number from 1 on, for argparse."""
+    if int(text) < 1:
+        raise argparse.ArgumentTypeError(f'must be at least 1, got {text}')
+    return int(text)
 
 
 def picture(text: str) -> Path:
@@ -149,12 +114,6 @@ def picture(text: str) -> Path:
     if Path(text).suffix not in ('.png', '.pdf', '.svg'):
         raise argparse.ArgumentTypeError(f'must end in .png, .pdf or .svg, got {text}')
     return Path(text)
-
-
-def check_checkpoint(path: Optional[str], what: str) -> None:
-    """Exit unless a checkpoint exists; what is not local is left to mmengine."""
-    if path is not None and '://' not in path and not Path(path).exists():
-        die(f'{what}: no such checkpoint: {path}')
 
 
 @contextmanager
@@ -179,71 +138,3 @@ def _file_being_loaded(error: BaseException) -> Optional[str]:
             return str(file if isinstance(file, (str, Path)) else getattr(file, 'name', file))
         trace = trace.tb_next
     return None
-
-
-def launch_on_cpu(cfg: Config) -> None:
-    """Start gloo processes where there is no accelerator.
-
-    mmengine's own launcher selects a CUDA device, and hands its number to DDP, on any machine.
-    """
-    if cfg.launcher != 'pytorch' or get_device() != 'cpu' or is_distributed():
-        return
-    if 'RANK' not in os.environ:
-        die('--launcher pytorch needs the processes that tools/dist_*.sh (torchrun) starts')
-    timeout = cfg.get('env_cfg', {}).get('dist_cfg', {}).get('timeout')
-    kwargs = {} if timeout is None else dict(timeout=datetime.timedelta(seconds=timeout))
-    torch.distributed.init_process_group('gloo', **kwargs)
-    atexit.register(_end_gloo)
-    wrapper = cfg.get('model_wrapper_cfg') or ConfigDict(
-        type='MMDistributedDataParallel',
-        broadcast_buffers=False,
-        find_unused_parameters=cfg.get('find_unused_parameters', False),
-    )
-    if 'DistributedDataParallel' in type_name(wrapper):
-        wrapper.setdefault('device_ids', None)
-    cfg.model_wrapper_cfg = wrapper
-
-
-def _end_gloo() -> None:
-    """End the group and its threads: a process that exits with them running is now and then aborted.
-
-    The wrapped model, which is in reference cycles, keeps the group alive after it was destroyed.
-    """
-    torch.distributed.destroy_process_group()
-    gc.collect()
-
-
-def build_optimizers(runner: Runner) -> None:
-    """Build the optimizers, which mmengine does after training began; a mistake in the config is one line."""
-    if not isinstance(runner, Runner):
-        return  # another runner_type does it in its own way
-    try:
-        wrapper = runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
-    except ValueError as error:
-        die(str(error))
-    schedules = runner.param_schedulers
-    if not isinstance(schedules, dict) or 'type' in schedules:
-        return
-    names = list(wrapper.keys()) if isinstance(wrapper, OptimWrapperDict) else []
-    if not names or not set(names) <= set(schedules):
-        expected = f'schedules for {names}' if names else 'a list, as there is one optimizer'
-        die(f'param_scheduler has schedules for {sorted(schedules)}; expected {expected}')
-
-
-def build_runner(cfg: Config) -> Runner:
-    """Build the runner, upstream's or ``runner_type``'s; a mistake in the config is one line."""
-    if cfg.get('strategy') is not None:
-        cfg.setdefault('runner_type', 'FlexibleRunner')  # Runner passes over it in silence
-    if cfg.get('runner_type') == 'FlexibleRunner' and cfg.get('activation_checkpointing'):
-        die(
-            'activation_checkpointing: FlexibleRunner, which a strategy needs, does not read it; leave it out'
-        )
-    try:
-        return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
-    except (ValueError, FileNotFoundError, ImportError) as error:
-        die(str(error))
-    except (KeyError, TypeError) as error:
-        # a type that is not registered, or a field that it does not have
-        if not any(words in str(error) for words in ('registry', 'unexpected keyword argument')):
-            raise
-        die(str(error.args[0]))

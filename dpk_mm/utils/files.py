@@ -2,6 +2,8 @@
 
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Dict, Optional
 
@@ -65,3 +67,25 @@ def save_checkpoint(path: Path, content: Dict[str, Any]) -> None:
     part = path.with_name(f'{path.name}.part')
     torch.save(content, part)
     part.replace(path)
+
+
+@contextmanager
+def only_one(folder: Path) -> Iterator[None]:
+    """Make a folder, for one process at a time to write into.
+
+    Args:
+        folder (Path): The folder.
+
+    Raises:
+        ValueError: Another process is writing into it.
+        OSError: It cannot be made.
+    """
+    import fcntl  # not everywhere, and not for all scripts
+
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / 'lock').open('w') as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise ValueError(f'{folder} is in use by another process') from error
+        yield

@@ -10,20 +10,9 @@ from verdicts import FAILED, HELD, UNKNOWN
 
 # What a sentence states: methods of study.Study, called on the study that its page is about. Those in the first
 # line give the text for a pair of braces.
+_FIGURES = 'mean average gain points each p step_ms slope agreement number'.split()
 mean, average, gain, points, each, p, step_ms, slope, agreement, number = (
-    partial(methodcaller, name)
-    for name in (
-        'mean',
-        'average',
-        'gain',
-        'points',
-        'each',
-        'p',
-        'step_ms',
-        'slope',
-        'agreement',
-        'number',
-    )  # fmt: skip
+    partial(methodcaller, name) for name in _FIGURES
 )
 order, best, verdict = (partial(methodcaller, name) for name in ('order', 'best', 'verdict'))
 

@@ -94,12 +94,11 @@ def check_prose(
 
 def check_claims() -> List[str]:
     """One line for each verdict that is not the one of ``assertions.CLAIMS``."""
-    stated = [words for _, _, found in assertions.CLAIMS for *_, words in found]
-    found = [(claim.claim, *finding) for claim in tables.claims() for finding in claim.findings]
     return [
-        f'{PICTURE.relative_to(ROOT)}: "{claim}" on {on} is said to be {words!r}, but is {verdict.words!r}: {verdict}'
-        for words, (claim, on, verdict) in zip(stated, found)
-        if words != verdict.words
+        f'{PICTURE.relative_to(ROOT)}: "{claim}" on {on} is said to be {said!r}, but is {verdict.words!r}: {verdict}'
+        for claim, _, found in tables.claims()
+        for on, verdict, said in found
+        if said != verdict.words
     ]
 
 

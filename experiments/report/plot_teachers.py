@@ -12,7 +12,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from scipy import stats
 
-from dpk_mm.compare import table
+from dpk_mm.compare import csv_files, table
 from dpk_mm.utils import cli
 from dpk_mm.utils.plots import COLOURS, new_figure, set_style
 
@@ -43,7 +43,7 @@ def read_series(folder: Path) -> Dict[str, List[Point]]:
         ValueError: No method has two teachers.
     """
     results, teachers = (
-        table.read_csv((folder / name).read_text(encoding='utf-8'))
+        csv_files.read_csv((folder / name).read_text(encoding='utf-8'))
         for name in ('results.csv', 'teachers.csv')
     )
     metric = table.find_metric(results)

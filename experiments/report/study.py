@@ -9,10 +9,10 @@ from typing import Dict, List, Optional
 
 import plot_teachers
 from mmengine.config import Config
-from scipy import stats
 from verdicts import Verdict
 
-from dpk_mm.compare import inputs, table
+from dpk_mm.analysis.stats import rank_correlation
+from dpk_mm.compare import csv_files, inputs, report, table
 from dpk_mm.utils.text import count, markdown, spread
 
 EXPERIMENTS = Path(__file__).resolve().parents[1]
@@ -33,7 +33,7 @@ class Study:
     @functools.cached_property
     def results(self) -> table.Results:
         """Method -> seed -> what its run found."""
-        return table.read_csv(self.file.read_text(encoding='utf-8'))
+        return csv_files.read_csv(self.file.read_text(encoding='utf-8'))
 
     @functools.cached_property
     def comparison(self) -> inputs.Comparison:
@@ -51,8 +51,8 @@ class Study:
         """The table that tools/compare.py writes, with its notes."""
         metric = table.find_metric(self.results, self.comparison.metric)
         file = self.folder / 'teachers.csv'
-        teachers = table.read_csv(file.read_text(encoding='utf-8')) if file.exists() else None
-        return table.make_table(self.results, self.comparison, metric, teachers)
+        teachers = csv_files.read_csv(file.read_text(encoding='utf-8')) if file.exists() else None
+        return report.make_table(self.results, self.comparison, metric, teachers)
 
     def means(self, columns: Dict[str, str], form: str = '.1f', params: bool = False) -> str:
         """A table of means and standard deviations.
@@ -147,10 +147,8 @@ class Study:
         if column is None:
             return f'{plot_teachers.agreement(points):+.2f}'
         ranking = {line['teacher']: float(line[column]) for line in read_lines(self.folder / 'ranking.csv')}
-        ranks = stats.spearmanr(
-            [ranking[point.teacher] for point in points], [point.mean for point in points]
-        )
-        return f'{ranks.statistic:+.2f}'
+        ranks = [ranking[point.teacher] for point in points]
+        return f'{rank_correlation(ranks, [point.mean for point in points]):+.2f}'
 
     def number(self, file: str, key: str, form: str) -> str:
         """A number of a JSON file."""

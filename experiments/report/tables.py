@@ -15,17 +15,14 @@ from dpk_mm.compare import inputs
 from dpk_mm.utils.text import markdown
 
 
-def make_all(folder: Path = EXPERIMENTS) -> Dict[str, Callable[[], str]]:
+def make_all() -> Dict[str, Callable[[], str]]:
     """Name of a table, as pages have it -> what makes it.
 
     The table of each study that tools/compare.py ran has the name of its folder.
-
-    Args:
-        folder (Path): Defaults to ``experiments/``.
     """
     made = {
         file.parent.name: Study(file.parent).table
-        for file in sorted(folder.glob('*/results.csv'))
+        for file in sorted(EXPERIMENTS.glob('*/results.csv'))
         if file.with_name('compare.py').exists()
     }
     return {**made, **_OTHERS}
@@ -42,8 +39,8 @@ def claims() -> List[Claim]:
             claim,
             paper,
             [
-                Finding(on, Verdict(Study(EXPERIMENTS / name).gains(of, over)))
-                for on, name, of, over, _ in found
+                Finding(on, Verdict(Study(EXPERIMENTS / name).gains(of, over)), said)
+                for on, name, of, over, said in found
             ],
         )
         for claim, paper, found in assertions.CLAIMS
@@ -80,7 +77,7 @@ def _align(columns: str, table: str) -> str:
 def _claims() -> str:
     rows = []
     for claim, paper, found in claims():
-        for i, (on, verdict) in enumerate(found):
+        for i, (on, verdict, _) in enumerate(found):
             words = verdict.words if verdict.words == UNKNOWN else f'**{verdict.words}**'
             rows.append([*(('', '') if i else (claim, paper)), on, f'{verdict}', words])
     return _align('lllrl', markdown(['claim', 'its paper', 'here', 'gain', 'verdict'], rows))

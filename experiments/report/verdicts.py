@@ -64,6 +64,7 @@ class Finding(NamedTuple):
 
     on: str  # the data, and what else tells it from the others
     verdict: Verdict
+    said: str  # the words that are stated
 
 
 class Claim(NamedTuple):
@@ -89,7 +90,7 @@ def plot(claims: Sequence[Claim], path: Path) -> None:
     place = 0
     for claim in claims:
         axes.text(0, place, claim.claim, fontsize=9, fontweight='bold', **beside)
-        for on, verdict in claim.findings:
+        for on, verdict, _ in claim.findings:
             place += 1
             ticks[place] = on
             colour = _COLOURS[verdict.words]
@@ -118,5 +119,5 @@ def describe(claims: Sequence[Claim]) -> str:
     return '\n'.join(
         f'{claim.claim} | {on} | {verdict.words}: {verdict}'
         for claim in claims
-        for on, verdict in claim.findings
+        for on, verdict, _ in claim.findings
     )

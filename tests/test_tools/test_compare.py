@@ -25,13 +25,13 @@ from dpk_mm.compare.plot_cost import plot_cost
 ALONE = dict(alone=None)
 GONE = {'test_dataloader.dataset.data_root': 'gone'}
 METHODS = ('alone', 'broken', 'kd')  # as Config.dump sorts them
-# For the workers: losses that fail or crash, and a hook that makes steps long enough to be killed in.
+# For the workers: losses that fail or crash, and a hook that makes steps long enough to be killed in,
+# and can leave a damaged result.
 MODULE = """
-import os, signal, time
+import atexit, os, signal, time
+from pathlib import Path
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS, MODELS
-from dpk_mm.models.losses import DistillLoss
-
 from dpk_mm.models import DistillLoss
 
 
@@ -49,6 +49,11 @@ class CrashingLoss(DistillLoss):
 
 @HOOKS.register_module(force=True)
 class SlowHook(Hook):
+    def before_train(self, runner):
+        name = os.environ.get('DPK_MM_TEST_DAMAGE')
+        if name and name in runner.work_dir:
+            atexit.register(Path(runner.work_dir, 'result.json').write_text, '{')
+
     def after_train_iter(self, *args, **kwargs):
         time.sleep(float(os.environ.get('DPK_MM_TEST_SLEEP', 0)))
 """
@@ -185,7 +190,7 @@ def test_the_pictures_show_every_run_and_what_it_costs(tmp_path, figures):
 
 
 @pytest.mark.slow
-def test_a_teacher_is_tested_once_by_itself(whole, place, tmp_path, monkeypatch):
+def test_a_teacher_is_tested_once_by_itself(whole, place, tmp_path, capsys):
     from types import SimpleNamespace
 
     from dpk_mm.compare import teachers
@@ -204,8 +209,9 @@ def test_a_teacher_is_tested_once_by_itself(whole, place, tmp_path, monkeypatch)
     result = json.loads((checkpoint.parent / 'result.json').read_text())  # of this very checkpoint
     assert found['kd'][0] == {key: result[key] for key in ('metrics', 'params')}
 
-    monkeypatch.setattr(teachers, '_test', None)  # it is not called again
+    assert capsys.readouterr().out.count('testing the teacher') == 1
     assert teachers.measure_teachers(methods, tmp_path) == (found, {})
+    assert 'testing the teacher' not in capsys.readouterr().out
     gone = dict(student={}, teacher=dict(teacher, checkpoint='gone.pth'))
     methods[1].cfg = Config(dict(model=dict(gone, type='dpk_mm.DPKDistiller')))
     found, failures = teachers.measure_teachers(methods, tmp_path)
@@ -216,8 +222,6 @@ def test_a_teacher_is_tested_once_by_itself(whole, place, tmp_path, monkeypatch)
 def test_the_command_tests_the_teachers_and_survives_a_damaged_result(
     whole, compare, place, monkeypatch, capsys
 ):
-    from dpk_mm.compare import pool, teachers
-
     folder, taught = place / 'taught', copy.deepcopy(KD)
     checkpoint = str(whole[0] / 'runs/alone-1/epoch_3.pth')
     taught['model']['teacher'] = dict(
@@ -233,19 +237,17 @@ def test_the_command_tests_the_teachers_and_survives_a_damaged_result(
     compare.main(args)
     assert 'testing the teacher' not in capsys.readouterr().out  # its figures are kept
 
-    for file in folder.glob('teachers/*'):
-        file.unlink()
-    monkeypatch.setattr(teachers, '_test', None)
+    (file,) = folder.glob('teachers/*.json')
+    file.write_text('{')
     compare.main(args)
-    assert 'The teacher of kd was not tested: TypeError' in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert f'The teacher of kd was not tested: ValueError: {file} is damaged' in said
     assert not (folder / 'teachers.csv').exists()
 
-    def damage(*args):
-        (folder / 'runs/kd-0/result.json').write_text('{')
-        return {'kd, seed 0': 'damaged'}
-
-    monkeypatch.setattr(pool, 'run_all', damage)
-    assert 'kd, seed 0: damaged' in error_of(compare, *args)
+    result = folder / 'runs/kd-0/result.json'
+    result.unlink()
+    monkeypatch.setenv('DPK_MM_TEST_DAMAGE', 'kd-0')
+    assert f'kd, seed 0: {result} is damaged' in error_of(compare, *args)
     assert set(read_csv(folder)) == {('alone', 0)}
 
 
@@ -265,24 +267,26 @@ def test_finished_runs_are_skipped(whole, compare, place):
 
 
 @pytest.mark.slow
-def test_an_unknown_metric_hides_no_failure(whole, compare, place, monkeypatch):
-    from dpk_mm.compare import pool
-
-    monkeypatch.setattr(pool, 'run_all', lambda *args: {'broken, seed 0': 'why'})
-    message = error_of(compare, write_input(place, metric='nope'), '--work-dir', whole[0])
-    assert "broken, seed 0: why; metric='nope': the tests gave accuracy/top1" in message
+def test_an_unknown_metric_hides_no_failure(whole, compare, place):
+    folder, _ = whole
+    message = error_of(compare, write_input(place, metric='nope', seeds=[0]), '--work-dir', folder)
+    log = folder / 'runs/broken-0/output.log'
+    assert f'broken, seed 0: RuntimeError: broken on purpose (see {log}); metric=' in message
+    assert message.endswith("metric='nope': the tests gave accuracy/top1")
 
 
 @pytest.mark.slow
-def test_a_changed_config_of_a_finished_run_is_refused(whole, compare, place):
-    folder, _ = whole
-    path = write_input(
-        place, methods=dict(alone=None), reference=None, options={'optim_wrapper.optimizer.lr': 0.01}
-    )
-    message = error_of(compare, path, '--work-dir', folder)
-    assert (
-        'alone, seed 0 finished with other settings: optim_wrapper.optimizer.lr was 0.05, is 0.01' in message
-    )
+@pytest.mark.parametrize(
+    'options, said',
+    [
+        ({'optim_wrapper.optimizer.lr': 0.01}, 'optim_wrapper.optimizer.lr was 0.05, is 0.01'),
+        ({'test_evaluator.topk': (1,)}, 'test.test_evaluator.topk.0 was None, is 1'),
+    ],
+)
+def test_a_changed_config_of_a_finished_run_is_refused(whole, compare, place, options, said):
+    path = write_input(place, methods=dict(alone=None), reference=None, options=options)
+    message = error_of(compare, path, '--work-dir', whole[0])
+    assert f'alone, seed 0 finished with other settings: {said}' in message
 
 
 @pytest.mark.slow
@@ -398,14 +402,49 @@ def test_the_first_step_is_compared(tmp_path):
     step(2.0, iteration=1)
 
 
-def test_runs_take_the_gpus_in_turn(monkeypatch):
-    from dpk_mm.compare.pool import _environment
+@pytest.fixture
+def run_all(tmp_path, monkeypatch):
+    """Run so many runs at once, each by a script in place of Python; gives the folders and the failures."""
+    from types import SimpleNamespace
 
+    from dpk_mm.compare import pool, run
+
+    def run_all(script, number):
+        python = tmp_path / 'python'
+        python.write_text(f'#!/bin/sh\n{script}\nexit 3\n')
+        python.chmod(0o755)
+        monkeypatch.setattr(sys, 'executable', str(python))
+        cfg = Config(dict(indices=list(range(100_000))))  # more than a pipe holds
+        runs = []
+        for name in 'abc'[:number]:
+            (tmp_path / name).mkdir(exist_ok=True)
+            method = SimpleNamespace(name=name, allow=[], cfg=cfg, test_cfg=cfg)
+            runs.append(run.Run(method, 0, tmp_path / name))
+        display = SimpleNamespace(started=str, ended=lambda run, problem: None, show=str)
+        return [one.folder for one in runs], pool.run_all(runs, number, 2, tmp_path, display)
+
+    return run_all
+
+
+def test_runs_take_the_gpus_in_turn(run_all, monkeypatch):
     monkeypatch.setenv('CUDA_VISIBLE_DEVICES', '3,5')
-    assert [_environment(slot, 2)['CUDA_VISIBLE_DEVICES'] for slot in range(3)] == ['3', '5', '3']
+    folders, _ = run_all('echo "$CUDA_VISIBLE_DEVICES $OMP_NUM_THREADS"', 3)
+    assert [(folder / 'output.log').read_text() for folder in folders] == ['3 2\n', '5 2\n', '3 2\n']
     monkeypatch.setattr(torch.cuda, 'device_count', lambda: 2)
     monkeypatch.delenv('CUDA_VISIBLE_DEVICES')
-    assert _environment(1, 2)['CUDA_VISIBLE_DEVICES'] == '1'
+    folders, _ = run_all('echo "$CUDA_VISIBLE_DEVICES"', 2)
+    assert [(folder / 'output.log').read_text().split('\n')[-2] for folder in folders] == ['0', '1']
+
+
+@pytest.mark.parametrize('left, why', [(None, 'ended with code 3'), ('{', 'damaged')])
+def test_a_worker_that_reads_nothing_or_leaves_half_a_result_ends_itself_alone(run_all, tmp_path, left, why):
+    if left is not None:
+        for name in 'ab':
+            (tmp_path / name).mkdir()
+            (tmp_path / name / 'result.json').write_text(left)
+    # it ends while the job is being written, of which a pipe holds only the beginning
+    _, failures = run_all('sleep 0.2', 2)
+    assert list(failures) == ['a, seed 0', 'b, seed 0'] and all(why in text for text in failures.values())
 
 
 def test_all_have_the_teacher_of_the_input_unless_they_say_so(compare, place):
@@ -685,11 +724,11 @@ def results_of(**metrics):
 
 
 def test_results_are_read_as_they_were_written():
-    from dpk_mm.compare import table
+    from dpk_mm.compare import csv_files
 
     results = results_of(alone=[1 / 3, 0.25], kd=[2 / 3])
     results['kd'][0]['metrics'] = {'accuracy/top5': 1.0}
-    assert table.read_csv(table.make_csv(results)) == results
+    assert csv_files.read_csv(csv_files.make_csv(results)) == results
 
 
 def test_costs_are_told_in_steps_of_the_student_alone():
@@ -713,13 +752,13 @@ def test_the_line_of_costs_has_what_none_beats_for_less():
 
 
 def test_published_figures_stand_beside_ours():
-    from dpk_mm.compare import table
+    from dpk_mm.compare import report
     from dpk_mm.compare.inputs import Comparison
 
     methods = dict(alone=None, kd=dict(teacher={}), late='late.py')
     comparison = Comparison('base.py', methods, seeds=[0, 1], published=dict(kd=70.5, late=72.0))
     results = results_of(alone=[60.0, 62.0], kd=[71.0, 72.0])
-    lines = table.make_table(results, comparison, 'accuracy/top1')
+    lines = report.make_table(results, comparison, 'accuracy/top1')
     cells = {
         line.split(' | ')[0].strip('| '): line.strip('| ').split(' | ')[5:7] for line in lines.splitlines()
     }
@@ -736,27 +775,27 @@ def test_published_figures_stand_beside_ours():
         (dict(kd=[75.0]), 'The teachers themselves: 75.00 (kd).'),  # that of the other was not tested
         (dict(kd=[75.0], late=[80.0]), 'The teachers themselves: 75.00 (kd), 80.00 (late).'),
     ):
-        lines = table.make_table(results, comparison, 'accuracy/top1', results_of(**teachers))
+        lines = report.make_table(results, comparison, 'accuracy/top1', results_of(**teachers))
         assert f'- {said}' in lines.splitlines()
     faster = dataclasses.replace(comparison, options={'test_dataloader.batch_size': 2})
-    assert 'on the test data' in table.make_table(results, faster, 'accuracy/top1')
+    assert 'on the test data' in report.make_table(results, faster, 'accuracy/top1')
     moved = dataclasses.replace(comparison, options={'test_dataloader.dataset': dict(split='train')})
-    lines = table.make_table(results, moved, 'accuracy/top1')
+    lines = report.make_table(results, moved, 'accuracy/top1')
     assert "of the last checkpoint on the data that the input's options test with." in lines
     for own in results.values():
         own[0].update(memory_kind='CUDA')
-    lines = table.make_table(results, comparison, 'accuracy/top1')
+    lines = report.make_table(results, comparison, 'accuracy/top1')
     assert '500 ms (× 1.00)' in lines and 'processor' not in lines
 
 
-def test_a_method_may_have_seeds_of_its_own(tmp_path, monkeypatch):
-    from dpk_mm.compare import run, table
+def test_a_method_may_have_seeds_of_its_own(tmp_path):
+    from dpk_mm.compare import report, run
     from dpk_mm.compare.inputs import Comparison
     from dpk_mm.compare.plan import Method
 
     comparison = Comparison('base.py', dict(alone=None, kd=dict(seeds=[0, 7])), seeds=[0, 1])
-    monkeypatch.setattr(run.Run, 'write_or_check_settings', lambda self: None)
-    methods = [Method(**vars(row), cfg=None, test_cfg=None) for row in comparison.rows]
+    cfg = Config(dict(model=dict(type='Student')))
+    methods = [Method(**vars(row), cfg=cfg, test_cfg=cfg) for row in comparison.rows]
     assert [*map(str, run.make_runs(methods, tmp_path))] == [
         'alone, seed 0',
         'kd, seed 0',
@@ -765,49 +804,20 @@ def test_a_method_may_have_seeds_of_its_own(tmp_path, monkeypatch):
     ]
     results = results_of(alone=[60.0, 62.0], kd=[71.0])
     results['kd'][7] = dict(results['kd'][0], metrics={'accuracy/top1': 73.0})
-    head, _, alone, kd, *notes = table.make_table(results, comparison, 'accuracy/top1').splitlines()
+    head, _, alone, kd, *notes = report.make_table(results, comparison, 'accuracy/top1').splitlines()
     assert head.startswith('| method | seed 0 | seed 1 | seed 7 | mean')
     assert alone.startswith('| alone | 60.00 | 62.00 | – | 61.00 ± 1.41 |')
     assert kd.startswith('| kd | 71.00 | – | 73.00 | 72.00 ± 1.41 | +11.00 |')  # paired on seed 0
     assert any('seeds of their own' in note for note in notes)
     assert not any('a run that was not done' in note for note in notes)
     del results['kd'][7]
-    assert 'a run that was not done' in table.make_table(results, comparison, 'accuracy/top1')
-
-
-@pytest.mark.parametrize('left, why', [(None, 'ended with code 3'), ('{', 'damaged')])
-def test_a_worker_that_reads_nothing_or_leaves_half_a_result_ends_itself_alone(
-    tmp_path, monkeypatch, left, why
-):
-    from types import SimpleNamespace
-
-    from dpk_mm.compare import pool, run
-
-    class Worker(subprocess.Popen):
-        def __init__(self, command, **kwargs):
-            # it ends while the job is being written, of which a pipe holds only the beginning
-            super().__init__(
-                [sys.executable, '-c', 'import time; time.sleep(0.2); raise SystemExit(3)'], **kwargs
-            )
-
-    def make(name):
-        folder = tmp_path / name
-        folder.mkdir()
-        if left is not None:
-            (folder / 'result.json').write_text(left)
-        cfg = Config(dict(indices=list(range(100_000))))  # more than a pipe holds
-        return run.Run(SimpleNamespace(name=name, allow=[], cfg=cfg, test_cfg=cfg), 0, folder)
-
-    monkeypatch.setattr(pool.subprocess, 'Popen', Worker)
-    display = SimpleNamespace(started=str, ended=lambda run, problem: None, show=str)
-    failures = pool.run_all([make('a'), make('b')], 1, 1, tmp_path, display)
-    assert list(failures) == ['a, seed 0', 'b, seed 0'] and all(why in text for text in failures.values())
+    assert 'a run that was not done' in report.make_table(results, comparison, 'accuracy/top1')
 
 
 def test_ratios_of_finished_runs_are_gathered(tmp_path):
     from types import SimpleNamespace
 
-    from dpk_mm.compare import table
+    from dpk_mm.compare import csv_files
 
     def run(name, seed, lines, finished=True):
         folder = tmp_path / f'{name}-{seed}/vis_data'
@@ -825,6 +835,6 @@ def test_ratios_of_finished_runs_are_gathered(tmp_path):
         run('fixed', 0, [dict(step=10, ratio_p3=0.5), dict(step=20, ratio_p3=0.5)]),
         run('kd', 0, [dict(step=10, loss=1.0)]),
     ]
-    text = table.make_ratio_csv(runs)
+    text = csv_files.make_ratio_csv(runs)
     assert text == 'method,seed,step,p3,p4\ncka,0,10,0.5000,0.2500\ncka,0,20,0.1235,\n'
-    assert table.make_ratio_csv(runs[1:]) == ''
+    assert csv_files.make_ratio_csv(runs[1:]) == ''

@@ -1,6 +1,8 @@
 """repdistiller2dpk_mm.py: a file of RepDistiller's becomes a teacher; the maps have tests of their own."""
 
 import argparse
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -59,13 +61,15 @@ def test_a_converted_file_is_a_teacher(convert, source, weights, tmp_path, capsy
 
 def test_what_does_not_fit_is_one_line(convert, source, tmp_path):
     out = tmp_path / 'out.pth'
-    other, pair = (
-        str(ROOT / f'configs/dpk/{name}_cifar100.py') for name in ('cifar100/vgg8', 'resnet56_resnet20')
+    other, pair, sftn = (
+        str(ROOT / f'configs/{name}_cifar100.py')
+        for name in ('dpk/cifar100/vgg8', 'dpk/resnet56_resnet20', 'sftn/sftn_resnet56_resnet20')
     )
     mobile = str(ROOT / 'configs/dpk/cifar100/mobilenet-v2_cifar100.py')
     assert "'conv1' with {'weight': (16, 3, 3, 3)} does not fit" in error_of(convert, other, source, out)
     assert 'a MobileNetV2 cannot be converted' in error_of(convert, mobile, source, out)
-    assert 'is of a distiller' in error_of(convert, pair, source, out)
+    assert 'is of a DPKDistiller, not of a network alone' in error_of(convert, pair, source, out)
+    assert 'is of a SFTN, not of a network alone' in error_of(convert, sftn, source, out)
     assert "CONFIG='nowhere.py'" in error_of(convert, 'nowhere.py', source, out)
     assert "SOURCE='nowhere.pth': no such file" in error_of(convert, CONFIG, 'nowhere.pth', out)
     assert not out.exists()
@@ -81,3 +85,14 @@ def test_a_file_that_can_run_code_needs_trust(convert, weights, tmp_path):
     assert not out.exists()
     convert([CONFIG, str(source), str(out), '--trust-checkpoint'])
     assert out.exists()
+
+
+@pytest.mark.slow
+def test_without_mmpretrain_is_one_line(source, tmp_path):
+    tool = str(ROOT / 'tools/model_converters/repdistiller2dpk_mm.py')
+    argv = [tool, CONFIG, str(source), str(tmp_path / 'out.pth')]
+    code = f"import runpy, sys\nsys.modules['mmpretrain'] = None\nsys.argv = {argv}\n"
+    command = [sys.executable, '-W', 'ignore', '-c', f"{code}runpy.run_path({tool!r}, run_name='__main__')"]
+    result = subprocess.run(command, capture_output=True, text=True)
+    assert result.returncode == 1 and result.stderr.count('\n') == 1
+    assert 'error: the networks need mmpretrain, which does not import here' in result.stderr

@@ -98,7 +98,7 @@ def test_mmdet_dataloaders_stay(merge, config):
 
 
 def test_amp_keeps_constructor_and_clipping(merge, monkeypatch):
-    monkeypatch.setattr('dpk_mm.utils.cli.get_device', lambda: 'cuda')
+    monkeypatch.setattr('dpk_mm.utils.runner.get_device', lambda: 'cuda')
     wrapper = merge(DET, '--amp').optim_wrapper
     assert wrapper.type == 'AmpOptimWrapper' and wrapper.loss_scale == 'dynamic'
     assert wrapper.constructor == 'DefaultOptimWrapperConstructor'
@@ -112,9 +112,9 @@ def test_amp_keeps_constructor_and_clipping(merge, monkeypatch):
 
 
 def test_amp_is_refused_where_it_cannot_work(merge, monkeypatch):
-    monkeypatch.setattr('dpk_mm.utils.cli.get_device', lambda: 'cpu')
+    monkeypatch.setattr('dpk_mm.utils.runner.get_device', lambda: 'cpu')
     fails_with(lambda: merge(DET, '--amp'), '--amp', 'GPU', 'cpu')
-    monkeypatch.setattr('dpk_mm.utils.cli.get_device', lambda: 'cuda')
+    monkeypatch.setattr('dpk_mm.utils.runner.get_device', lambda: 'cuda')
     apex = 'optim_wrapper = dict(type="ApexOptimWrapper")'
     fails_with(lambda: merge(apex, '--amp'), '--amp', 'ApexOptimWrapper')
 
@@ -142,7 +142,7 @@ def test_missing_files_are_one_line(train, workdir, toy):
 
 def test_pytorch_launcher_without_torchrun(train, toy, monkeypatch):
     monkeypatch.delenv('RANK', raising=False)
-    monkeypatch.setattr('dpk_mm.utils.cli.get_device', lambda: 'cpu')
+    monkeypatch.setattr('dpk_mm.utils.runner.get_device', lambda: 'cpu')
     fails_with(lambda: train.main([toy, '--launcher', 'pytorch']), 'dist_')
 
 

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import track
 
 from dpk_mm.analysis.cka_map import cka_matrix, draw_map, shared_layers, write_map
-from dpk_mm.analysis.models import add_trust_flag, build_model, check_layers, find_layers, parse_specs
+from dpk_mm.analysis.models import build_model, check_layers, find_layers, parse_specs
 from dpk_mm.analysis.samples import Sample, add_sample_flags
 from dpk_mm.analysis.stats import LEAST_SAMPLES
 from dpk_mm.utils import cli
@@ -32,10 +32,11 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
         '--out', type=cli.picture, default=Path('cka.png'), help='picture; a CSV goes beside it'
     )
     add_sample_flags(parser, 512, 'data')
-    add_trust_flag(parser)
+    cli.add_trust_flag(parser)
     return parser.parse_args(argv)
 
 
+@cli.one_line
 def main(argv: Optional[Sequence[str]] = None) -> None:
     """Measure, draw and tell."""
     args = parse_args(argv)
@@ -59,8 +60,8 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     data = track(sample, 'measuring', total=total, console=Console(stderr=True))
     try:
         matrix = cka_matrix(a, b, *layers, data)
-    except (ValueError, RuntimeError) as error:
-        cli.die(' '.join(str(error).split()))
+    except RuntimeError as error:
+        raise ValueError(str(error)) from error
     args.out.parent.mkdir(parents=True, exist_ok=True)
     draw_map(matrix, *layers, [spec.label for spec in specs]).savefig(args.out)
     write_map(matrix, *layers, args.out.with_suffix('.csv'))

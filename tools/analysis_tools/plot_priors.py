@@ -33,18 +33,17 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
     parser.add_argument(
         '--out', type=cli.picture, default=Path('priors.png'), help='picture; a CSV goes beside it'
     )
-    parser.add_argument('--batch-size', type=int, default=2, help='images a batch for positions')
+    parser.add_argument('--batch-size', type=cli.positive, default=2, help='images a batch for positions')
     parser.add_argument('--images', type=int, default=64, help='images of the training set, evenly spread')
     parser.add_argument('--image-batch', type=int, default=32, help='images a batch for images as samples')
     cli.add_cfg_options(parser, 'override settings of the config, as in train.py')
     args = parser.parse_args(argv)
-    if args.batch_size < 1:
-        parser.error(f'--batch-size must be at least 1, got {args.batch_size}')
     if min(args.images, args.image_batch) < 4:
         parser.error('CKA over images needs 4 of them: --images and --image-batch must be at least 4')
     return args
 
 
+@cli.one_line
 def main(argv: Optional[Sequence[str]] = None) -> None:
     """Measure, draw and tell."""
     args = parse_args(argv)

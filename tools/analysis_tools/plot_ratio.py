@@ -53,6 +53,7 @@ def parse_run(text: str) -> Tuple[str, Path]:
     return (label, Path(folder)) if is_labelled else (Path(text).name, Path(text))
 
 
+@cli.one_line
 def main(argv: Optional[Sequence[str]] = None) -> None:
     """Read the runs and write the picture."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -62,11 +63,8 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     parser.add_argument('--out', type=cli.picture, default=Path('ratio.png'), help='picture to write')
     args = parser.parse_args(argv)
     runs: Dict[str, List[Curves]] = {}
-    try:
-        for label, folder in map(parse_run, args.runs):
-            runs.setdefault(label, []).append(read_ratios(folder))
-    except (FileNotFoundError, ValueError) as error:
-        cli.die(str(error))
+    for label, folder in map(parse_run, args.runs):
+        runs.setdefault(label, []).append(read_ratios(folder))
     args.out.parent.mkdir(parents=True, exist_ok=True)
     plot(runs, args.out)
     for label, curves in runs.items():

@@ -13,11 +13,10 @@ from typing import Optional
 import torch
 from rich.console import Console
 
-from dpk_mm.analysis.samples import positive
 from dpk_mm.profiling.measure import measure_step
 from dpk_mm.profiling.report import to_markdown
 from dpk_mm.utils import cli
-from dpk_mm.utils.files import write_json
+from dpk_mm.utils.files import only_one, write_json
 
 
 def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
@@ -26,11 +25,11 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('config', help='config of a distiller, or pkg::path such as dpk_mm::dpk/x.py')
-    parser.add_argument('--batch-size', type=positive, help="images (default: the config's dataloader's)")
+    parser.add_argument('--batch-size', type=cli.positive, help="images (default: the config's dataloader's)")
     shape = "of the images (default: the distiller's input_shape, or 800 1344 for detectors, else 224 224)"
-    parser.add_argument('--input-shape', type=positive, nargs=2, metavar=('H', 'W'), help=shape)
-    parser.add_argument('--rounds', type=positive, default=5, help='how often all is timed (default: 5)')
-    parser.add_argument('--threads', type=positive, default=1, help='processor threads (default: 1)')
+    parser.add_argument('--input-shape', type=cli.positive, nargs=2, metavar=('H', 'W'), help=shape)
+    parser.add_argument('--rounds', type=cli.positive, default=5, help='how often all is timed (default: 5)')
+    parser.add_argument('--threads', type=cli.positive, default=1, help='processor threads (default: 1)')
     parser.add_argument('--device', choices=['cpu', 'cuda'], help='default: cuda if there is one')
     parser.add_argument('--amp', action='store_true', help='automatic mixed precision, on a GPU')
     parser.add_argument('--out', type=Path, help='folder to write (default: work_dirs/profile/NAME)')
@@ -45,10 +44,11 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
     return args
 
 
+@cli.one_line
 def main(argv: Optional[Sequence[str]] = None) -> None:
     """Measure and tell."""
     args = parse_args(argv)
-    with cli.only_one(args.out):
+    with only_one(args.out):
         with Console(stderr=True).status('profiling'):
             cfg = cli.load_config(args.config)
             cfg.merge_from_dict(args.cfg_options or {})

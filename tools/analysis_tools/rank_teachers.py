@@ -15,15 +15,16 @@ from typing import Optional
 from rich.console import Console
 from rich.progress import track
 
-from dpk_mm.analysis.models import add_trust_flag, build_model, parse_specs
+from dpk_mm.analysis.models import build_model, parse_specs
 from dpk_mm.analysis.plot_ranking import draw_ranking
 from dpk_mm.analysis.ranking import Ranking
-from dpk_mm.analysis.samples import add_sample_flags, positive
+from dpk_mm.analysis.samples import add_sample_flags
 from dpk_mm.analysis.short_run import make_method, write_short_run
 from dpk_mm.analysis.teachers import TeacherStudy
 from dpk_mm.compare import inputs, table
 from dpk_mm.compare.comparison import run_comparison
 from dpk_mm.utils import cli
+from dpk_mm.utils.files import only_one
 
 
 def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
@@ -36,14 +37,14 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
     stages = 'layers to compare, and to teach at in the short run (default: the last two maps of one name)'
     parser.add_argument('--stages', nargs='+', metavar='STUDENT[=TEACHER]', help=stages)
     parser.add_argument('--metric', help='the metric to rank by, as the evaluator calls it')
-    parser.add_argument('--short-run', type=positive, metavar='N', help='train the student for N steps')
+    parser.add_argument('--short-run', type=cli.positive, metavar='N', help='train the student for N steps')
     parser.add_argument('--seeds', type=int, nargs='+', default=[0], help='a short run each (default: 0)')
     width = "width of the short run's necks (default: 64)"
     parser.add_argument('--embed-dims', type=int, default=64, help=width)
-    parser.add_argument('--jobs', type=positive, default=1, help='short runs side by side (default: 1)')
-    parser.add_argument('--threads', type=positive, default=1, help='threads of a short run (default: 1)')
+    parser.add_argument('--jobs', type=cli.positive, default=1, help='short runs side by side (default: 1)')
+    parser.add_argument('--threads', type=cli.positive, default=1, help='threads of a short run (default: 1)')
     add_sample_flags(parser, 1000, 'student')
-    add_trust_flag(parser)
+    cli.add_trust_flag(parser)
     args = parser.parse_args(argv)
     if args.embed_dims < 8 or args.embed_dims % 4:
         parser.error(f'--embed-dims must be a multiple of 4 from 8 on, got {args.embed_dims}')
@@ -81,14 +82,12 @@ def rank(args: argparse.Namespace) -> Ranking:
     return Ranking(metric, len(study.sample), own, rows, args.short_run, table.values(results, metric))
 
 
+@cli.one_line
 def main(argv: Optional[Sequence[str]] = None) -> None:
-    """Measure, rank, draw and tell; a mistake is one line."""
+    """Measure, rank, draw and tell."""
     args = parse_args(argv)
-    with cli.only_one(args.out):
-        try:
-            ranking = rank(args)
-        except (ValueError, OSError, ImportError) as error:
-            cli.die(' '.join(str(error).split()).replace('--work-dir', '--out'))
+    with only_one(args.out):
+        ranking = rank(args)
         text = ranking.to_markdown()
         (args.out / 'ranking.md').write_text(text, encoding='utf-8')
         ranking.write_csv(args.out / 'ranking.csv')

@@ -23,6 +23,7 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
+@cli.one_line
 def main(argv: Optional[Sequence[str]] = None) -> None:
     """Print the table."""
     from rich.console import Console
@@ -30,10 +31,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
 
     args = parse_args(argv)
     cfg = cli.load_config(args.config)
-    try:
-        configs = models_of(cfg)
-    except (FileNotFoundError, ValueError) as error:
-        cli.die(str(error))
+    configs = models_of(cfg)
     shape = args.input_shape or (cfg.get('model') or {}).get('input_shape')
     if args.teacher:
         configs['teacher'] = dict(cli.load_config(args.teacher))

@@ -11,14 +11,15 @@ import argparse
 from pathlib import Path
 from typing import Optional, Sequence
 
-from dpk_mm.models.backbones import convert_repdistiller
 from dpk_mm.registry import MODELS
-from dpk_mm.utils import cli, is_distiller, load_model_cfg, load_weights
+from dpk_mm.utils import cli, load_model_cfg, load_weights, main_field
 from dpk_mm.utils.files import save_checkpoint
+from dpk_mm.utils.runner import type_name
 
 
+@cli.one_line
 def main(argv: Optional[Sequence[str]] = None) -> None:
-    """Write the file, and say what was done; a mistake is one line."""
+    """Write the file, and say what was done."""
     description, epilog = __doc__.split('\n\n', 1)
     parser = argparse.ArgumentParser(
         description=description, epilog=epilog, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -35,13 +36,17 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     if args.out.exists():
         cli.die(f'OUT={str(args.out)!r} exists already')
     try:
-        cfg = load_model_cfg(args.config, 'CONFIG')
-        if is_distiller(cfg):
-            raise ValueError(f'CONFIG={args.config!r} is of a distiller, not of a network alone.')
+        from dpk_mm.models.backbones import convert_repdistiller
+    except Exception as error:  # whatever mmpretrain raises beside packages that it does not know
+        cli.die(f'the networks need mmpretrain, which does not import here ({type(error).__name__}: {error})')
+    cfg = load_model_cfg(args.config, 'CONFIG')
+    if main_field(cfg) is not None:
+        raise ValueError(f'CONFIG={args.config!r} is of a {type_name(cfg)}, not of a network alone.')
+    try:
         weights = load_weights(args.source, args.trust_checkpoint, 'SOURCE')
-        converted = convert_repdistiller(weights, MODELS.build(cfg))
-    except (ValueError, FileNotFoundError, ImportError) as error:
+    except ValueError as error:
         cli.die(str(error).replace('set trust_checkpoint=True', 'pass --trust-checkpoint'))
+    converted = convert_repdistiller(weights, MODELS.build(cfg))
     save_checkpoint(args.out, dict(state_dict=converted, meta={}))
     print(f'{args.out}: {len(converted)} tensors, from all {len(weights)} of {args.source}')
 

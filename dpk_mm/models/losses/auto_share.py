@@ -7,8 +7,8 @@ from torch import Tensor, nn
 
 from dpk_mm.utils.checks import check_number
 
-# Sum of the shares of the stages of a kind whose config names none. Those of maps were best on held-out images
-# (experiments/auto_weight). KD has some 0.8 with its usual weight.
+# Sum of the shares of the stages of a kind whose config names none. Those of maps were best on images held
+# out (experiments/auto_weight). KD has some 0.8 with its usual weight.
 DEFAULT_SHARES = dict(logits=1.0, detector=0.3, classifier=3.0)
 # The second measurement, as a share of the schedule; those after it lie ever further apart, to the last.
 _SECOND, _LAST = 1 / 64, 3 / 4

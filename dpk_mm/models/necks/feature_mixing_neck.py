@@ -3,33 +3,13 @@
 from typing import Optional, Union
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dpk_mm.registry import MODELS
 
-from .vit import Transformer, sincos_positions
-
-_SIZES = ('embed_dims', 'num_layers', 'num_heads')
-
-
-def _lean(teacher_channels: int) -> dict:
-    num_heads = min(max(teacher_channels // 64, 1), 8)
-    return dict(embed_dims=32 * num_heads, num_layers=2, num_heads=num_heads)
-
-
-# name -> sizes for so many channels
-_PRESETS = {'lean': _lean}
-
-
-def _fill_sizes(name: str, given: Optional[dict], sizes: dict) -> dict:
-    """What is given of a transformer's sizes, and the preset's for what is not."""
-    if not isinstance(given or {}, dict):
-        raise ValueError(f'{name} must be a dict of {", ".join(_SIZES)}, got {given!r}.')
-    filled = {**sizes, **(given or {})}
-    if missing := [size for size in _SIZES if size not in filled]:
-        raise ValueError(f'{name} needs {", ".join(missing)}, or the neck a preset.')
-    return filled
+from .sizes import fill_sizes
+from .tokens import embed, fold, mix, pad_to_patches, stitch
+from .vit import Transformer
 
 
 @MODELS.register_module()
@@ -106,10 +86,7 @@ class FeatureMixingNeck(nn.Module):
         self.min_teacher_tokens = min_teacher_tokens
         self.mask = MODELS.build(dict(type=mask) if isinstance(mask, str) else mask)
 
-        if preset not in (None, *_PRESETS):
-            raise ValueError(f'preset must be one of {", ".join(_PRESETS)}, got {preset!r}.')
-        sizes = _PRESETS[preset](teacher_channels) if preset else {}
-        encoder, decoder = _fill_sizes('encoder', encoder, sizes), _fill_sizes('decoder', decoder, sizes)
+        encoder, decoder = fill_sizes(preset, teacher_channels, encoder=encoder, decoder=decoder)
         self.student_encoder = Transformer(**encoder)
         self.teacher_encoder = Transformer(**encoder)
         self.decoder = Transformer(**decoder)
@@ -159,22 +136,23 @@ class FeatureMixingNeck(nn.Module):
         """
         self._check(student_feat, teacher_feat, ratio)
         height, width = student_feat.shape[2:]
-        student_feat, teacher_feat = self._pad(student_feat), self._pad(teacher_feat.detach())
+        patch = self.patch_size
+        student_feat = pad_to_patches(student_feat, patch)
+        teacher_feat = pad_to_patches(teacher_feat.detach(), patch)
         if generator is not None:
             # a copy: activation checkpointing runs this again, and must meet the same mask
             generator = torch.Generator(generator.device).set_state(generator.get_state())
-        scores = self.mask(teacher_feat, self.patch_size, generator)
+        scores = self.mask(teacher_feat, patch, generator)
         order = scores.argsort(dim=1, descending=True, stable=True)
         count = self.num_teacher_tokens(order.shape[1], ratio)
 
-        teacher = self.teacher_encoder(self._embed(self.teacher_stem, teacher_feat, order[:, :count]))
-        student = self._embed(self.student_stem, student_feat, order[:, count:])
-        student = self.student_encoder(student)
-        tokens = self._stitch(self.to_decoder(torch.cat([teacher, student], dim=1)), order)
+        teacher = self.teacher_encoder(embed(self.teacher_stem, teacher_feat, order[:, :count]))
+        student = self.student_encoder(embed(self.student_stem, student_feat, order[:, count:]))
+        tokens = stitch(self.to_decoder(torch.cat([teacher, student], dim=1)), order)
         tokens = self.head(self.decoder(tokens))
-        predicted = self._fold(tokens, height, width)
+        predicted = fold(tokens, patch, height, width)
         if self.residual:
-            mixed = self._mix(student_feat, teacher_feat, order[:, :count])
+            mixed = mix(student_feat, teacher_feat, order[:, :count], patch)
             predicted = predicted + mixed[:, :, :height, :width]
         return predicted
 
@@ -202,39 +180,3 @@ class FeatureMixingNeck(nn.Module):
             )
         if not 0 <= ratio <= 1:
             raise ValueError(f'ratio must lie in [0, 1], got {ratio}.')
-
-    def _pad(self, feat: Tensor) -> Tensor:
-        """(B, C, H, W) -> zero-padded at the right and bottom to multiples of the patch."""
-        height, width = feat.shape[2:]
-        return F.pad(feat, (0, -width % self.patch_size, 0, -height % self.patch_size))
-
-    @staticmethod
-    def _embed(stem: nn.Conv2d, feat: Tensor, index: Tensor) -> Tensor:
-        """The tokens of a map at the positions ``index`` (B, n): (B, C, H, W) -> (B, n, D_e)."""
-        tokens = stem(feat).flatten(2).transpose(1, 2)
-        positions = sincos_positions(tokens.shape[1], tokens.shape[2], tokens.device)
-        tokens = tokens + positions.to(tokens.dtype)
-        return tokens.gather(1, index[:, :, None].expand(-1, -1, tokens.shape[2]))
-
-    def _stitch(self, tokens: Tensor, order: Tensor) -> Tensor:
-        """Stitching (paper): put token i of (B, N, D_d) back at ``order[:, i]`` and add its position."""
-        back = order.argsort(dim=1)[:, :, None].expand_as(tokens)
-        positions = sincos_positions(tokens.shape[1], tokens.shape[2], tokens.device)
-        return tokens.gather(1, back) + positions.to(tokens.dtype)
-
-    def _mix(self, student_feat: Tensor, teacher_feat: Tensor, index: Tensor) -> Tensor:
-        """The hybrid map (paper), (B, C, H, W): the teacher's at ``index`` (B, n), else the student's."""
-        p = self.patch_size
-        rows, columns = (side // p for side in teacher_feat.shape[2:])
-        taken = index.new_zeros(len(index), rows * columns, dtype=torch.bool).scatter(1, index, True)
-        taken = taken.view(-1, 1, rows, columns).repeat_interleave(p, 2).repeat_interleave(p, 3)
-        return torch.where(taken, teacher_feat, student_feat)
-
-    def _fold(self, tokens: Tensor, height: int, width: int) -> Tensor:
-        """(B, N, p * p * C_t) -> (B, C_t, H, W): tokens '(h w)', channels '(p1 p2 c)'; crops."""
-        p = self.patch_size
-        rows, columns = -(-height // p), -(-width // p)
-        # -> (B, rows, columns, p, p, C_t) -> (B, C_t, rows, p, columns, p)
-        feat = tokens.unflatten(2, (p, p, -1)).unflatten(1, (rows, columns))
-        feat = feat.permute(0, 5, 1, 3, 2, 4).flatten(4, 5).flatten(2, 3)
-        return feat[:, :, :height, :width]

@@ -1,6 +1,5 @@
 """The teacher of a distiller."""
 
-import logging
 from collections.abc import Sequence
 from typing import Optional, Union
 
@@ -24,6 +23,7 @@ from dpk_mm.utils.config import describe, hub_weights
 from .compile import check_compile_options, compile_around
 from .padding import crop_feature, pad_to_divisor
 from .renormalize import Renormalize
+from .weights import set_weights
 
 
 @MODELS.register_module()
@@ -96,7 +96,8 @@ class FrozenTeacher(nn.Module):
             if checkpoint == 'hub':
                 checkpoint = hub_weights(config, 'teacher.checkpoint')
             path = fetch(checkpoint, 'teacher.checkpoint')
-            self._load(load_weights(path, trust_checkpoint, 'teacher.checkpoint'), allow_incomplete)
+            weights = load_weights(path, trust_checkpoint, 'teacher.checkpoint')
+            set_weights(self.model, weights, self.source, allow_incomplete)
             print_log(
                 f'Teacher {describe(config)}: {len(self.model.state_dict())} weights, from {path} '
                 f'(SHA-256 {digest(path)[:8]})',
@@ -104,35 +105,6 @@ class FrozenTeacher(nn.Module):
             )
         self.requires_grad_(False)
         self.eval()
-
-    def _load(self, weights: dict[str, Tensor], allow_incomplete: bool) -> None:
-        own = self.model.state_dict()
-        if own.keys().isdisjoint(weights):
-            theirs, ours = next(iter(weights)), next(iter(own))
-            raise ValueError(
-                f'{self.source}: no weight fits: the checkpoint has {theirs!r}, ..., the teacher {ours!r}, '
-                '... Is this the checkpoint of that config? One of RepDistiller or mdistiller must be '
-                'converted, by tools/model_converters/repdistiller2dpk_mm.py.'
-            )
-        try:
-            missing, _ = self.model.load_state_dict(weights, strict=False)
-            problems = []
-        except RuntimeError as error:  # torch's way to say: other shapes
-            problems = [line.strip() for line in str(error).splitlines()[1:]]
-            fitting = {k: v for k, v in weights.items() if k not in own or v.shape == own[k].shape}
-            missing, _ = self.model.load_state_dict(fitting, strict=False)
-            missing = [key for key in missing if key not in weights]  # the others are said already
-        # Old checkpoints lack the batch counter, which a model in eval mode does not read.
-        problems += [f'{key} is not set' for key in missing if 'num_batches_tracked' not in key]
-        if not problems:
-            return
-        message = f'{self.source}: {len(problems)} weights do not fit: {"; ".join(problems[:5])}'
-        if not allow_incomplete:
-            raise ValueError(
-                f'{message}. Is this the checkpoint of that config? '
-                'allow_incomplete=True accepts it, leaving those weights random.'
-            )
-        print_log(message, logger='current', level=logging.WARNING)
 
     def _compile(self, taps: Sequence[str]) -> None:
         """Compile where that is wanted, around the taps of the first step."""

@@ -1,0 +1,41 @@
+"""The sizes of a feature-mixing neck's transformers."""
+
+from typing import Optional
+
+_SIZES = ('embed_dims', 'num_layers', 'num_heads')
+
+
+def _lean(teacher_channels: int) -> dict:
+    num_heads = min(max(teacher_channels // 64, 1), 8)
+    return dict(embed_dims=32 * num_heads, num_layers=2, num_heads=num_heads)
+
+
+# name -> sizes for so many channels
+_PRESETS = {'lean': _lean}
+
+
+def fill_sizes(preset: Optional[str], teacher_channels: int, **given: Optional[dict]) -> list[dict]:
+    """Complete the sizes that were given by those of a preset.
+
+    Args:
+        preset (str, optional): Name of the preset, see :class:`dpk_mm.FeatureMixingNeck`.
+        teacher_channels (int): C_t.
+        **given (dict, optional): Sizes of each transformer, by its name.
+
+    Returns:
+        list[dict]: ``embed_dims``, ``num_layers`` and ``num_heads`` of each.
+
+    Raises:
+        ValueError: No such preset, sizes that are no dict, or sizes left out without a preset.
+    """
+    if preset not in (None, *_PRESETS):
+        raise ValueError(f'preset must be one of {", ".join(_PRESETS)}, got {preset!r}.')
+    usual = _PRESETS[preset](teacher_channels) if preset else {}
+    filled = []
+    for name, sizes in given.items():
+        if not isinstance(sizes or {}, dict):
+            raise ValueError(f'{name} must be a dict of {", ".join(_SIZES)}, got {sizes!r}.')
+        filled.append({**usual, **(sizes or {})})
+        if missing := [size for size in _SIZES if size not in filled[-1]]:
+            raise ValueError(f'{name} needs {", ".join(missing)}, or the neck a preset.')
+    return filled

@@ -1,0 +1,179 @@
+"""From the name of a config to mmengine's runner, as upstream's scripts go."""
+
+import atexit
+import datetime
+import gc
+import os
+from collections.abc import Sequence
+
+import torch
+from mmengine.config import Config, ConfigDict
+from mmengine.device import get_device
+from mmengine.dist import is_distributed
+from mmengine.optim import OptimWrapperDict
+from mmengine.registry import RUNNERS
+from mmengine.runner import Runner
+
+from dpk_mm.utils.config import package_config, spell_out_teacher
+
+
+def load_config(name: str) -> Config:
+    """Load the config a user names.
+
+    Args:
+        name (str): A file, or ``pkg::path`` of an installed package.
+
+    Returns:
+        Config: The whole config. The teacher of a distiller is a dict, so that options can change its fields.
+
+    Raises:
+        ValueError: There is no such file, or it is no config; names it.
+        FileNotFoundError: The package has no such config.
+        ImportError: The package is not installed.
+    """
+    try:
+        cfg = package_config(name) if '::' in name else Config.fromfile(name)
+        spell_out_teacher(cfg)
+        return cfg
+    except (SyntaxError, NameError, OSError, ImportError, ValueError) as error:
+        if '::' in name:
+            raise
+        raise ValueError(f'config {name}: {error}') from error
+
+
+def fill_dataloaders(
+    cfg: Config, fields: Sequence[str], no_pin_memory: bool, no_persistent_workers: bool = False
+) -> None:
+    """Fill the dataloader settings that mmpretrain's configs leave to its scripts.
+
+    Configs of other packages state their own, and the defaults here would change them.
+
+    Args:
+        cfg (Config): A whole config; changed in place.
+        fields (Sequence[str]): Which dataloaders.
+        no_pin_memory (bool): Pin no memory.
+        no_persistent_workers (bool): Keep no workers alive. Defaults to False.
+    """
+    for loader in filter(None, map(cfg.get, fields)):
+        if cfg.get('default_scope') == 'mmpretrain':
+            loader.setdefault('pin_memory', True)
+            # torch refuses persistent workers where there are none.
+            loader.setdefault('persistent_workers', loader.get('num_workers', 0) > 0)
+            loader.setdefault('collate_fn', dict(type='default_collate'))
+        if no_pin_memory:
+            loader.pin_memory = False
+        if no_persistent_workers:
+            loader.persistent_workers = False
+
+
+def enable_amp(cfg: Config) -> None:
+    """Train in mixed precision; the optimizer's constructor, clipping and the rest stay.
+
+    Args:
+        cfg (Config): A whole config; changed in place.
+
+    Raises:
+        ValueError: There is no GPU, or an optimizer wrapper of another type.
+    """
+    wrapper = cfg.get('optim_wrapper')
+    kind = 'none' if wrapper is None else type_name(wrapper) or 'OptimWrapper'
+    if kind not in ('OptimWrapper', 'AmpOptimWrapper'):
+        raise ValueError(f'--amp needs an optim_wrapper of type OptimWrapper, the config has {kind}')
+    if get_device() in ('cpu', 'mps'):
+        raise ValueError(f'--amp needs a GPU, which mmengine does not find here (device: {get_device()})')
+    wrapper.type = 'AmpOptimWrapper'
+    wrapper.setdefault('loss_scale', 'dynamic')
+
+
+def type_name(cfg: dict) -> str:
+    """Get the bare name of a config's type, which may have a scope or be a class."""
+    kind = cfg.get('type', '')
+    return kind.split('.')[-1] if isinstance(kind, str) else kind.__name__
+
+
+def launch_on_cpu(cfg: Config) -> None:
+    """Start gloo processes where there is no accelerator.
+
+    mmengine's own launcher selects a CUDA device, and hands its number to DDP, on any machine.
+
+    Args:
+        cfg (Config): A whole config, with its ``launcher``; changed in place.
+
+    Raises:
+        ValueError: No launcher started this process.
+    """
+    if cfg.launcher != 'pytorch' or get_device() != 'cpu' or is_distributed():
+        return
+    if 'RANK' not in os.environ:
+        raise ValueError('--launcher pytorch needs the processes that tools/dist_*.sh (torchrun) starts')
+    timeout = cfg.get('env_cfg', {}).get('dist_cfg', {}).get('timeout')
+    kwargs = {} if timeout is None else dict(timeout=datetime.timedelta(seconds=timeout))
+    torch.distributed.init_process_group('gloo', **kwargs)
+    atexit.register(_end_gloo)
+    wrapper = cfg.get('model_wrapper_cfg') or ConfigDict(
+        type='MMDistributedDataParallel',
+        broadcast_buffers=False,
+        find_unused_parameters=cfg.get('find_unused_parameters', False),
+    )
+    if 'DistributedDataParallel' in type_name(wrapper):
+        wrapper.setdefault('device_ids', None)
+    cfg.model_wrapper_cfg = wrapper
+
+
+def _end_gloo() -> None:
+    """End the group and its threads: a process that exits with them running is now and then aborted.
+
+    The wrapped model, which is in reference cycles, keeps the group alive after it was destroyed.
+    """
+    torch.distributed.destroy_process_group()
+    gc.collect()
+
+
+def build_optimizers(runner: Runner) -> None:
+    """Build the optimizers, which mmengine does after training began.
+
+    Args:
+        runner (Runner): Takes them; one of another ``runner_type`` builds its own.
+
+    Raises:
+        ValueError: A mistake in ``optim_wrapper`` or ``param_scheduler``.
+    """
+    if not isinstance(runner, Runner):
+        return  # another runner_type does it in its own way
+    wrapper = runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
+    schedules = runner.param_schedulers
+    if not isinstance(schedules, dict) or 'type' in schedules:
+        return
+    names = list(wrapper.keys()) if isinstance(wrapper, OptimWrapperDict) else []
+    if not names or not set(names) <= set(schedules):
+        expected = f'schedules for {names}' if names else 'a list, as there is one optimizer'
+        raise ValueError(f'param_scheduler has schedules for {sorted(schedules)}; expected {expected}')
+
+
+def build_runner(cfg: Config) -> Runner:
+    """Build the runner, upstream's or ``runner_type``'s.
+
+    Args:
+        cfg (Config): A whole config.
+
+    Returns:
+        Runner: As the config says.
+
+    Raises:
+        ValueError: A mistake in the config, such as a type that is not registered.
+        FileNotFoundError: A file that it names is not there.
+        ImportError: A module that it names is not there.
+    """
+    if cfg.get('strategy') is not None:
+        cfg.setdefault('runner_type', 'FlexibleRunner')  # Runner passes over it in silence
+    if cfg.get('runner_type') == 'FlexibleRunner' and cfg.get('activation_checkpointing'):
+        raise ValueError(
+            'activation_checkpointing: FlexibleRunner, which a strategy needs, does not read it; leave it out'
+        )
+    try:
+        return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+    except (KeyError, TypeError) as error:
+        # a type that is not registered, or a field that it does not have
+        if not any(words in str(error) for words in ('registry', 'unexpected keyword argument')):
+            raise
+        raise ValueError(str(error.args[0])) from error
