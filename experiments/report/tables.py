@@ -9,7 +9,7 @@ import assertions
 from costs import COSTS
 from mmengine.config import Config
 from study import EXPERIMENTS, Study
-from verdicts import UNKNOWN, Claim, Finding, Verdict
+from verdicts import FAILED, HELD, UNKNOWN, Claim, Finding, Verdict
 
 from dpk_mm.compare import inputs
 from dpk_mm.utils.text import markdown
@@ -115,11 +115,29 @@ def _lean() -> str:
     return markdown(head, rows)
 
 
+def _auto() -> str:
+    """Weights that find themselves, against those of a search and those of papers."""
+    rows = []
+    for on, folder in (('CIFAR-100, top-1', 'auto_cifar100'), ('blood cells, AP', 'auto_bccd')):
+        study = Study(EXPERIMENTS / folder)
+        methods = [name.removesuffix(', auto') for name in study.results if name.endswith(', auto')]
+        for method in methods:
+            cells = [on, method]
+            for other in ('tuned', 'published'):
+                verdict = Verdict(study.gains(f'{method}, auto', f'{method}, {other}'))
+                words = {HELD: 'better', FAILED: 'worse', UNKNOWN: 'not significant'}[verdict.words]
+                cells += [f'{verdict}', words]
+            rows.append(cells)
+    head = ['on', 'method', 'auto against tuned', '', 'auto against published', '']
+    return _align('llrlrl', markdown(head, rows))
+
+
 _demo, _demo_cls, _weights = (Study(EXPERIMENTS / name) for name in ('demo', 'demo_cls', 'cifar100_weights'))
 _top1, _ap = 'accuracy/top1', 'coco/bbox_mAP'
 _OTHERS: Dict[str, Callable[[], str]] = {
     'claims': _claims,
     'not_run': not_run,
+    'auto': _auto,
     'demo': lambda: _demo.means({'AP': _ap, 'AP50': f'{_ap}_50'}, params=True),
     'demo_seeds': lambda: _demo.seeds(_ap, 'AP'),
     'demo_cls': lambda: _demo_cls.means({'top-1': _top1}, params=True),

@@ -16,23 +16,28 @@ from .base_stage import BaseStage
 _SCALES = (2.0**16, 2.0**8, 1.0)
 
 
-def share_out(stages: Iterable[BaseStage], detects: bool) -> None:
+def share_out(stages: Iterable[BaseStage], detects: bool) -> int:
     """Give each stage of a kind an equal part of the default share.
 
     Args:
         stages (Iterable[BaseStage]): All stages.
         detects (bool): Whether the student is a detector.
+
+    Returns:
+        int: How many stages have a weight that finds itself.
     """
     kinds: dict[str, list[AutoShare]] = {}
     for stage in stages:
         if stage.loss.auto is not None:
             kind = 'logits' if stage.on_logits else 'detector' if detects else 'classifier'
             kinds.setdefault(kind, []).append(stage.loss.auto)
+    number = sum(map(len, kinds.values()))
     for kind, autos in kinds.items():
         for auto in autos:
-            auto.number = sum(map(len, kinds.values()))
+            auto.number = number
             if auto.share is None:
                 auto.share = DEFAULT_SHARES[kind] / len(autos)
+    return number
 
 
 def apply_auto_weights(
@@ -58,29 +63,33 @@ def apply_auto_weights(
     autos = {name: stage.loss.auto for name, stage in stages.items() if stage.loss.auto is not None}
     if not autos:
         return losses
-    first = next(iter(autos.values()))
     hub = MessageHub.get_current_instance()
-    if torch.is_grad_enabled() and first.is_due(hub.get_info('iter', 0), hub.get_info('max_iters')):
+    step, max_iters = hub.get_info('iter', 0), hub.get_info('max_iters')
+    due = {name: auto for name, auto in autos.items() if auto.is_due(step, max_iters)}
+    if due and torch.is_grad_enabled():
         parameters = [parameter for parameter in student.parameters() if parameter.requires_grad]
-        own = [
-            value
-            for name, values in losses.items()
-            if 'loss' in name and not name.startswith('loss_distill_')
-            for value in (values if isinstance(values, (list, tuple)) else [values])
-        ]
-        task = _norm(sum(value.mean() for value in own), parameters)
-        for name, auto in autos.items():
+        task = _norm(_sum_of_task(losses), parameters)
+        if task is None:
+            raise ValueError("loss_weight='auto' finds no parameter of the student that the task trains.")
+        for name, auto in due.items():
             norm = _norm(losses[f'loss_distill_{name}'], parameters)
-            if norm is None or norm == 0:
+            if norm is None or (norm == 0 and not auto.started):
                 raise ValueError(
                     f"stages.{name}: loss_weight='auto' finds no gradient of this stage in the student. Its "
                     'layer is frozen, or the loss is 0: leave the stage out, or give it a number as weight.'
                 )
-            auto.update(task, norm, hub.get_info('max_iters'))
+            auto.update(task, norm, max_iters)
     for name, auto in autos.items():
         losses[f'loss_distill_{name}'] = losses[f'loss_distill_{name}'] * auto.weight
         losses[f'weight_{name}'] = auto.weight.clone()
     return losses
+
+
+def _sum_of_task(losses: dict[str, Tensor]) -> Tensor:
+    """The sum of the student's own losses."""
+    own = [value for name, value in losses.items() if 'loss' in name and not name.startswith('loss_distill_')]
+    parts = [part for value in own for part in (value if isinstance(value, (list, tuple)) else [value])]
+    return sum(part.mean() for part in parts)
 
 
 def _norm(loss: Tensor, parameters: list[Tensor]) -> Optional[Tensor]:

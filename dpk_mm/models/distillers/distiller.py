@@ -18,6 +18,7 @@ from .distill_stage import DistillStage
 from .group_stage import GroupStage
 from .inheriting import can_inherit, inherit, inheritable
 from .inner_adamw import InnerAdamW
+from .loss_watch import LossWatch
 from .stage_cfgs import complete_stages
 from .stage_table import stage_table
 
@@ -105,7 +106,8 @@ class Distiller(BaseDistiller):
         with preserve_random_state():
             for name, cfg in cfgs.items():
                 self._add_stage(name, cfg, *(_at(found, at) for found, at in zip(shapes, self.layers[name])))
-        share_out(self.distiller.values(), is_detector(self.student))
+        if share_out(self.distiller.values(), is_detector(self.student)) and task_loss_weight == 0:
+            raise ValueError("task_loss_weight=0 leaves loss_weight='auto' no gradient to go by.")
         needed = [self.layers[name] for name, stage in self.distiller.items() if not stage.is_idle]
         self.student_taps = [tap for student_at, _ in needed for tap in _layers(student_at)]
         self.teacher_taps = [tap for _, teacher_at in needed for tap in _layers(teacher_at)]
@@ -116,6 +118,7 @@ class Distiller(BaseDistiller):
             )
         if optimizer is None and method is not None:
             optimizer = dict(lr=1e-3)
+        self.loss_watch = LossWatch()
         self.inner = None
         if optimizer is not None:
             self.inner = InnerAdamW(self.student.parameters(), self.distiller, **optimizer)
@@ -150,8 +153,10 @@ class Distiller(BaseDistiller):
     def loss(self, inputs: Tensor, data_samples: Optional[Sequence] = None) -> dict[str, Tensor]:
         """As of :class:`BaseDistiller`; where a weight is ``'auto'``, also ``weight_<stage>``."""
         losses = super().loss(inputs, data_samples)
-        if self.inner is not None and torch.is_grad_enabled():
-            self.inner.expect_step()
+        if torch.is_grad_enabled():
+            self.loss_watch(self.distiller)
+            if self.inner is not None:
+                self.inner.expect_step()
         return apply_auto_weights(losses, self.distiller, self.student)
 
     def distill(

@@ -108,7 +108,7 @@ class InnerAdamW:
                 parameter.grad.div_(_SCALE)
         torch.nn.utils.clip_grad_norm_(self.parameters, self.max_norm)
         for own in self._inner.param_groups:
-            own['lr'] = self.lr * group['lr'] / group.get('initial_lr', group['lr'])
+            own['lr'] = self.lr * (group['lr'] / group.get('initial_lr', group['lr']))
         self._inner.state = optimizer.state
         self._inner.step()
         self._inner.zero_grad(set_to_none=True)

@@ -43,8 +43,16 @@ class AutoShare(nn.Module):
         if iters is not None and (not isinstance(iters, int) or isinstance(iters, bool) or iters < 2):
             raise ValueError(f'loss_weight.iters must be an integer from 2 on, got {iters!r}.')
         self.share, self.iters, self.number = share, iters, 1
+        self._started = False
         self.register_buffer('weight', torch.zeros(()))
         self.register_buffer('count', torch.zeros((), dtype=torch.long))
+
+    @property
+    def started(self) -> bool:
+        """Whether there is a weight."""
+        # the device is asked no more once there is one
+        self._started = self._started or bool(self.count > 0)
+        return self._started
 
     def measurements(self, max_iters: int) -> int:
         """How many measurements a run of so many steps makes."""
@@ -54,11 +62,11 @@ class AutoShare(nn.Module):
         """Whether a step measures.
 
         Args:
-            step (int): Number of the step, from 0.
+            step (int): Number of the step, from 0. As long as there is no weight, every step measures.
             max_iters (int, optional): Length of the schedule. Where it is not known, steps 0, 16, 32, 64 and
                 so on measure.
         """
-        if step == 0:
+        if step == 0 or not self.started:
             return True
         if not max_iters:
             return step >= 16 and step & (step - 1) == 0

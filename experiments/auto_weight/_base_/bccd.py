@@ -26,6 +26,9 @@ for _method, _values in _weights.items():
             allow=['init_student'],
             model=dict(method=_method, init_student=True, input_shape=(240, 320), stages=_loss),
         )
-methods = {'inherited start': dict(allow=['init_student'], model=dict(method='start', init_student=True))}
+methods = {
+    'alone': None,
+    'inherited start': dict(allow=['init_student'], model=dict(method='start', init_student=True)),
+}
 reference = 'inherited start'
 seeds = [0, 1, 2]

@@ -1,0 +1,269 @@
+"""What the names of methods make of a pair, and that it trains."""
+
+import copy
+
+import pytest
+import shrink
+import tiny
+import tiny_cls
+import torch
+from mmdet.testing import demo_mm_inputs
+from mmengine.hub import get_config
+from mmengine.logging import MessageHub
+from mmengine.optim import build_optim_wrapper
+
+from dpk_mm.methods import Level, Pair, build_stages, merge_stages
+from dpk_mm.methods.dpk import patch_size
+from dpk_mm.registry import METHODS
+
+DETECTORS = {
+    'retinanet': 'mmdet::retinanet/retinanet_r50_fpn_1x_coco.py',
+    'faster-rcnn': 'mmdet::faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py',
+    'fcos': 'mmdet::fcos/fcos_r50-caffe_fpn_gn-head_1x_coco.py',
+    'gfl': 'mmdet::gfl/gfl_r50_fpn_1x_coco.py',
+    'rtmdet': 'mmdet::rtmdet/rtmdet_s_8xb32-300e_coco.py',
+    'yolox': 'mmdet::yolox/yolox_s_8xb8-300e_coco.py',
+    'mask-rcnn': 'mmdet::mask_rcnn/mask-rcnn_r50_fpn_1x_coco.py',
+    'dino': 'mmdet::dino/dino-4scale_r50_8xb2-12e_coco.py',
+}
+CLASSIFIERS = {
+    'resnet': dict(type='ResNet', depth=18, base_channels=8, stem_channels=8, num_stages=4),
+    'mobilenet-v2': dict(type='MobileNetV2', widen_factor=0.25),
+    'swin': dict(
+        type='SwinTransformer',
+        arch=dict(embed_dims=12, depths=[1, 1, 1, 1], num_heads=[1, 1, 2, 2]),
+        img_size=128,
+        window_size=4,
+    ),
+    'vit': dict(
+        type='VisionTransformer',
+        arch=dict(embed_dims=16, num_layers=2, num_heads=2, feedforward_channels=32),
+        img_size=64,
+        patch_size=16,
+    ),
+}
+WIDTHS = {'resnet': 64, 'mobilenet-v2': 1280, 'swin': 96, 'vit': 16}
+
+
+@pytest.fixture(autouse=True)
+def first_step():
+    # YOLOX asks which step it is
+    MessageHub.get_current_instance().update_info('iter', 0)
+
+
+def detector(name):
+    cfg = get_config(DETECTORS[name])
+    model = shrink.detector(copy.deepcopy(cfg.model))
+    model._scope_ = 'mmdet'
+    return model
+
+
+def classifier(name):
+    kind = 'VisionTransformerClsHead' if name == 'vit' else 'LinearClsHead'
+    neck = None if name == 'vit' else dict(type='GlobalAveragePooling')
+    backbone = copy.deepcopy(CLASSIFIERS[name])
+    return dict(
+        type='ImageClassifier',
+        _scope_='mmpretrain',
+        backbone=backbone,
+        neck=neck,
+        head=dict(type=kind, num_classes=5, in_channels=WIDTHS[name], loss=dict(type='CrossEntropyLoss')),
+        data_preprocessor=dict(num_classes=5, mean=[127.0] * 3, std=[64.0] * 3, to_rgb=False),
+    )
+
+
+def three_lines(model, teacher=None, **more):
+    """What a user writes, with a teacher that has no file."""
+    teacher = dict(config=teacher or copy.deepcopy(model), allow_incomplete=True)
+    more.setdefault('input_shape', (64, 64))
+    return dict(type='dpk_mm.DPKDistiller', student=model, teacher=teacher, **more)
+
+
+def detector_batch(model):
+    inputs = demo_mm_inputs(
+        2, [[3, 64, 64]] * 2, num_classes=3, with_mask='Mask' in type(model.student).__name__
+    )
+    return model.data_preprocessor(inputs, True)
+
+
+def step(model, batch):
+    """One step by SGD; returns what the log shows."""
+    wrapper = build_optim_wrapper(model, dict(optimizer=dict(type='SGD', lr=1e-4)))
+    model.train()
+    losses = model(**batch, mode='loss')
+    parsed, log = model.parse_losses(losses)
+    wrapper.update_params(parsed)
+    return {name: float(value) for name, value in log.items()}
+
+
+def classifier_batch(model):
+    batch = tiny_cls.batch(model, num=6, size=model.input_shape)
+    for sample in batch['data_samples']:
+        sample.set_gt_label(int(sample.gt_label) % 5)
+    return batch
+
+
+@pytest.mark.parametrize('name', tiny.slow_but(list(DETECTORS), 'retinanet', 'faster-rcnn', 'yolox'))
+def test_three_lines_train_a_detector(name):
+    model = tiny.build(three_lines(detector(name)))
+    assert model.init_student  # one width: neck and head agree
+    log = step(model, detector_batch(model))
+    stages = [key.removeprefix('weight_') for key in log if key.startswith('weight_')]
+    assert len(stages) == len(model.distiller) == len(model.stage_cfgs) >= 3
+    assert {f'loss_distill_{stage}' for stage in stages} <= set(log)
+    assert all(0 < log[f'weight_{stage}'] < float('inf') for stage in stages)
+    assert any(key.startswith('ratio_') for key in log)
+    assert all(value == value for value in log.values())
+
+
+@pytest.mark.parametrize('name', tiny.slow_but(list(CLASSIFIERS), 'resnet', 'vit'))
+def test_three_lines_train_a_classifier_or_name_what_would_fit(name):
+    if name == 'vit':
+        with pytest.raises(ValueError, match=r"dpk does not fit: .* maps .* What fits: 'dist', 'dkd', 'kd'"):
+            tiny.build(three_lines(classifier(name)))
+    shape = (128, 128) if name == 'swin' else (64, 64)
+    method = 'kd' if name == 'vit' else 'dpk'
+    model = tiny.build(three_lines(classifier(name), method=method, input_shape=shape))
+    log = step(model, classifier_batch(model))
+    assert 'loss_distill_logits' in log
+    assert not model.init_student
+    assert ('weight_logits' in log) is False  # KD has its usual weight
+    assert name == 'vit' or any(key.startswith('ratio_') for key in log)
+
+
+@pytest.mark.parametrize('method', sorted(METHODS.module_dict))
+def test_every_method_trains_what_it_fits(method):
+    trained = 0
+    for model, batch in (
+        (three_lines(tiny.retinanet(), tiny.retinanet(depth=34), method=method), tiny.batch),
+        (three_lines(classifier('resnet'), method=method), classifier_batch),
+    ):
+        try:
+            built = tiny.build(model)
+        except ValueError as error:
+            assert f'{method} does not fit' in str(error)
+            continue
+        log = step(built, batch(built))
+        trained += 1
+        assert [key for key in log if 'distill' in key] == [
+            f'loss_distill_{name}' for name in built.stage_cfgs
+        ]
+        assert all(log[f'loss_distill_{name}'] > 0 for name in built.stage_cfgs), log
+    assert trained
+
+
+def test_a_sum_has_the_stages_of_all():
+    model = tiny.build(three_lines(classifier('resnet'), method='dist+dpk+fitnet'))
+    losses = {name: type(stage.loss).__name__ for name, stage in model.distiller.items()}
+    assert losses == {
+        'logits': 'DISTLoss',  # DPK's KD makes way
+        'layer3': 'FeatureMSELoss',
+        'layer4': 'FeatureMSELoss',
+        'layer3_dpk': 'FeatureMSELoss',
+        'layer4_dpk': 'FeatureMSELoss',
+    }
+    assert model.distiller['layer3'].neck is None and model.distiller['layer3_dpk'].neck is not None
+
+
+@pytest.mark.parametrize(
+    'method, message',
+    [
+        ('nope', "'nope' is not known; methods are at, cwd, dist"),
+        ('kd+kd', "'kd' is there twice"),
+        ('', 'must be a name'),
+        (3, 'must be a name'),
+        ('kd+fgd', r"kd does not fit: it compares logits, which RetinaNet does not give. What fits: 'at'"),
+    ],
+)
+def test_a_method_that_does_not_fit_names_what_would(method, message):
+    with pytest.raises(ValueError, match=message):
+        tiny.build(three_lines(tiny.retinanet(), method=method))
+
+
+def test_a_detector_and_a_classifier_have_no_method():
+    with pytest.raises(ValueError, match='the student is a RetinaNet, the teacher a ImageClassifier'):
+        tiny.build(three_lines(tiny.retinanet(), tiny_cls.classifier()))
+
+
+def test_children_change_one_number_and_drop_a_stage():
+    mse = dict(type='dpk_mm.FeatureMSELoss')
+    stages = dict(p3=dict(loss=dict(loss_weight=0.5)), p5=None, p4=dict(loss=mse))
+    model = tiny.build(three_lines(tiny.retinanet(), method='fgd', stages=stages))
+    assert list(model.distiller) == ['p3', 'p4']
+    assert model.distiller['p3'].loss.loss_weight == 0.5 and model.distiller['p3'].loss.auto is None
+    assert model.stage_cfgs['p4']['loss'] == mse  # nothing of FGD's is left
+    assert tiny.build(three_lines(tiny.retinanet(), method='fgd')).distiller['p5'].loss.auto is not None
+
+
+def test_a_number_takes_the_place_of_all_weights():
+    model = tiny.build(three_lines(tiny.retinanet(), method='pkd', loss_weight=10.0))
+    assert {stage.loss.loss_weight for stage in model.distiller.values()} == {10.0}
+
+
+def test_merging_by_hand():
+    base = dict(a=dict(at='x', loss=dict(type='A', k=1)), b=dict(at='y', loss=dict(type='B')))
+    own = dict(a=dict(loss=dict(k=2)), b=None, c=dict(at='z', loss=dict(type='C', _delete_=True)))
+    assert merge_stages(base, own) == dict(
+        a=dict(at='x', loss=dict(type='A', k=2)), c=dict(at='z', loss=dict(type='C'))
+    )
+    assert base['a']['loss']['k'] == 1 and base['b'] is not None
+    assert merge_stages(base, dict(a=dict(_delete_=True, at='w')))['a'] == dict(at='w')
+
+
+@pytest.mark.parametrize(
+    'size, patch',
+    [((100, 168), 8), ((50, 84), 4), ((25, 42), 2), ((13, 21), 1), ((20, 20), 2), ((16, 16), 1), ((2, 3), 1)],
+)
+def test_patches_leave_at_most_300_tokens(size, patch):
+    assert patch_size(Level('p', 'a', 'b', 8, 8, size, 8)) == patch
+
+
+def test_sizes_of_the_paper_follow_the_level():
+    maps = tuple(
+        Level(f'p{i}', f'neck[{i - 3}]', f'neck[{i - 3}]', 256, 256, size, 2**i)
+        for i, size in zip(range(3, 8), [(100, 168), (50, 84), (25, 42), (13, 21), (7, 11)])
+    )
+    student = torch.nn.Module()
+    stages = build_stages('dpk-paper', Pair(student, student, maps, None, True))
+    found = {
+        name: (neck['patch_size'], neck['encoder']['embed_dims'], neck['decoder']['embed_dims'])
+        for name, neck in ((name, stage.get('neck')) for name, stage in stages.items())
+        if neck
+    }
+    assert found == dict(p4=(4, 512, 1024), p5=(2, 256, 512), p6=(1, 256, 256), p7=(1, 256, 256))
+    assert 'neck' not in stages['p3']
+
+
+ALPHAS = {
+    'faster-rcnn': 5e-5,
+    'fcos': 1.6e-3,
+    'gfl': 1e-3,
+    'rtmdet': 1.6e-3,
+    'retinanet': 2e-3,
+    'yolox': 2e-3,
+}
+
+
+@pytest.mark.parametrize('name', ALPHAS)
+def test_weights_of_fgd_go_by_the_head(name):
+    model = tiny.build(three_lines(detector(name), method='fgd'))
+    assert {stage.loss.alpha_fg for stage in model.distiller.values()} == {ALPHAS[name]}
+
+
+def test_another_width_inherits_nothing_and_another_backbone_all_but_laterals():
+    assert not tiny.build(three_lines(tiny.retinanet(), tiny.retinanet(channels=16))).init_student
+    model = tiny.build(three_lines(tiny.retinanet(width=8), tiny.retinanet(depth=50)))
+    assert model.init_student
+
+
+def test_start_inherits_and_distils_nothing():
+    model = tiny.build(three_lines(tiny.retinanet(), tiny.retinanet(), method='start'))
+    assert model.init_student and not model.distiller and not model.teacher_taps
+    log = step(model, tiny.batch(model))
+    assert not [key for key in log if 'distill' in key]
+
+
+def test_shifted_levels_are_paired_by_their_size():
+    model = tiny.build(three_lines(tiny.retinanet(), detector('faster-rcnn'), method='pkd'))
+    pairs = {name: at for name, at in model.layers.items()}
+    assert pairs['p3'] == ('neck[0]', 'neck[1]') and pairs['p4'] == ('neck[1]', 'neck[2]')

@@ -1,0 +1,149 @@
+"""AdamW of the necks inside of the student's optimizer."""
+
+import copy
+import gc
+
+import pytest
+import tiny
+import tiny_cls
+import torch
+from mmengine.optim import build_optim_wrapper
+from torch import nn
+from torch.optim import SGD, AdamW
+from torch.optim.optimizer import _global_optimizer_pre_hooks
+
+from dpk_mm.models.distillers import inner_adamw
+from dpk_mm.models.distillers.inner_adamw import InnerAdamW
+
+
+def parts(seed=0):
+    torch.manual_seed(seed)
+    return nn.Linear(3, 3), nn.Linear(3, 2)
+
+
+def losses(student, neck, steps):
+    x = torch.linspace(-1, 1, 12).view(4, 3)
+    for _ in range(steps):
+        yield neck(student(x)).square().mean()
+
+
+def train(student, neck, optimizer, steps=3, clip=None):
+    for loss in losses(student, neck, steps):
+        optimizer.zero_grad()
+        loss.backward()
+        if clip is not None:
+            nn.utils.clip_grad_norm_([*student.parameters(), *neck.parameters()], clip)
+        optimizer.step()
+
+
+def weights(*modules):
+    return torch.cat(
+        [parameter.detach().flatten() for module in modules for parameter in module.parameters()]
+    )
+
+
+def test_necks_are_trained_by_adamw_and_the_student_by_its_own():
+    student, neck = parts()
+    optimizer = SGD([*student.parameters(), *neck.parameters()], lr=0.1, momentum=0.9, weight_decay=0.1)
+    inner = InnerAdamW(student.parameters(), neck, lr=0.01, max_norm=1e9)
+    train(student, neck, optimizer)
+
+    other, other_neck = parts()
+    sgd = SGD(other.parameters(), lr=0.1, momentum=0.9, weight_decay=0.1)
+    groups = [dict(params=[other_neck.weight]), dict(params=[other_neck.bias], weight_decay=0.0)]
+    adamw = AdamW(groups, lr=0.01, betas=(0.9, 0.95), weight_decay=1e-4)
+    for loss in losses(other, other_neck, 3):
+        sgd.zero_grad(), adamw.zero_grad()
+        loss.backward()
+        sgd.step(), adamw.step()
+    assert torch.equal(weights(student), weights(other))
+    assert torch.allclose(weights(neck), weights(other_neck), rtol=0, atol=1e-7)
+    del inner
+
+
+def test_the_rate_follows_the_schedule_of_the_student():
+    student, neck = parts()
+    optimizer = SGD([*student.parameters(), *neck.parameters()], lr=0.1)
+    inner = InnerAdamW(student.parameters(), neck, lr=0.01, weight_decay=0.0)
+    for group in optimizer.param_groups:
+        group.update(initial_lr=0.1, lr=0.0)
+    before = weights(neck)
+    train(student, neck, optimizer, steps=1)
+    assert torch.equal(before, weights(neck))
+    optimizer.param_groups[0]['lr'] = 0.05
+    train(student, neck, optimizer, steps=1)
+    # AdamW's second step is about as long as its rate
+    assert (weights(neck) - before).abs().max() == pytest.approx(0.005, rel=0.3)
+    del inner
+
+
+def test_clipping_counts_the_student_alone():
+    results = []
+    for scale in (1.0, 1000.0):
+        student, neck = parts()
+        optimizer = SGD([*student.parameters(), *neck.parameters()], lr=0.1)
+        inner = InnerAdamW(student.parameters(), neck, lr=1e-9)
+        for loss in losses(student, neck, 1):
+            # a large gradient of the neck alone
+            (loss + (scale - 1) * neck.bias.sum() * 1e-3).backward()
+        norm = nn.utils.clip_grad_norm_([*student.parameters(), *neck.parameters()], 1e-3)
+        results.append((float(norm), student.weight.grad.clone()))
+        optimizer.step()
+        del inner
+    assert results[0][0] == results[1][0] and torch.equal(results[0][1], results[1][1])
+
+
+def test_it_stays_out_of_the_way_of_an_optimizer_of_the_necks():
+    student, neck = parts()
+    inner = InnerAdamW(student.parameters(), neck, lr=1.0)
+    first, second = SGD(student.parameters(), lr=0.1), SGD(neck.parameters(), lr=0.1)
+    other, other_neck = parts()
+    both = SGD([*other.parameters(), *other_neck.parameters()], lr=0.1)
+    for loss in losses(student, neck, 1):
+        loss.backward()
+        first.step(), second.step()
+    train(other, other_neck, both, steps=1)
+    assert torch.allclose(weights(student, neck), weights(other, other_neck))
+    del inner
+
+
+def test_its_hook_ends_with_it():
+    hooks = _global_optimizer_pre_hooks
+    gc.collect()  # models of other tests
+    before = len(hooks)
+    student, neck = parts()
+    inner = InnerAdamW(student.parameters(), neck)
+    assert len(hooks) == before + 1
+    assert copy.deepcopy(inner) is inner  # EMA copies the model
+    del inner
+    assert len(hooks) == before
+
+
+def test_an_optimizer_that_is_none_of_torchs_is_told(monkeypatch):
+    monkeypatch.setattr(inner_adamw, '_PATIENCE', 3)
+    student, neck = parts()
+    inner = InnerAdamW(student.parameters(), neck)
+    for _ in range(3):
+        inner.expect_step()
+    with pytest.raises(RuntimeError, match='model.optimizer: no optimizer of torch has made a step'):
+        inner.expect_step()
+
+
+@pytest.mark.parametrize('field, value', [('lr', 0), ('lr', 'x'), ('max_norm', -1), ('weight_decay', -1)])
+def test_numbers_are_checked(field, value):
+    with pytest.raises(ValueError, match=f'optimizer.{field} must be'):
+        tiny.build(tiny.distiller(optimizer={field: value}))
+
+
+def test_a_method_has_it_and_written_stages_have_not():
+    assert tiny.build(tiny_cls.distiller()).inner is None
+    model = tiny.build(tiny_cls.distiller(method='dpk', stages=None))
+    assert len(model.inner.parameters) == len(list(model.distiller.parameters()))
+    wrapper = build_optim_wrapper(model, dict(optimizer=dict(type='SGD', lr=0.1)))
+    before = weights(model.distiller)
+    loss, _ = model.parse_losses(model(**tiny_cls.batch(model), mode='loss'))
+    wrapper.update_params(loss)
+    moved = (weights(model.distiller) - before).abs()
+    assert 0 < moved.max() < 1.1e-3  # AdamW's first step is as long as its rate
+    state = wrapper.optimizer.state_dict()['state']
+    assert any('exp_avg' in entry for entry in state.values())
