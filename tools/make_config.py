@@ -8,10 +8,7 @@ import argparse
 from pathlib import Path
 from typing import Optional, Sequence
 
-from mmengine.registry import init_default_scope
-
-from dpk_mm.methods.configs import add_distiller, config_text, spell_out
-from dpk_mm.registry import MODELS
+from dpk_mm.methods.configs import add_distiller, build_blank, config_text, spell_out
 from dpk_mm.utils import cli
 from dpk_mm.utils.files import write_text
 
@@ -36,12 +33,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     try:
         add_distiller(cfg, args.teacher, args.method)
         cfg.merge_from_dict(args.cfg_options or {})
-        init_default_scope(cfg.get('default_scope', 'mmengine'))
-        # shapes do not depend on weights, so none are looked for
-        blank = dict(cfg.model, teacher=dict(config=cfg.model.teacher.config, allow_incomplete=True))
-        if cfg.get('data_preprocessor') is not None:
-            blank.setdefault('data_preprocessor', cfg.data_preprocessor)
-        cfg.model = spell_out(cfg.model, MODELS.build(blank))
+        cfg.model = spell_out(cfg.model, build_blank(cfg))
     except (ValueError, FileNotFoundError, ImportError) as error:
         cli.die(str(error))
     method = f' --method {args.method}' if args.method else ''

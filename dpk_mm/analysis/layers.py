@@ -41,6 +41,23 @@ def list_layers(model: nn.Module, depth: int, input_shape: Optional[tuple[int, i
     return layers
 
 
+def stages_of(distiller: nn.Module) -> tuple[dict[str, str], dict[str, str]]:
+    """Which stages of a distiller read a layer.
+
+    Args:
+        distiller (nn.Module): With ``layers``, as :class:`dpk_mm.Distiller` has them.
+
+    Returns:
+        tuple[dict[str, str], dict[str, str]]: Of the student and of the teacher: layer -> names of stages.
+    """
+    found: tuple[dict[str, list[str]], ...] = ({}, {})
+    for name, sides in getattr(distiller, 'layers', {}).items():
+        for side, at in zip(found, sides):
+            for layer in (at,) if isinstance(at, str) else at:
+                side.setdefault(layer, []).append(name)
+    return tuple({layer: ', '.join(names) for layer, names in side.items()} for side in found)
+
+
 def models_of(cfg: Config) -> dict[str, Any]:
     """The models of a config that can be built, by the headings of a table.
 

@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any, Optional, Union
 
 from mmengine.config import Config, ConfigDict
+from mmengine.registry import init_default_scope
 from yapf.yapflib.yapf_api import FormatCode
 
+from dpk_mm.registry import MODELS
 from dpk_mm.utils.config import teacher_cfg
 
 _STYLE = dict(based_on_style='pep8', column_limit=100, split_before_expression_after_opening_paren=True)
@@ -90,6 +92,23 @@ def _largest(value: Any) -> Optional[tuple[int, int]]:
         sizes = [size for size in map(_largest, value) if size is not None]
         return max(sizes, key=lambda size: size[0] * size[1]) if sizes else None
     return None
+
+
+def build_blank(cfg: Config) -> Any:
+    """Build the distiller of a config without the teacher's weights, which no shape depends on.
+
+    Args:
+        cfg (Config): Of a distillation.
+
+    Returns:
+        Distiller: With a random teacher.
+    """
+    init_default_scope(cfg.get('default_scope', 'mmengine'))
+    teacher = teacher_cfg(cfg.model.teacher)
+    blank = dict(cfg.model, teacher=dict(teacher, checkpoint=None, allow_incomplete=True))
+    if cfg.get('data_preprocessor') is not None:
+        blank.setdefault('data_preprocessor', cfg.data_preprocessor)  # as mmengine's runner does
+    return MODELS.build(copy.deepcopy(blank))
 
 
 def spell_out(model: dict, distiller: Any) -> dict:

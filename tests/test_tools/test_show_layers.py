@@ -57,7 +57,8 @@ def test_shows_student_and_teacher_side_by_side(show_layers, root, capsys):
     show_layers.main([str(root / 'configs/dpk/resnet56_resnet20_cifar100.py')])
     table = rows(capsys.readouterr().out)
     assert table['layer'] == ['student', 'teacher']
-    assert table['backbone.layer3'] == ['64 x 8 x 8'] * 2  # of the config's own 32 x 32
+    # of the config's own 32 x 32, with the stage that reads it
+    assert table['backbone.layer3'] == ['64 x 8 x 8 (layer3)'] * 2
 
 
 def test_teacher_of_its_own(show_layers, root, capsys):
@@ -82,5 +83,5 @@ def test_mistakes_are_one_line(show_layers, root):
         show_layers.main([str(root / 'configs/dpk/_base_/dpk_coco.py')])
     with pytest.raises(SystemExit, match='No such file'):
         show_layers.main(['nowhere.py'])
-    with pytest.raises(SystemExit, match='student does not run on a blank image of this size'):
+    with pytest.raises(SystemExit, match='student: RTMDet does not run on a blank image of .200, 200'):
         show_layers.main([str(root / 'configs/dpk/rtmdet_l_s_coco.py'), '--input-shape', '200', '200'])

@@ -1,14 +1,16 @@
 """List the layers of a model, or of a student and its teacher side by side, with the shapes they give.
 
-The names are what `at`, `student_at` and `teacher_at` of a stage take.
+The names are what `at`, `student_at` and `teacher_at` of a stage take. Of a distiller's config it shows the
+stages, too: what they are made of, and behind each layer's shape which of them read it.
 """
 
 import argparse
 from typing import Optional, Sequence
 
-from dpk_mm.analysis.layers import list_layers, models_of
+from dpk_mm.analysis.layers import list_layers, models_of, stages_of
+from dpk_mm.methods.configs import build_blank
 from dpk_mm.registry import MODELS
-from dpk_mm.utils import cli, load_model_cfg
+from dpk_mm.utils import cli, is_distiller, load_model_cfg
 
 
 def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
@@ -31,15 +33,30 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
 
     args = parse_args(argv)
     cfg = cli.load_config(args.config)
-    configs = models_of(cfg)
     shape = args.input_shape or (cfg.get('model') or {}).get('input_shape')
+    stages = {}
+    if is_distiller(cfg) and not args.teacher:
+        if args.input_shape:
+            cfg.model.input_shape = tuple(args.input_shape)
+        distiller = build_blank(cfg)
+        configs = dict(student=distiller.student, teacher=distiller.teacher.model)
+        stages = dict(zip(configs, stages_of(distiller)))
+    else:
+        configs = models_of(cfg)
     if args.teacher:
         configs['teacher'] = dict(cli.load_config(args.teacher))
     columns = {}
     for heading, config in configs.items():
+        own = stages.get(heading, {})
+        depth = max([args.depth, *(layer.count('.') + 1 for layer in own)])
         try:
-            model = MODELS.build(load_model_cfg(config, heading))
-            columns[heading] = list_layers(model, args.depth, shape and tuple(shape))
+            model = config if stages else MODELS.build(load_model_cfg(config, heading))
+            layers = list_layers(model, depth, shape and tuple(shape))
+            columns[heading] = {
+                layer: f'{text} ({own[layer]})' if layer in own else text
+                for layer, text in layers.items()
+                if layer.count('.') < args.depth or layer in own
+            }
         except (FileNotFoundError, ValueError, ImportError, KeyError, TypeError) as error:
             cli.die(f'{heading}: {error.args[-1]}')
         except RuntimeError as error:  # torch's way to say that a size does not fit
