@@ -1,5 +1,6 @@
 """Settings of all tests."""
 
+import contextlib
 import importlib.util
 import logging
 import sys
@@ -23,19 +24,36 @@ def _fresh_message_hub():
     MessageHub._instance_dict.clear()
 
 
-@pytest.fixture
-def warnings_logged():
-    """The warnings that mmengine logs, as text; no runner may be built in the test."""
+@contextlib.contextmanager
+def _kept(level):
+    """What mmengine logs from a level on, as text; no runner may be built in the meantime."""
     from mmengine.logging import MMLogger
 
     class Keep(logging.Handler):
         def emit(self, record):
             said.append(record.getMessage())
 
-    said, logger, keep = [], MMLogger.get_current_instance(), Keep(logging.WARNING)
+    said, logger, keep = [], MMLogger.get_current_instance(), Keep(level)
+    before = logger.level
     logger.addHandler(keep)
+    logger.setLevel(min(level, before))
     yield said
     logger.removeHandler(keep)
+    logger.setLevel(before)
+
+
+@pytest.fixture
+def warnings_logged():
+    """The warnings that mmengine logs."""
+    with _kept(logging.WARNING) as said:
+        yield said
+
+
+@pytest.fixture
+def logged():
+    """All that mmengine logs."""
+    with _kept(logging.INFO) as said:
+        yield said
 
 
 ROOT = Path(__file__).resolve().parents[1]

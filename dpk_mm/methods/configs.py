@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Optional, Union
 
 from mmengine.config import Config, ConfigDict
+from mmengine.model import is_model_wrapper
 from mmengine.registry import init_default_scope
 from yapf.yapflib.yapf_api import FormatCode
 
@@ -116,11 +117,12 @@ def spell_out(model: dict, distiller: Any) -> dict:
 
     Args:
         model (dict): With ``method``.
-        distiller (Distiller): What was built of it.
+        distiller (Distiller): What was built of it, or DDP around that.
 
     Returns:
         dict: A copy with ``stages`` and ``init_student`` in place of ``method`` and ``loss_weight``.
     """
+    distiller = distiller.module if is_model_wrapper(distiller) else distiller
     spelled = {key: value for key, value in copy.deepcopy(dict(model)).items() if key != 'loss_weight'}
     spelled.setdefault('optimizer', dict(lr=1e-3))
     spelled.update(method=None, init_student=distiller.init_student, stages=distiller.stage_cfgs)

@@ -1,8 +1,7 @@
 """Activation checkpointing whose gradients are those without it."""
 
 import inspect
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from typing import Any, Callable
 
 import torch
@@ -36,16 +35,25 @@ def _checkpoint(forward: Callable, *args: Any) -> Any:
     return checkpoint(forward, *args, use_reentrant=False, **options)
 
 
-@contextmanager
-def _statistics_kept(module: nn.Module) -> Iterator[None]:
-    """Leave the running statistics of batch norm, and its count of batches, as they are."""
-    norms = [part for part in module.modules() if getattr(part, 'num_batches_tracked', None) is not None]
-    before = [(norm.momentum, norm.num_batches_tracked.clone()) for norm in norms]
-    try:
-        for norm in norms:
+class _statistics_kept:  # noqa: N801, as it stands in a with statement
+    """Leave the running statistics of batch norm, and its count of batches, as they are.
+
+    Entered once for each backward pass, of which there are several where weights are measured.
+
+    Args:
+        module (nn.Module): With batch norms or without.
+    """
+
+    def __init__(self, module: nn.Module) -> None:
+        counted = 'num_batches_tracked'
+        self.norms = [part for part in module.modules() if getattr(part, counted, None) is not None]
+
+    def __enter__(self) -> None:
+        self.before = [(norm.momentum, norm.num_batches_tracked.clone()) for norm in self.norms]
+        for norm in self.norms:
             norm.momentum = 0.0
-        yield
-    finally:
-        for norm, (momentum, count) in zip(norms, before):
+
+    def __exit__(self, *error: Any) -> None:
+        for norm, (momentum, count) in zip(self.norms, self.before):
             norm.momentum = momentum
             norm.num_batches_tracked.copy_(count)

@@ -246,4 +246,6 @@ def find_own_config(path: str) -> Path:
 
 def describe(config: Union[str, dict]) -> str:
     """A short name of a config for messages."""
+    if isinstance(config, nn.Module):
+        return f'the {type(config).__name__}'
     return repr(config) if isinstance(config, str) else f'the {config.get("type", "config")} dict'

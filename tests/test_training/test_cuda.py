@@ -104,6 +104,21 @@ def test_whole_steps(package, precision):
     assert {value.device.type for value in teacher.values()} == {DEVICE}
 
 
+@needs_cuda
+@pytest.mark.parametrize('precision', ['bfloat16', 'float16'])
+def test_weights_that_find_themselves_in_half_precision(precision):
+    """Of a classifier, as in 32 bits, and AdamW trains the necks inside of the student's SGD."""
+    found = []
+    for kind in ('float32', precision):
+        model = build(tiny_cls.distiller(method='dpk', stages=None))
+        before = weights(model.distiller)
+        logs = train(model, tiny_cls.batch(model), steps=2, precision=kind)
+        found.append([logs[0][f'weight_{name}'] for name in ('layer2', 'layer3')])
+        after = dict(model.distiller.named_parameters())
+        assert 0 < max((after[name] - before[name]).abs().max().item() for name in after) < 3e-3
+    assert found[1] == pytest.approx(found[0], rel=0.1)
+
+
 @PACKAGES
 def test_zero_weights_are_the_student_alone(package):
     """Bit for bit: its losses in every step, its weights after them."""

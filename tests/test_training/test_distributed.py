@@ -28,7 +28,7 @@ def train_on_two_ranks(cfg, folder):
     env.update(OMP_NUM_THREADS='1', CUDA_VISIBLE_DEVICES='')
     command = ['bash', str(REPO / 'tools/dist_train.sh'), str(folder / 'config.py'), '2']
     done = subprocess.run(command, env=env, cwd=folder, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-6000:]
     ranks = [torch.load(folder / f'rank{i}.pth') for i in range(2)]
     return ranks, [json.loads((folder / f'rank{i}.json').read_text()) for i in range(2)]
 
@@ -72,6 +72,23 @@ def test_classifier_with_two_optimizers_on_two_ranks(tmp_path):
     for part in ('backbone.layer3', 'distiller.backbone_layer3'):
         names = [name for name in begun if name.startswith(part) and name.endswith('weight')]
         assert names and not any(torch.equal(begun[name], ended[name]) for name in names)
+
+
+@pytest.mark.slow
+def test_weights_that_find_themselves_agree_on_two_ranks(tmp_path):
+    """And so do the necks, which AdamW trains inside of the student's SGD."""
+    data = tiny.write_coco(tmp_path / 'coco')
+    model = dict(tiny.distiller(method='dpk', stages=None), input_shape=(96, 96))
+    cfg = tiny.training_cfg(model, data, tmp_path / 'run', epochs=1)
+    cfg.train_dataloader.batch_size = 1
+    ranks, logs = train_on_two_ranks(cfg, tmp_path)
+    assert_ranks_agree(ranks, logs, 'p4')
+    weights = [[entry['weight_p4'] for entry in log] for log in logs]
+    assert weights[0] == weights[1] and weights[0][0] > 0
+    assert len(set(weights[0])) > 1  # measured again on the way
+    begun, ended = ranks[0]['begun'], ranks[0]['state']
+    names = [name for name in begun if name.startswith('distiller.p4.neck') and name.endswith('weight')]
+    assert names and not any(torch.equal(begun[name], ended[name]) for name in names)
 
 
 PROBE = """

@@ -80,6 +80,18 @@ def test_activation_checkpointing_changes_no_bit(plain, package, modules):
             assert both_none or torch.equal(ours[name], value), name
 
 
+def test_activation_checkpointing_finds_the_same_weights():
+    found = []
+    for modules in ([], ['backbone', 'distiller.layer3.neck']):
+        model = tiny.build(tiny_cls.distiller(method='dpk', stages=None)).train()
+        if modules:
+            turn_on_activation_checkpointing(model, modules)
+        losses = model(**tiny_cls.batch(model), mode='loss')
+        model.parse_losses(losses)[0].backward()
+        found.append([losses[f'weight_{name}'].item() for name in ('layer2', 'layer3')])
+    assert found[0] == found[1] and min(found[0]) > 0
+
+
 def test_activation_checkpointing_by_the_config(tmp_path):
     data = tiny_cls.write_cifar(tmp_path / 'cifar', num=12)
     weights = []

@@ -111,6 +111,8 @@ class DistillOptimWrapperConstructor:
                 f"optim_wrapper.constructor: {others[:5]} train and are neither the student's nor the "
                 "distiller's. With FSDP, leave model_wrapper.use_orig_params True."
             )
+        if getattr(model, 'inner', None) is not None:
+            model.inner.release()
         wrappers = dict(student=build_optim_wrapper(parts['student'], self.student_cfg))
         if any(parameter.requires_grad for parameter in parts['distiller'].parameters()):
             wrappers['distiller'] = build_optim_wrapper(parts['distiller'], self.distiller_cfg)

@@ -13,6 +13,9 @@ from dpk_mm.utils import resize_like, step_generator
 
 from .base_stage import BaseStage, build_part, loss_class
 
+# A neck with fewer tokens has little to mix.
+FEW_TOKENS = 16
+
 
 class DistillStage(BaseStage):
     """Neck, prior and loss of one pair of layers.
@@ -64,6 +67,7 @@ class DistillStage(BaseStage):
             )
         channels = dict(student_channels=student_shape[1], teacher_channels=teacher_shape[1])
         self.neck = None
+        self._looked = False
         if neck is not None:
             if len(student_shape) != 4:
                 raise ValueError(f'a neck needs maps (B, C, H, W), but {shapes}.')
@@ -77,7 +81,7 @@ class DistillStage(BaseStage):
         elif len(student_shape) == 4:
             self.adapter = nn.Conv2d(student_shape[1], teacher_shape[1], 1)
         else:
-            raise ValueError(f'logits must agree, but {shapes}.')
+            raise ValueError(f'logits must agree, but {shapes}: leave this stage out.')
         self.add_loss(loss, channels=teacher_shape[1], **channels)
         if self.loss.takes not in ('any', 'maps' if len(student_shape) == 4 else 'logits'):
             raise ValueError(f'{type(self.loss).__name__} compares {self.loss.takes}, but {shapes}.')
@@ -85,6 +89,22 @@ class DistillStage(BaseStage):
     def align(self, student_feat: Tensor, teacher_feat: Tensor) -> tuple[Tensor, Tensor]:
         """The student's map resized to the teacher's: (B, C_s, H', W') -> (B, C_s, H, W)."""
         return resize_like(student_feat, teacher_feat), teacher_feat
+
+    def _check_tokens(self, feat: Tensor) -> None:
+        """Say once where patches were made for larger images than those of the training."""
+        if self._looked:
+            return
+        self._looked = True
+        patch = getattr(self.neck, 'patch_size', 1)
+        height, width = (-(-side // patch) for side in feat.shape[2:])
+        if patch > 1 and height * width < FEW_TOKENS:
+            print_log(
+                f'{self.name}: the neck sees {height} x {width} tokens of a map of {tuple(feat.shape[2:])}, '
+                f'as its patch_size is {patch}. Set model.input_shape to the size of the training images, or '
+                'a smaller patch_size.',
+                'current',
+                logging.WARNING,
+            )
 
     def compare(
         self,
@@ -108,6 +128,7 @@ class DistillStage(BaseStage):
             with record_function(f'dpk_mm::adapter/{self.name}'):
                 predicted = self.adapter(student_feat)
         else:
+            self._check_tokens(teacher_feat)
             with record_function(f'dpk_mm::neck/{self.name}'):
                 generator = step_generator(self.name, student_feat.device)
                 predicted = self.neck(student_feat, teacher_feat, ratio, generator)

@@ -121,7 +121,7 @@ class Distiller(BaseDistiller):
         self.loss_watch = LossWatch()
         self.inner = None
         if optimizer is not None:
-            self.inner = InnerAdamW(self.student.parameters(), self.distiller, **optimizer)
+            self.inner = InnerAdamW(self.distiller, **optimizer)
         print_log(stage_table(self, *shapes), 'current')
 
     def _probe(self, side: int) -> dict[str, torch.Size]:

@@ -1,7 +1,6 @@
 """An optimizer of the modules of distillation, inside of the student's."""
 
 import weakref
-from collections.abc import Iterable
 from typing import Any, Optional
 
 import torch
@@ -26,10 +25,9 @@ class InnerAdamW:
     them. The rate follows the schedule of the student's. The state lies in the student's optimizer, and so
     in its checkpoints. The student's clipping does not count the gradients of the necks; they have their own.
 
-    It does nothing where the necks have an optimizer of their own, as by ``DistillOptimWrapperConstructor``.
+    ``DistillOptimWrapperConstructor`` gives the necks an optimizer of their own, and releases them.
 
     Args:
-        student (Iterable[nn.Parameter]): Parameters of the student.
         distiller (nn.Module): The modules of distillation.
         lr (float): Learning rate at the start of the schedule. Defaults to 1e-3.
         betas (tuple[float, float]): Of AdamW. Defaults to (0.9, 0.95) (authors' code of DPK).
@@ -42,7 +40,6 @@ class InnerAdamW:
 
     def __init__(
         self,
-        student: Iterable[nn.Parameter],
         distiller: nn.Module,
         lr: float = 1e-3,
         betas: tuple[float, float] = (0.9, 0.95),
@@ -54,7 +51,7 @@ class InnerAdamW:
         check_number(weight_decay, 'optimizer.weight_decay', least=0)
         self.parameters = [parameter for parameter in distiller.parameters() if parameter.requires_grad]
         self._waited = 0
-        self._student = {id(parameter) for parameter in student}
+        self._hooks: list[Any] = []
         self._inner: Optional[AdamW] = None
         if not self.parameters:
             return
@@ -67,8 +64,7 @@ class InnerAdamW:
             betas=tuple(betas),
             weight_decay=weight_decay,
         )
-        for parameter in self.parameters:
-            parameter.register_hook(lambda grad: grad * _SCALE)
+        self._hooks = [p.register_hook(lambda grad: grad * _SCALE) for p in self.parameters]
         # the hook is torch's, for all optimizers; it must not keep this object alive
         this = weakref.ref(self)
 
@@ -77,6 +73,12 @@ class InnerAdamW:
                 this()._before_step(optimizer)
 
         weakref.finalize(self, register_optimizer_step_pre_hook(before_step).remove)
+
+    def release(self) -> None:
+        """Leave the modules of distillation to an optimizer of their own."""
+        for hook in self._hooks:
+            hook.remove()
+        self._inner, self.parameters = None, []
 
     def expect_step(self) -> None:
         """Note a forward pass in training, which steps must follow.
@@ -93,16 +95,13 @@ class InnerAdamW:
 
     def _before_step(self, optimizer: Optimizer) -> None:
         """Update the modules of distillation where a step of the student's optimizer is about to."""
+        if self._inner is None or optimizer is self._inner:
+            return
         groups = {id(p): group for group in optimizer.param_groups for p in group['params']}
         group = groups.get(id(self.parameters[0]))
         if group is None:
             return
         self._waited = 0
-        if self._student.isdisjoint(groups):  # an optimizer of the necks' own
-            for parameter in self.parameters:
-                if parameter.grad is not None:
-                    parameter.grad.div_(_SCALE)
-            return
         for parameter in self.parameters:
             if parameter.grad is not None:
                 parameter.grad.div_(_SCALE)

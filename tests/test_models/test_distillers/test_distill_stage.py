@@ -64,3 +64,14 @@ def test_no_gradient_inside_no_grad(weight):
     with torch.no_grad():
         assert not stage(*feats)['loss_distill_s'].requires_grad
     assert stage(*feats)['loss_distill_s'].requires_grad == (weight > 0)
+
+
+def test_few_tokens_are_told_once(warnings_logged):
+    neck = dict(type='dpk_mm.FeatureMixingNeck', patch_size=4, preset='lean')
+    loss = dict(type='dpk_mm.FeatureMSELoss')
+    stage = DistillStage('p4', torch.Size((1, 8, 50, 84)), torch.Size((1, 8, 50, 84)), loss, neck)
+    maps = torch.rand(2, 8, 10, 10)
+    for _ in range(2):
+        stage(maps, maps, ratio=0.5)
+    expected = 'p4: the neck sees 3 x 3 tokens of a map of (10, 10), as its patch_size is 4'
+    assert [expected in text for text in warnings_logged] == [True]

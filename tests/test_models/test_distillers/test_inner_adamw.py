@@ -45,7 +45,7 @@ def weights(*modules):
 def test_necks_are_trained_by_adamw_and_the_student_by_its_own():
     student, neck = parts()
     optimizer = SGD([*student.parameters(), *neck.parameters()], lr=0.1, momentum=0.9, weight_decay=0.1)
-    inner = InnerAdamW(student.parameters(), neck, lr=0.01, max_norm=1e9)
+    inner = InnerAdamW(neck, lr=0.01, max_norm=1e9)
     train(student, neck, optimizer)
 
     other, other_neck = parts()
@@ -64,7 +64,7 @@ def test_necks_are_trained_by_adamw_and_the_student_by_its_own():
 def test_the_rate_follows_the_schedule_of_the_student():
     student, neck = parts()
     optimizer = SGD([*student.parameters(), *neck.parameters()], lr=0.1)
-    inner = InnerAdamW(student.parameters(), neck, lr=0.01, weight_decay=0.0)
+    inner = InnerAdamW(neck, lr=0.01, weight_decay=0.0)
     for group in optimizer.param_groups:
         group.update(initial_lr=0.1, lr=0.0)
     before = weights(neck)
@@ -82,7 +82,7 @@ def test_clipping_counts_the_student_alone():
     for scale in (1.0, 1000.0):
         student, neck = parts()
         optimizer = SGD([*student.parameters(), *neck.parameters()], lr=0.1)
-        inner = InnerAdamW(student.parameters(), neck, lr=1e-9)
+        inner = InnerAdamW(neck, lr=1e-9)
         for loss in losses(student, neck, 1):
             # a large gradient of the neck alone
             (loss + (scale - 1) * neck.bias.sum() * 1e-3).backward()
@@ -93,18 +93,20 @@ def test_clipping_counts_the_student_alone():
     assert results[0][0] == results[1][0] and torch.equal(results[0][1], results[1][1])
 
 
-def test_it_stays_out_of_the_way_of_an_optimizer_of_the_necks():
-    student, neck = parts()
-    inner = InnerAdamW(student.parameters(), neck, lr=1.0)
-    first, second = SGD(student.parameters(), lr=0.1), SGD(neck.parameters(), lr=0.1)
-    other, other_neck = parts()
-    both = SGD([*other.parameters(), *other_neck.parameters()], lr=0.1)
-    for loss in losses(student, neck, 1):
-        loss.backward()
-        first.step(), second.step()
-    train(other, other_neck, both, steps=1)
-    assert torch.allclose(weights(student, neck), weights(other, other_neck))
-    del inner
+def test_an_optimizer_of_the_necks_own_takes_them_over():
+    weights_after = []
+    for method in ('dpk', None):
+        model = tiny.build(tiny_cls.distiller(method='dpk', stages=None))
+        if method is None:
+            stages = model.stage_cfgs
+            model = tiny.build(tiny_cls.distiller(stages=stages))
+        own = dict(optimizer=dict(type='SGD', lr=0.1), clip_grad=dict(max_norm=0.01))
+        cfg = dict(constructor='dpk_mm.DistillOptimWrapperConstructor', distiller=own)
+        wrapper = build_optim_wrapper(model, dict(cfg, optimizer=dict(type='SGD', lr=0.1)))
+        loss, _ = model.parse_losses(model(**tiny_cls.batch(model), mode='loss'))
+        wrapper.update_params(loss)
+        weights_after.append(weights(model.student, model.distiller))
+    assert torch.equal(*weights_after)
 
 
 def test_its_hook_ends_with_it():
@@ -112,7 +114,7 @@ def test_its_hook_ends_with_it():
     gc.collect()  # models of other tests
     before = len(hooks)
     student, neck = parts()
-    inner = InnerAdamW(student.parameters(), neck)
+    inner = InnerAdamW(neck)
     assert len(hooks) == before + 1
     assert copy.deepcopy(inner) is inner  # EMA copies the model
     del inner
@@ -122,7 +124,7 @@ def test_its_hook_ends_with_it():
 def test_an_optimizer_that_is_none_of_torchs_is_told(monkeypatch):
     monkeypatch.setattr(inner_adamw, '_PATIENCE', 3)
     student, neck = parts()
-    inner = InnerAdamW(student.parameters(), neck)
+    inner = InnerAdamW(neck)
     for _ in range(3):
         inner.expect_step()
     with pytest.raises(RuntimeError, match='model.optimizer: no optimizer of torch has made a step'):

@@ -1,13 +1,20 @@
 """FrozenTeacher: loading it, and what it never does."""
 
+import hashlib
 import os
 import pickle
+from pathlib import Path
 
 import pytest
 import tiny
+import tiny_cls
 import torch
+from mmengine.config import Config
+from torch import nn
 
 from dpk_mm.models import FrozenTeacher
+from dpk_mm.registry import MODELS
+from dpk_mm.utils.config import split_checkpoint
 
 
 @pytest.fixture(scope='module')
@@ -204,3 +211,73 @@ def test_hub_asks_for_the_published_weights(monkeypatch):
     with pytest.raises(FileNotFoundError, match='put it at /nowhere/hub/checkpoints/.*pth'):
         FrozenTeacher(config, 'hub')
     assert 'retinanet_r18_fpn_1x_coco' in asked[0]
+
+
+def test_the_log_names_file_and_digest(config, checkpoint, logged):
+    FrozenTeacher(config, checkpoint)
+    digest = hashlib.sha256(Path(checkpoint).read_bytes()).hexdigest()[:8]
+    weights = len(tiny.build(config).state_dict())
+    expected = f'Teacher the RetinaNet dict: {weights} weights, from {checkpoint} (SHA-256 {digest})'
+    assert expected in logged
+
+
+def test_all_forms_of_a_teacher_are_one(config, checkpoint, tmp_path):
+    path = tmp_path / 'teacher.py'
+    Config(dict(model=config, default_scope='mmdet')).dump(path)
+    built = tiny.build(config, seed=7)
+    inputs = torch.rand(1, 3, 64, 64)
+    forms = [f'{path}:{checkpoint}', dict(config=str(path), checkpoint=checkpoint), built]
+    stages = dict(p3=dict(at='neck[0]', loss=dict(type='dpk_mm.FeatureMSELoss')))
+    feats = []
+    for teacher in forms:
+        cfg = dict(type='dpk_mm.Distiller', student=tiny.retinanet(), teacher=teacher, stages=stages)
+        model = MODELS.build(cfg)
+        feats.append(model.teacher(inputs, ['neck[0]'])['neck[0]'])
+    assert torch.equal(feats[0], feats[1]) and torch.equal(feats[0], feats[2])
+    assert not any(parameter.requires_grad for parameter in built.parameters())  # frozen where it is
+
+
+def test_any_module_of_torch_can_teach():
+    network = nn.Sequential(nn.Conv2d(3, 8, 3, stride=8, padding=1), nn.ReLU())
+    stages = dict(p3=dict(student_at='neck[0]', teacher_at='0', loss=dict(type='dpk_mm.PKDLoss')))
+    cfg = dict(type='dpk_mm.Distiller', student=tiny.retinanet(), teacher=network, stages=stages)
+    model = tiny.build(cfg)
+    losses = model(**tiny.batch(model), mode='loss')
+    assert losses['loss_distill_p3'] > 0
+
+
+@pytest.mark.parametrize('teacher', [3, None, {}, dict(checkpoint='a.pth'), ['a.py']])
+def test_what_is_no_teacher_is_refused(teacher):
+    with pytest.raises(ValueError, match="teacher must be 'CONFIG:CHECKPOINT', a config whose weights"):
+        tiny.build(dict(tiny.distiller(), teacher=teacher))
+
+
+@pytest.mark.parametrize(
+    'text, parts',
+    [
+        ('mmdet::a/b.py', ('mmdet::a/b.py', None)),
+        ('mmdet::a/b.py:hub', ('mmdet::a/b.py', 'hub')),
+        ('a.py:https://x.y/z.pth', ('a.py', 'https://x.y/z.pth')),
+        ('c:/a.py:c:/b.pth', ('c:/a.py', 'c:/b.pth')),
+        ('folder.py/a.py', ('folder.py/a.py', None)),
+        ('nothing', ('nothing', None)),
+    ],
+)
+def test_config_and_checkpoint_are_told_apart(text, parts):
+    assert split_checkpoint(text) == parts
+
+
+def test_a_teacher_of_other_classes_teaches_maps_and_no_logits():
+    student, teacher = tiny_cls.classifier(), tiny_cls.classifier(depth=14, width=6)
+    teacher['head']['num_classes'] = 7
+    cfg = dict(
+        type='dpk_mm.Distiller',
+        student=student,
+        teacher=dict(config=teacher, allow_incomplete=True),
+        method='kd+fitnet',
+        input_shape=(32, 32),
+    )
+    with pytest.raises(ValueError, match='stages.logits .*logits must agree.*leave this stage out'):
+        tiny.build(cfg)
+    model = tiny.build(dict(cfg, stages=dict(logits=None)))
+    assert list(model.distiller) == ['layer2', 'layer3']
