@@ -8,11 +8,13 @@ import tiny
 import tiny_cls
 import torch
 from mmdet.testing import demo_mm_inputs
+from mmengine.config import Config
 from mmengine.hub import get_config
 from mmengine.logging import MessageHub
 from mmengine.optim import build_optim_wrapper
 
 from dpk_mm.methods import Level, Pair, build_stages, merge_stages
+from dpk_mm.methods.configs import add_distiller
 from dpk_mm.methods.dpk import patch_size
 from dpk_mm.registry import METHODS
 
@@ -103,32 +105,52 @@ def classifier_batch(model):
     return batch
 
 
+def in_files(folder, model, scope):
+    """``CONFIG:CHECKPOINT`` of a teacher that is this model."""
+    Config(dict(model=model, default_scope=scope)).dump(folder / 'teacher.py')
+    torch.save(tiny.build(model, seed=1).state_dict(), folder / 'teacher.pth')
+    return f'{folder}/teacher.py:{folder}/teacher.pth'
+
+
+def both_ways(folder, model, scope, **more):
+    """The distiller of three lines, and that of the flag --teacher."""
+    teacher = in_files(folder, copy.deepcopy(model), scope)
+    lines = dict(type='dpk_mm.DPKDistiller', student=copy.deepcopy(model), teacher=teacher, **more)
+    cfg = Config(dict(model=model, default_scope=scope))
+    add_distiller(cfg, teacher, more.get('method'))
+    cfg.model.update(more)
+    return tiny.build(lines), tiny.build(cfg.model.to_dict())
+
+
 @pytest.mark.parametrize('name', tiny.slow_but(list(DETECTORS), 'retinanet', 'faster-rcnn', 'yolox'))
-def test_three_lines_train_a_detector(name):
-    model = tiny.build(three_lines(detector(name)))
-    assert model.init_student  # one width: neck and head agree
-    log = step(model, detector_batch(model))
-    stages = [key.removeprefix('weight_') for key in log if key.startswith('weight_')]
-    assert len(stages) == len(model.distiller) == len(model.stage_cfgs) >= 3
-    assert {f'loss_distill_{stage}' for stage in stages} <= set(log)
-    assert all(0 < log[f'weight_{stage}'] < float('inf') for stage in stages)
-    assert any(key.startswith('ratio_') for key in log)
-    assert all(value == value for value in log.values())
+def test_three_lines_and_the_flag_train_a_detector(name, tmp_path):
+    logs = []
+    for model in both_ways(tmp_path, detector(name), 'mmdet', input_shape=(64, 64)):
+        assert model.init_student  # one width: neck and head agree
+        model.init_weights()
+        logs.append(step(model, detector_batch(model)))
+        stages = [key.removeprefix('weight_') for key in logs[-1] if key.startswith('weight_')]
+        assert len(stages) == len(model.distiller) == len(model.stage_cfgs) >= 3
+        assert {f'loss_distill_{stage}' for stage in stages} <= set(logs[-1])
+        assert all(0 < logs[-1][f'weight_{stage}'] < float('inf') for stage in stages)
+        assert any(key.startswith('ratio_') for key in logs[-1])
+        assert all(value == value for value in logs[-1].values())
+    assert logs[0].keys() == logs[1].keys()
 
 
 @pytest.mark.parametrize('name', tiny.slow_but(list(CLASSIFIERS), 'resnet', 'vit'))
-def test_three_lines_train_a_classifier_or_name_what_would_fit(name):
+def test_three_lines_and_the_flag_train_a_classifier_or_name_what_would_fit(name, tmp_path):
     if name == 'vit':
         with pytest.raises(ValueError, match=r"dpk does not fit: .* maps .* What fits: 'dist', 'dkd', 'kd'"):
             tiny.build(three_lines(classifier(name)))
     shape = (128, 128) if name == 'swin' else (64, 64)
-    method = 'kd' if name == 'vit' else 'dpk'
-    model = tiny.build(three_lines(classifier(name), method=method, input_shape=shape))
-    log = step(model, classifier_batch(model))
-    assert 'loss_distill_logits' in log
-    assert not model.init_student
-    assert ('weight_logits' in log) is False  # KD has its usual weight
-    assert name == 'vit' or any(key.startswith('ratio_') for key in log)
+    more = dict(method='kd') if name == 'vit' else {}
+    for model in both_ways(tmp_path, classifier(name), 'mmpretrain', input_shape=shape, **more):
+        model.init_weights()
+        log = step(model, classifier_batch(model))
+        assert 'loss_distill_logits' in log and 'weight_logits' not in log  # KD has its usual weight
+        assert not model.init_student
+        assert name == 'vit' or any(key.startswith('ratio_') for key in log)
 
 
 @pytest.mark.parametrize('method', sorted(METHODS.module_dict))
