@@ -51,7 +51,7 @@ def newest_checkpoint(folder: Path) -> Optional[Path]:
     """
     for path in checkpoints(folder):
         try:
-            torch.load(path, map_location='cpu', weights_only=False)
+            torch.load(path, map_location='cpu', weights_only=True)
         except (RuntimeError, EOFError, pickle.UnpicklingError):
             path.unlink()
         else:

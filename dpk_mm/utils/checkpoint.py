@@ -17,6 +17,9 @@ _REFUSED = re.compile(
     r'(Unsupported (global|class)|Trying to (load unsupp|call reduce)|Can only (create|build)|getattr\().*'
 )
 
+# How OpenMMLab and torch name published weights: by the first digits of their SHA-256.
+_HASHED = re.compile(r'[-_](?P<hash>[0-9a-f]{8,64})\.\w+$')
+
 
 def load_weights(checkpoint: str, trust: bool = False, field: str = 'checkpoint') -> dict[str, Tensor]:
     """The state dict in a checkpoint file, on the CPU.
@@ -120,12 +123,16 @@ def check_checkpoint(path: Optional[str], what: str) -> None:
 
 def _download(url: str, field: str) -> str:
     """Fetch ``url`` into torch's hub cache, one process a node, and return the file's path."""
-    path = Path(torch.hub.get_dir()) / 'checkpoints' / Path(urlparse(url).path).name
+    name = Path(urlparse(url).path)
+    known = _HASHED.search(name.name)
+    # a name that holds its file's hash is one of a kind; others are told apart by the whole URL
+    own = name.name if known else f'{name.stem}-{hashlib.sha256(url.encode()).hexdigest()[:8]}{name.suffix}'
+    path = Path(torch.hub.get_dir()) / 'checkpoints' / own
     failure = None
     if int(os.environ.get('LOCAL_RANK', 0)) == 0 and not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            torch.hub.download_url_to_file(url, str(path))
+            torch.hub.download_url_to_file(url, str(path), hash_prefix=known['hash'] if known else None)
         except Exception as error:  # the other processes wait at the barrier
             failure = error
     barrier()

@@ -1,4 +1,4 @@
-"""Checks of numbers in configs."""
+"""Checks of numbers and switches in configs."""
 
 import math
 from typing import Any, Optional
@@ -35,4 +35,22 @@ def check_number(
     )
     if not fits:
         raise ValueError(f'{field} must be {wanted}, got {value!r}.')
+    return value
+
+
+def check_bool(value: Any, field: str) -> bool:
+    """Check a switch of a config: the command line gives a text for anything but True and False.
+
+    Args:
+        value (Any): What the config says.
+        field (str): Its name there, for the message.
+
+    Returns:
+        bool: The value as it came.
+
+    Raises:
+        ValueError: It is neither True nor False; names the field and what came.
+    """
+    if not isinstance(value, bool):
+        raise ValueError(f'{field} must be True or False, got {value!r}.')
     return value

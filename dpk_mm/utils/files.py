@@ -2,10 +2,11 @@
 
 import json
 import os
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Dict, Optional
+from typing import IO, Any, Dict, Optional
 
 import torch
 
@@ -50,10 +51,7 @@ def write_text(path: Path, text: str) -> None:
         path (Path): The file; its folder is made.
         text (str): Its content.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f'{path.name}.{os.getpid()}')
-    draft.write_text(text, encoding='utf-8')
-    os.replace(draft, path)
+    _replace(path, lambda file: file.write(text.encode()))
 
 
 def save_checkpoint(path: Path, content: Dict[str, Any]) -> None:
@@ -63,10 +61,7 @@ def save_checkpoint(path: Path, content: Dict[str, Any]) -> None:
         path (Path): The file; its folder is made.
         content (dict): What ``torch.save`` takes.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f'{path.name}.part')
-    torch.save(content, part)
-    part.replace(path)
+    _replace(path, lambda file: torch.save(content, file))
 
 
 @contextmanager
@@ -89,3 +84,31 @@ def only_one(folder: Path) -> Iterator[None]:
         except BlockingIOError as error:
             raise ValueError(f'{folder} is in use by another process') from error
         yield
+
+
+def _replace(path: Path, write: Callable[[IO[bytes]], Any]) -> None:
+    """Write beside a file, then put it in its place; a failure leaves nothing.
+
+    Raises:
+        OSError: The file is no ordinary one, such as a pipe or a link, or cannot be written.
+    """
+    if path.is_symlink() or (path.exists() and not path.is_file()):
+        raise OSError(f'{path} is no ordinary file')
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # under a name of its own, which nobody can have planted
+    number, draft = tempfile.mkstemp(prefix=f'{path.name}.', dir=path.parent)
+    try:
+        with os.fdopen(number, 'wb') as file:
+            write(file)
+        os.chmod(draft, 0o666 & ~_umask())
+        os.replace(draft, path)
+    except BaseException:
+        os.unlink(draft)
+        raise
+
+
+def _umask() -> int:
+    """The process's mask of new files, which can only be read by setting it."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -205,6 +205,20 @@ def test_a_url_that_cannot_be_fetched_says_where_to_put_the_file(hub):
     assert_weights(load_weights(URL))
 
 
+def test_files_of_one_name_and_other_urls_are_told_apart(hub, monkeypatch):
+    fetched = []
+
+    def fetch(url, path, hash_prefix=None):
+        fetched.append((url, hash_prefix))
+        torch.save(dict(weight=torch.full((1,), float(len(fetched)))), path)
+
+    monkeypatch.setattr(torch.hub, 'download_url_to_file', fetch)
+    urls = [f'https://x.y/{run}/epoch_1.pth' for run in 'ab'] + ['https://x.y/net-0123abcd.pth']
+    assert [load_weights(url)['weight'].item() for url in urls * 2] == [1, 2, 3] * 2
+    # the digits in a published name are those of the file, and are checked
+    assert [prefix for _, prefix in fetched] == [None, None, '0123abcd']
+
+
 def test_a_url_is_fetched_once(hub, monkeypatch):
     calls = []
 

@@ -82,6 +82,8 @@ class DistillStage(BaseStage):
             self.adapter = nn.Conv2d(student_shape[1], teacher_shape[1], 1)
         else:
             raise ValueError(f'logits must agree, but {shapes}: leave this stage out.')
+        if len(student_shape) == 2 and student_shape[1] < 2:
+            raise ValueError(f'logits of one class say nothing, but {shapes}.')
         self.add_loss(loss, channels=teacher_shape[1], **channels)
         if self.loss.takes not in ('any', 'maps' if len(student_shape) == 4 else 'logits'):
             raise ValueError(f'{type(self.loss).__name__} compares {self.loss.takes}, but {shapes}.')

@@ -11,10 +11,12 @@ from dpk_mm.methods import build_stages, find_pair, merge_stages
 from dpk_mm.models.priors.measured_prior import compute_ratios
 from dpk_mm.registry import MODELS
 from dpk_mm.utils import TapError, blank_shape, is_detector, preserve_random_state, probe
+from dpk_mm.utils.checks import check_bool
 
 from .auto_weight import apply_auto_weights, share_out
 from .base_distiller import BaseDistiller
 from .distill_stage import DistillStage
+from .graph import check_graph
 from .group_stage import GroupStage
 from .inheriting import can_inherit, inherit, inheritable
 from .inner_adamw import InnerAdamW
@@ -62,10 +64,9 @@ class Distiller(BaseDistiller):
 
     Examples:
         >>> model = dict(
-        ...     type='dpk_mm.Distiller',
+        ...     type='dpk_mm.Distiller', method='fgd', stages=dict(p7=None),
         ...     student='mmdet::retinanet/retinanet_r50_fpn_2x_coco.py',
-        ...     teacher='mmdet::retinanet/retinanet_r101_fpn_2x_coco.py',
-        ...     method='fgd', stages=dict(p7=None))
+        ...     teacher='mmdet::retinanet/retinanet_r101_fpn_2x_coco.py')
     """
 
     def __init__(
@@ -93,10 +94,9 @@ class Distiller(BaseDistiller):
             chosen = build_stages(method, pair)
             if init_student is None:
                 init_student = pair.detects and can_inherit(self.student, self.teacher.model)
-        if loss_weight is not None:
-            for stage in chosen.values():
-                stage['loss']['loss_weight'] = loss_weight
-        self.init_student = bool(init_student)
+        for stage in chosen.values() if loss_weight is not None else ():
+            stage['loss']['loss_weight'] = loss_weight
+        self.init_student = check_bool(init_student or False, 'init_student')
         self.stage_cfgs = merge_stages(chosen, stages or {})
         if not self.stage_cfgs and method != 'start':
             raise ValueError('stages is empty: nothing would be distilled.')
@@ -170,6 +170,8 @@ class Distiller(BaseDistiller):
         for name, stage in self.distiller.items():
             if not stage.is_idle:
                 student_at, teacher_at = self.layers[name]
+                if not stage.watches:
+                    check_graph(name, _layers(student_at), student_feats, self.student)
                 feats[name] = stage.align(_at(student_feats, student_at), _at(teacher_feats, teacher_at))
         mixing = [name for name in feats if self.distiller[name].prior is not None]
         # of all stages at once, so that a step waits for the device once

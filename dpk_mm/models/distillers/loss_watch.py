@@ -10,6 +10,8 @@ from .base_stage import BaseStage
 
 # So many steps are looked at together. That needs no value from the device, as the log has them already.
 STEPS = 100
+# So many steps without a finite loss end a training. Mixed precision has single ones.
+PATIENCE = 10
 # A loss below this part of the sum of all losses is negligible.
 NEGLIGIBLE = 1e-3
 
@@ -25,12 +27,20 @@ class LossWatch:
 
         Args:
             stages (Mapping[str, BaseStage]): All stages by name.
+
+        Raises:
+            RuntimeError: The sum of all losses was not finite for :data:`PATIENCE` steps.
         """
         hub = MessageHub.get_current_instance()
         step = hub.get_info('iter', 0)
+        total = self._last(hub, 'loss')
+        if len(total) >= PATIENCE and not np.isfinite(total[-PATIENCE:]).any():
+            raise RuntimeError(
+                f'The training has diverged: its loss was not finite in the last {PATIENCE} steps. Go on '
+                'from an earlier checkpoint with a lower learning rate, clipped gradients, or a lower loss_weight.'
+            )
         if step == 0 or step % STEPS:
             return
-        total = self._last(hub, 'loss')
         for name, stage in stages.items():
             losses = self._last(hub, f'loss_distill_{name}')
             if stage.watches or name in self._said or not len(losses):

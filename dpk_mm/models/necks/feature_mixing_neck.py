@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from dpk_mm.registry import MODELS
+from dpk_mm.utils.checks import check_bool
 
 from .sizes import fill_sizes
 from .tokens import embed, fold, mix, pad_to_patches, stitch
@@ -79,7 +80,7 @@ class FeatureMixingNeck(nn.Module):
                 f'residual needs as many channels on both sides, got {student_channels} of the student and '
                 f'{teacher_channels} of the teacher.'
             )
-        self.residual = residual
+        self.residual = check_bool(residual, 'neck.residual')
         self.student_channels = student_channels
         self.teacher_channels = teacher_channels
         self.patch_size = patch_size

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from dpk_mm.registry import MODELS
 from dpk_mm.utils import hsics, positions_as_samples
+from dpk_mm.utils.checks import check_bool
 
 from .measured_prior import MeasuredPrior
 
@@ -55,7 +56,7 @@ class CKAPrior(MeasuredPrior):
             raise ValueError(f'max_positions must be at least 4, got {max_positions}.')
         self.samples = samples
         self.max_positions = max_positions
-        self.sync = sync
+        self.sync = check_bool(sync, 'prior.sync')
 
     def measure(self, student_feat: Tensor, teacher_feat: Tensor) -> Tensor:
         """The three HSICs of the batch, (3,) float64; zeros where it has too few samples."""

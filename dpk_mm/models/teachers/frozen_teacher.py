@@ -18,6 +18,7 @@ from dpk_mm.utils import (
     record,
 )
 from dpk_mm.utils.checkpoint import digest, fetch
+from dpk_mm.utils.checks import check_bool
 from dpk_mm.utils.config import describe, hub_weights
 
 from .compile import check_compile_options, compile_around
@@ -66,6 +67,8 @@ class FrozenTeacher(nn.Module):
         compile: Union[bool, dict] = False,
     ) -> None:
         super().__init__()
+        check_bool(allow_incomplete, 'teacher.allow_incomplete')
+        check_bool(trust_checkpoint, 'teacher.trust_checkpoint')
         self.dtype = getattr(torch, str(dtype).removeprefix('torch.'), dtype)
         if dtype is not None and not (isinstance(self.dtype, torch.dtype) and self.dtype.is_floating_point):
             raise ValueError(f"teacher.dtype must be a floating type such as 'float16', got {dtype!r}.")

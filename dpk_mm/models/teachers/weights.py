@@ -16,9 +16,16 @@ def set_weights(model: nn.Module, weights: dict[str, Tensor], source: str, allow
         allow_incomplete (bool): Warn of weights that are not set or have other shapes, instead.
 
     Raises:
-        ValueError: A weight is not set, or has another shape; always where no weight fits.
+        ValueError: A weight is not set, or has another shape. Always where no weight fits, or one is no
+            finite number.
     """
     own = model.state_dict()
+    broken = [k for k, v in weights.items() if k in own and v.is_floating_point() and not v.isfinite().all()]
+    if broken:
+        raise ValueError(
+            f'{source}: {len(broken)} weights are not finite, as its training has diverged: '
+            f'{", ".join(broken[:5])}'
+        )
     if own.keys().isdisjoint(weights):
         theirs, ours = next(iter(weights)), next(iter(own))
         raise ValueError(

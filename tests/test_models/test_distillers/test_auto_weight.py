@@ -151,7 +151,7 @@ def test_a_layer_out_of_the_graph_is_an_error():
     model = tiny.build(tiny_cls.distiller(stages=stages))
     for name, parameter in model.student.backbone.named_parameters():
         parameter.requires_grad_(name.startswith(('layer2', 'layer3')))
-    with pytest.raises(ValueError, match="stages.l1: loss_weight='auto' finds no gradient"):
+    with pytest.raises(ValueError, match='stages.l1: no gradient goes from backbone.layer1 into the student'):
         model(**tiny_cls.batch(model), mode='loss')
 
 
@@ -196,3 +196,10 @@ def test_weights_are_in_the_checkpoint_and_plain_ones_load():
     assert torch.equal(other.distiller['p3'].loss.auto.weight, state['distiller.p3.loss.auto.weight'])
     assert not other.distiller['p3'].loss.auto.is_due(5, 1000)
     other.load_state_dict(model.student.state_dict())
+
+
+def test_a_loss_without_a_gradient_is_an_error():
+    student = nn.Linear(2, 1, bias=False)
+    losses = dict(loss_cls=student.weight.sum(), loss_distill_p3=student.weight.sum() * 0)
+    with pytest.raises(ValueError, match="stages.p3: loss_weight='auto' finds no gradient"):
+        apply_auto_weights(losses, nn.ModuleDict(dict(p3=Stage(1.0))), student)

@@ -33,3 +33,14 @@ def test_each_is_said_once(values, message, warnings_logged):
     said = [text for text in warnings_logged if text.startswith('Stage')]
     assert len(said) == (message is not None)
     assert message is None or said[0].startswith(f'Stage layer3: in the last 100 steps its loss {message}')
+
+
+def test_a_training_that_has_diverged_ends():
+    hub, watch = MessageHub.get_current_instance(), LossWatch()
+    for step, value in enumerate([1.0, *[math.nan] * 9, 1.0, *[math.inf] * 9], start=1):
+        hub.update_info('iter', step)
+        hub.update_scalar('train/loss', value)
+        watch({})  # single ones, as of mixed precision
+    hub.update_scalar('train/loss', math.nan)
+    with pytest.raises(RuntimeError, match='diverged: its loss was not finite in the last 10 steps'):
+        watch({})

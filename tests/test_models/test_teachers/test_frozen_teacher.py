@@ -281,3 +281,18 @@ def test_a_teacher_of_other_classes_teaches_maps_and_no_logits():
         tiny.build(cfg)
     model = tiny.build(dict(cfg, stages=dict(logits=None)))
     assert list(model.distiller) == ['layer2', 'layer3']
+
+
+def test_weights_that_are_not_finite_are_refused(config, tmp_path):
+    state = tiny.build(config, seed=7).state_dict()
+    state['neck.fpn_convs.0.conv.weight'][0] = float('nan')
+    torch.save(state, tmp_path / 'nan.pth')
+    with pytest.raises(ValueError, match='1 weights are not finite.*neck.fpn_convs.0.conv.weight'):
+        FrozenTeacher(config, str(tmp_path / 'nan.pth'), allow_incomplete=True)
+
+
+@pytest.mark.parametrize('field', ['trust_checkpoint', 'allow_incomplete'])
+@pytest.mark.parametrize('value', ['no', 'false', 0, None])
+def test_a_switch_is_no_text(config, checkpoint, field, value):
+    with pytest.raises(ValueError, match=f'teacher.{field} must be True or False, got {value!r}'):
+        FrozenTeacher(config, checkpoint, **{field: value})
