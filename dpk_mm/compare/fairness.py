@@ -11,6 +11,7 @@ from mmengine.runner import set_random_seed
 from dpk_mm.compare.digest import digest_tensors, first_difference, plain
 from dpk_mm.registry import MODELS
 from dpk_mm.utils import is_distiller, load_model_cfg, main_model_cfg
+from dpk_mm.utils.runner import type_name
 
 # What a training is but for its model. Tests are by the base's config whatever a method's says.
 RECIPE = (
@@ -104,6 +105,12 @@ def check_recipe(name: str, cfg: Config, base: Config, allow: list, teacher: Opt
     old, new = ({**recipe(one), **_around(one)} for one in (base, cfg))
     found = first_difference(old, new, allow)
     if found is None and is_distiller(cfg):
+        own = type_name(cfg.model) == 'DPKDistiller' and 'method' not in cfg.model
+        if (own or cfg.model.get('method')) and cfg.model.get('init_student') is None:
+            raise ValueError(
+                'a method inherits where it can: say model.init_student=False, or True with '
+                "allow=['init_student']"
+            )
         inherits = cfg.model.get('init_student', False)
         if inherits and 'init_student' not in allow:
             found = 'init_student', False, inherits

@@ -117,9 +117,11 @@ def find_pair(
         shape = teacher_shapes[teacher_at]
         stride = 2 ** round(math.log2(max(1, blank[0] / shape[2])))
         size = tuple(-(-side * cells // given) for side, cells, given in zip(image, shape[2:], blank))
-        name = f'p{stride.bit_length() - 1}' if detects else student_at.rpartition('.')[2]
+        name = _word(f'p{stride.bit_length() - 1}' if detects else student_at.rpartition('.')[2])
+        if name in {level.name for level in maps}:
+            name = _word(student_at)
         maps.append(
-            Level(_word(name), student_at, teacher_at, student_shapes[student_at][1], shape[1], size, stride)
+            Level(name, student_at, teacher_at, student_shapes[student_at][1], shape[1], size, stride)
         )
     logits = None
     if ours_logits and theirs_logits:

@@ -289,3 +289,11 @@ def test_shifted_levels_are_paired_by_their_size():
     model = tiny.build(three_lines(tiny.retinanet(), detector('faster-rcnn'), method='pkd'))
     pairs = {name: at for name, at in model.layers.items()}
     assert pairs['p3'] == ('neck[0]', 'neck[1]') and pairs['p4'] == ('neck[1]', 'neck[2]')
+
+
+def test_stages_of_numbered_layers_have_names_of_their_own():
+    backbone = dict(type='dpk_mm.CIFARShuffleNetV2')
+    model = dict(classifier('resnet'), backbone=backbone)
+    model['head']['in_channels'] = 1024
+    built = tiny.build(three_lines(model, method='at', input_shape=(32, 32)))
+    assert len(built.distiller) == 3 and len({at for at, _ in built.layers.values()}) == 3

@@ -368,13 +368,28 @@ def test_the_images_are_prepared_alike():
     student = tiny_cls.classifier()
     usual = student.pop('data_preprocessor')
     base = Config(dict(data_preprocessor=usual, model=student))
-    model = dict(type='dpk_mm.DPKDistiller', student=student, teacher=dict(config='x.py'))
+    model = dict(type='dpk_mm.Distiller', student=student, teacher=dict(config='x.py'))
     check_recipe('kd', Config(dict(base, model=model)), base, [])
     model['data_preprocessor'] = dict(usual, mean=[0.0] * 3)
     with pytest.raises(ValueError, match='student.data_preprocessor.mean.0 is 0.0, .* is 127.0'):
         check_recipe('kd', Config(dict(base, model=model)), base, [])
     model['student'] = dict(student, data_preprocessor=usual)
     check_recipe('kd', Config(dict(base, model=model)), base, [])
+
+
+def test_a_method_says_whether_its_student_inherits():
+    from dpk_mm.compare.fairness import check_recipe
+
+    base = Config(dict(model=tiny_cls.classifier()))
+    for model in (dict(type='dpk_mm.DPKDistiller'), dict(type='dpk_mm.Distiller', method='pkd')):
+        model.update(student=tiny_cls.classifier(), teacher=dict(config='x.py'))
+        with pytest.raises(ValueError, match='a method inherits where it can: say model.init_student=False'):
+            check_recipe('pkd', Config(dict(base, model=model)), base, [])
+        check_recipe('pkd', Config(dict(base, model=dict(model, init_student=False))), base, [])
+        inherits = Config(dict(base, model=dict(model, init_student=True)))
+        check_recipe('pkd', inherits, base, ['init_student'])
+        with pytest.raises(ValueError, match='init_student is True'):
+            check_recipe('pkd', inherits, base, [])
 
 
 def test_the_first_step_is_compared(tmp_path):

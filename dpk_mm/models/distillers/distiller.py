@@ -41,15 +41,14 @@ class Distiller(BaseDistiller):
         stages (dict, optional): Name -> stage: ``at`` (or ``student_at`` and ``teacher_at``), the layer, e.g.
             ``'neck[3]'`` or ``'head.fc'``; ``loss``; for DPK ``neck`` and ``prior``. They are merged into
             those of the method, and None leaves one out. A list of layers, or ``'backbone.layer1.*'`` for all
-            that lie directly below one, is a group, for the losses that compare groups, such as
-            :class:`dpk_mm.KRLoss`.
+            that lie directly below one, is a group, for a loss such as :class:`dpk_mm.KRLoss`.
         loss_weight (float, str or dict, optional): Takes the place of the weights of all losses of the
             method, such as ``'auto'``; see :class:`dpk_mm.DistillLoss`.
         init_student (bool, optional): Inheriting (authors' code): start the student from every teacher weight
             outside the backbone whose name and shape it shares. Defaults to None: with a method, where a
             detector's neck and head agree.
         input_shape (tuple[int, int], optional): Height and width of the training images; see
-            :class:`BaseDistiller` and :func:`dpk_mm.methods.find_pair`.
+            :func:`dpk_mm.methods.find_pair`.
         optimizer (dict, optional): Arguments of :class:`InnerAdamW`, which trains necks, adapters and losses.
             Defaults to None: with a method ``dict(lr=1e-3)``, else what trains the student trains all.
         task_loss_weight (float): Factor of the student's own losses.

@@ -36,8 +36,9 @@ class LossWatch:
         total = self._last(hub, 'loss')
         if len(total) >= PATIENCE and not np.isfinite(total[-PATIENCE:]).any():
             raise RuntimeError(
-                f'The training has diverged: its loss was not finite in the last {PATIENCE} steps. Go on '
-                'from an earlier checkpoint with a lower learning rate, clipped gradients, or a lower loss_weight.'
+                f'The training has diverged: its loss was not finite in the last {PATIENCE} steps. '
+                'Go on from an earlier checkpoint with a lower learning rate, clipped gradients, or a lower '
+                'loss_weight.'
             )
         if step == 0 or step % STEPS:
             return
