@@ -1,6 +1,7 @@
 """Find the model of a config, however the user names it."""
 
 import copy
+import inspect
 import re
 from pathlib import Path
 from typing import Optional, Union
@@ -56,15 +57,27 @@ def main_model_cfg(cfg: Union[Config, dict]) -> ConfigDict:
 
     Raises:
         FileNotFoundError: The model dict names a config that does not exist.
-        ValueError: The config has no model.
+        ValueError: The config has no model, or one with a field that its class does not take.
     """
     field, fields = main_field(cfg), ('default_scope', 'data_preprocessor', 'model')
     whole = ConfigDict({key: cfg.get(key) for key in fields if cfg.get(key) is not None})
     if field is not None:
         # as the runner prefers it
         whole.data_preprocessor = whole.model.get('data_preprocessor') or whole.get('data_preprocessor')
+        _check_fields(whole, field)
         whole.model = load_model_cfg(whole.model.get(field), f'model.{field}')
     return load_model_cfg(whole, 'model')
+
+
+def _check_fields(cfg: Config, field: str) -> None:
+    """Refuse what only the main model can take: whoever builds that one alone would pass over it."""
+    kind = _model_class(cfg)
+    known = {name for one in kind.__mro__ for name in inspect.signature(one.__init__).parameters}
+    if unknown := sorted(set(cfg.model) - known - {'type', '_scope_'}):
+        raise ValueError(
+            f'model.{unknown[0]}: a {kind.__name__} takes no such field; of its {field} say '
+            f'model.{field}.{unknown[0]}.'
+        )
 
 
 def _model_class(cfg: Union[Config, dict]) -> type:

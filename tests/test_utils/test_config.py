@@ -252,3 +252,15 @@ def test_options_reach_the_fields_of_a_teacher_in_a_word(tmp_path):
         if kind == 'Distiller':
             cfg.merge_from_dict({'model.teacher.checkpoint': 'd.pth'})
         assert cfg.model.teacher == teacher  # SFTN's is a model
+
+
+def test_what_is_the_students_is_not_passed_over():
+    """tools/test.py builds the student alone, and would not see it."""
+    student = dict(type='RetinaNet', _scope_='mmdet')
+    model = dict(type='dpk_mm.DPKDistiller', student=student, teacher='a.py:a.pth', method=None, stages={})
+    assert main_model_cfg(Config(dict(model=model))).type == 'RetinaNet'
+    model['test_cfg'] = dict(score_thr=0.5)
+    with pytest.raises(
+        ValueError, match='model.test_cfg: a DPKDistiller takes no such field; .* model.student.test_cfg'
+    ):
+        main_model_cfg(Config(dict(model=model)))

@@ -23,7 +23,7 @@ from dpk_mm.utils.config import describe, hub_weights
 
 from .compile import check_compile_options, compile_around
 from .padding import crop_feature, pad_to_divisor
-from .renormalize import Renormalize
+from .renormalize import Renormalize, unwrap_preprocessor
 from .weights import set_weights
 
 
@@ -120,14 +120,18 @@ class FrozenTeacher(nn.Module):
 
     def match_input_normalization(self, data_preprocessor: nn.Module) -> None:
         """Expect batches made by ``data_preprocessor``, the student's."""
-        own = getattr(self.model, 'data_preprocessor', None)
+        own = self._preprocessor
         if own is not None:
             self.renormalize = Renormalize(data_preprocessor, own).eval()
 
     @property
+    def _preprocessor(self) -> Optional[nn.Module]:
+        return unwrap_preprocessor(getattr(self.model, 'data_preprocessor', None))
+
+    @property
     def divisor(self) -> int:
         """What height and width of its images must be multiples of, in pixels."""
-        own = getattr(self.model, 'data_preprocessor', None)
+        own = self._preprocessor
         return self.pad_size_divisor or getattr(own, 'pad_size_divisor', 1)
 
     def padded(self, size: Sequence[int]) -> tuple[int, int]:
@@ -180,7 +184,7 @@ class FrozenTeacher(nn.Module):
         if self.compile_options is not False:
             self._compile(taps)
         size = tuple(inputs.shape[-2:])
-        value = float(getattr(getattr(self.model, 'data_preprocessor', None), 'pad_value', 0))
+        value = float(getattr(self._preprocessor, 'pad_value', 0))
         inputs, data_samples = pad_to_divisor(inputs, data_samples, self.divisor, value)
         padded = tuple(inputs.shape[-2:])
         with record(self.model, taps, stop_early=True) as features:

@@ -7,6 +7,20 @@ import torch
 from torch import Tensor, nn
 
 
+def unwrap_preprocessor(preprocessor: Optional[nn.Module]) -> Optional[nn.Module]:
+    """The data preprocessor that normalises, inside of one such as mmdet's for several branches.
+
+    Args:
+        preprocessor (nn.Module, optional): Of a model.
+
+    Returns:
+        nn.Module or None: The innermost one.
+    """
+    while isinstance(getattr(preprocessor, 'data_preprocessor', None), nn.Module):
+        preprocessor = preprocessor.data_preprocessor
+    return preprocessor
+
+
 class Renormalize(nn.Module):
     """From one data preprocessor's mean, std and channel order to another's.
 
@@ -19,6 +33,7 @@ class Renormalize(nn.Module):
 
     def __init__(self, source: nn.Module, target: nn.Module) -> None:
         super().__init__()
+        source, target = unwrap_preprocessor(source), unwrap_preprocessor(target)
         source_mean, source_std = _statistics(source)
         target_mean, target_std = _statistics(target)
         self.swap = _converts_channels(source) != _converts_channels(target)

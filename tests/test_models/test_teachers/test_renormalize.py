@@ -96,3 +96,16 @@ def test_without_samples_all_is_image():
 def test_nothing_is_saved():
     renormalize = Renormalize(det(True, **IMAGENET), det(False, **CAFFE))
     assert not renormalize.state_dict() and not list(renormalize.parameters())
+
+
+def test_a_preprocessor_of_several_branches_is_looked_into():
+    from mmdet.models import DetDataPreprocessor, MultiBranchDataPreprocessor
+
+    usual = dict(type='mmdet.DetDataPreprocessor', mean=[1.0, 2.0, 3.0], std=[4.0, 5.0, 6.0], pad_value=7)
+    inner = DetDataPreprocessor(**{key: value for key, value in usual.items() if key != 'type'})
+    wrapped = MultiBranchDataPreprocessor(usual)
+    student = DetDataPreprocessor(mean=[0.0] * 3, std=[1.0] * 3)
+    inputs = torch.rand(2, 3, 4, 4)
+    expected = Renormalize(student, inner)(inputs)
+    assert torch.equal(Renormalize(student, wrapped)(inputs), expected)
+    assert not torch.equal(expected, inputs)
