@@ -3,9 +3,9 @@
 import argparse
 from typing import Optional, Sequence
 
-from mmengine.config import Config, ConfigDict
+from mmengine.config import Config
 
-from dpk_mm.methods.configs import add_distiller, spell_out
+from dpk_mm.methods.configs import add_distiller, dump_choice
 from dpk_mm.utils import cli
 
 
@@ -78,10 +78,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     cli.check_checkpoint(cfg.get('load_from'), '--resume' if cfg.get('resume') else 'load_from')
     cli.launch_on_cpu(cfg)
     runner = cli.build_runner(cfg)
-    if cfg.model.get('method'):
-        # what the method chose goes with the run
-        runner.cfg.model = ConfigDict(spell_out(runner.cfg.model, runner.model))
-        runner.dump_config()
+    dump_choice(runner)
     cli.build_optimizers(runner)
     with cli.checkpoint_errors():
         runner.train()

@@ -8,6 +8,7 @@ from typing import Any, Optional, Union
 from mmengine.config import Config, ConfigDict
 from mmengine.model import is_model_wrapper
 from mmengine.registry import init_default_scope
+from mmengine.runner import Runner
 from yapf.yapflib.yapf_api import FormatCode
 
 from dpk_mm.registry import MODELS
@@ -117,16 +118,27 @@ def spell_out(model: dict, distiller: Any) -> dict:
 
     Args:
         model (dict): With ``method``.
-        distiller (Distiller): What was built of it, or DDP around that.
+        distiller (Distiller): What was built of it.
 
     Returns:
         dict: A copy with ``stages`` and ``init_student`` in place of ``method`` and ``loss_weight``.
     """
-    distiller = distiller.module if is_model_wrapper(distiller) else distiller
     spelled = {key: value for key, value in copy.deepcopy(dict(model)).items() if key != 'loss_weight'}
     spelled.setdefault('optimizer', dict(lr=1e-3))
     spelled.update(method=None, init_student=distiller.init_student, stages=distiller.stage_cfgs)
     return spelled
+
+
+def dump_choice(runner: Runner) -> None:
+    """Write what a distiller's method chose into the config that the runner keeps beside its checkpoints.
+
+    Args:
+        runner (Runner): Built; one whose model has no method is left as it is.
+    """
+    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+    if getattr(model, 'method', None) is not None:
+        runner.cfg.model = ConfigDict(spell_out(runner.cfg.model, model))
+        runner.dump_config()
 
 
 def config_text(cfg: Config, base: str, path: Union[str, Path], heading: str) -> str:

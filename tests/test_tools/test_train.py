@@ -2,6 +2,7 @@ import os
 import pickle
 
 import pytest
+import tiny
 import torch
 from mmengine.config import Config
 from mmengine.logging import HistoryBuffer
@@ -150,6 +151,21 @@ def test_package_configs_are_found(train):
     from dpk_mm.utils.cli import load_config
 
     assert load_config('mmdet::retinanet/retinanet_r50_fpn_1x_coco.py').model.type == 'RetinaNet'
+
+
+def test_three_lines_leave_what_they_chose_beside_the_run(train, tmp_path):
+    data = tiny.write_coco(tmp_path / 'data')
+    cfg = tiny.training_cfg(tiny.retinanet(), data, tmp_path / 'run', epochs=1)
+    teacher = dict(config=tiny.retinanet(depth=50), allow_incomplete=True)
+    student = cfg.model
+    cfg.model = dict(type='dpk_mm.DPKDistiller', student=student, teacher=teacher, input_shape=(64, 64))
+    cfg.dump(tmp_path / 'three.py')
+    train.main([str(tmp_path / 'three.py')])
+    dumped = Config.fromfile(tmp_path / 'run/three.py').model
+    assert dumped.method is None and list(dumped.stages) == ['p3', 'p4', 'p5']
+    assert (
+        dumped.stages.p4.neck.preset == 'lean' and dumped.init_student and dumped.optimizer == dict(lr=1e-3)
+    )
 
 
 def test_trains_and_resumes(train, toy, workdir):

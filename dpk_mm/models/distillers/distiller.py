@@ -51,8 +51,7 @@ class Distiller(BaseDistiller):
             :func:`dpk_mm.methods.find_pair`.
         optimizer (dict, optional): Arguments of :class:`InnerAdamW`, which trains necks, adapters and losses.
             Defaults to None: with a method ``dict(lr=1e-3)``, else what trains the student trains all.
-        task_loss_weight (float): Factor of the student's own losses.
-        data_preprocessor (dict, optional): See :class:`BaseDistiller`.
+        task_loss_weight, data_preprocessor: See :class:`BaseDistiller`.
 
     Attributes:
         stage_cfgs (dict[str, dict]): The stages that were built, as a config could write them.
@@ -95,6 +94,7 @@ class Distiller(BaseDistiller):
                 init_student = pair.detects and can_inherit(self.student, self.teacher.model)
         for stage in chosen.values() if loss_weight is not None else ():
             stage['loss']['loss_weight'] = loss_weight
+        self.method = method
         self.init_student = check_bool(init_student or False, 'init_student')
         self.stage_cfgs = merge_stages(chosen, stages or {})
         if not self.stage_cfgs and method != 'start':
@@ -128,17 +128,17 @@ class Distiller(BaseDistiller):
         taps = [tap for layers in self.layers.values() for tap in _layers(layers[side])]
         model, name = ((self.student, 'student'), (self.teacher.model, 'teacher'))[side]
         try:
-            if model is self.student:
-                return probe(model, taps, self.input_shape)
-            return self.teacher.probe(taps, self.input_shape)
+            if side:
+                return self.teacher.probe(taps, self.input_shape)
+            return probe(model, taps, self.input_shape)
         except TapError as error:
             stage = next(stage for stage, at in self.layers.items() if error.tap in _layers(at[side]))
             raise ValueError(f'stages.{stage}.{name}_at: {error}') from error
         except RuntimeError as error:  # torch's way to say that a size does not fit
+            shape = blank_shape(model, self.input_shape)
             raise ValueError(
-                f'{name}: {type(model).__name__} does not run on a blank image of '
-                f'{blank_shape(model, self.input_shape)}; give input_shape=(H, W) one that it takes. torch '
-                f'says: {error}'
+                f'{name}: {type(model).__name__} does not run on a blank image of {shape}; give '
+                f'input_shape=(H, W) one that it takes. torch says: {error}'
             ) from error
 
     def _add_stage(self, name: str, cfg: dict, student_shape: Sequence, teacher_shape: Sequence) -> None:
