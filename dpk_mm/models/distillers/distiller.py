@@ -94,7 +94,7 @@ class Distiller(BaseDistiller):
                 init_student = pair.detects and can_inherit(self.student, self.teacher.model)
         for stage in chosen.values() if loss_weight is not None else ():
             stage['loss']['loss_weight'] = loss_weight
-        self.method = method
+        self.method, self.loss_watch, self.inner = method, LossWatch(), None
         self.init_student = check_bool(init_student or False, 'init_student')
         self.stage_cfgs = merge_stages(chosen, stages or {})
         if not self.stage_cfgs and method != 'start':
@@ -117,8 +117,6 @@ class Distiller(BaseDistiller):
             )
         if optimizer is None and method is not None:
             optimizer = dict(lr=1e-3)
-        self.loss_watch = LossWatch()
-        self.inner = None
         if optimizer is not None:
             self.inner = InnerAdamW(self.distiller, **optimizer)
         print_log(stage_table(self, *shapes), 'current')
