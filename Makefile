@@ -59,4 +59,4 @@ lock: setup  ## resolve requirements/lock.txt anew
 	@$(UV) pip compile --quiet --universal --python-version 3.9 --no-annotate --upgrade \
 	  --override requirements/overrides.txt --build-constraints requirements/build.txt \
 	  --custom-compile-command 'make lock' --output-file requirements/lock.txt \
-	  $(addprefix requirements/,build.txt runtime.txt det.txt cls.txt demo.txt tests.txt)
+	  $(addprefix requirements/,build.txt runtime.txt upstream.txt det.txt cls.txt demo.txt tests.txt)

@@ -52,7 +52,14 @@ class BuildPyWithConfigs(build_py):
 
 
 readme = ROOT / 'README.md'
-extras = {name: requirements(name) for name in ('det', 'cls', 'demo', 'tests')}
+# The packages of OpenMMLab are extras: pip does not know that a fork supplies mmengine, and would install
+# upstream's over its files. dpk_mm alone changes nothing in an environment that can train.
+stacks = {'upstream': ('upstream', 'det', 'cls'), 'onedl': ('onedl', 'onedl-det', 'onedl-cls')}
+extras = {name: requirements(name) for name in ('demo', 'tests')}
+for stack, (base, det, cls) in stacks.items():
+    extras[stack] = [line for name in (base, det, cls) for line in requirements(name)]
+    extras[f'{stack}-det'] = requirements(base) + requirements(det)
+    extras[f'{stack}-cls'] = requirements(base) + requirements(cls)
 
 setup(
     name='dpk_mm',
@@ -64,7 +71,7 @@ setup(
     packages=find_packages(include=['dpk_mm', 'dpk_mm.*']),
     python_requires='>=3.9',
     install_requires=requirements('runtime'),
-    extras_require={**extras, 'all': sorted(set().union(*extras.values()))},
+    extras_require=extras,
     cmdclass={'build_py': BuildPyWithConfigs},
     zip_safe=False,
 )

@@ -1,9 +1,12 @@
 """DPK distillation (dynamic prior knowledge, ICLR 2023) for MMDetection and MMPretrain."""
 
-from dpk_mm.utils.compat import allow_upstream_checkpoints, check_versions
+from dpk_mm.stack import check_stack
 from dpk_mm.version import __version__
 
-check_versions()
+check_stack()  # before anything imports what may be missing
+
+from dpk_mm.utils.compat import allow_upstream_checkpoints  # noqa: E402
+
 allow_upstream_checkpoints()
 
 __all__ = ['__version__']

@@ -1,41 +1,12 @@
-"""What dpk_mm asks of the stack below it: supported versions, and checkpoints that open."""
+"""What dpk_mm asks of torch: checkpoints that open."""
 
 import pickle
-from importlib import metadata
 from typing import Callable
 
 import numpy as np
 import torch
 from mmengine.logging import HistoryBuffer
 from mmengine.utils import digit_version
-
-# [lowest supported, first unsupported); setup.py declares the same ranges.
-SUPPORTED = {
-    'mmengine': ('0.10.0', '0.11.0'),
-    'mmcv': ('2.1.0', '2.2.0'),
-    'mmdet': ('3.2.0', '3.4.0'),
-    'mmpretrain': ('1.1.0', '1.3.0'),
-}
-
-
-def check_versions() -> None:
-    """Check the installed OpenMMLab packages against ``SUPPORTED``.
-
-    Reads package metadata only, so nothing is imported; a package that is not installed is left to
-    whatever needs it.
-
-    Raises:
-        ImportError: A package is outside its range; names what is installed and what would fit.
-    """
-    for package, (low, high) in SUPPORTED.items():
-        try:
-            installed = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue
-        if not digit_version(low) <= digit_version(installed) < digit_version(high):
-            raise ImportError(
-                f'dpk_mm supports {package}>={low},<{high}, but {package}=={installed} is installed.'
-            )
 
 
 def allow_upstream_checkpoints() -> None:

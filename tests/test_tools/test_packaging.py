@@ -71,18 +71,20 @@ def test_setup_imports_nothing_but_setuptools(root):
 def test_declared_ranges_are_the_checked_ones(root):
     from packaging.requirements import Requirement
 
-    from dpk_mm.utils.compat import SUPPORTED
+    from dpk_mm.stack import STACKS
 
-    lines = [
-        line
-        for name in ('runtime', 'det', 'cls')
-        for line in (root / f'requirements/{name}.txt').read_text().splitlines()
-        if line and line[0] != '#'
-    ]
-    declared = {req.name: req.specifier for req in map(Requirement, lines)}
-    for package, (low, high) in SUPPORTED.items():
-        assert low in declared[package], package
-        assert high not in declared[package], package
+    names = dict(upstream=('upstream', 'det', 'cls'), onedl=('onedl', 'onedl-det', 'onedl-cls'))
+    for stack, packages in STACKS.items():
+        lines = [
+            line
+            for name in names[stack]
+            for line in (root / f'requirements/{name}.txt').read_text().splitlines()
+            if line and line[0] != '#'
+        ]
+        declared = {req.name: req.specifier for req in map(Requirement, lines)}
+        for name, low, high in packages.values():
+            assert low in declared[name], name
+            assert high not in declared[name], name
 
 
 def test_lock_fits_the_ranges(root):
@@ -93,7 +95,7 @@ def test_lock_fits_the_ranges(root):
         if line and not line.lstrip().startswith('#'):
             req = Requirement(line)
             locked.setdefault(req.name, []).append(next(iter(req.specifier)).version)
-    for name in ('build', 'runtime', 'det', 'cls', 'demo', 'tests'):
+    for name in ('build', 'runtime', 'upstream', 'det', 'cls', 'demo', 'tests'):
         for line in (root / f'requirements/{name}.txt').read_text().splitlines():
             if line and line[0] != '#' and (req := Requirement(line)):
                 assert any(version in req.specifier for version in locked[req.name]), line
