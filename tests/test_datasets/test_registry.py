@@ -1,5 +1,6 @@
 """What is found in an environment that lacks one of the packages that dpk_mm builds on."""
 
+import os
 import subprocess
 import sys
 
@@ -58,6 +59,7 @@ def test_an_mmpretrain_that_does_not_import_is_told(tmp_path):
         "import dpk_mm\nfrom dpk_mm.registry import MODELS\nprint(MODELS.get('dpk_mm.DPKDistiller').__name__)"
     )
     code = f'import sys\nsys.path.insert(0, {str(tmp_path)!r})\n{look}'
-    result = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
+    shown = dict(os.environ, PYTHONWARNINGS='default')  # whoever runs the tests may have asked for silence
+    result = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, env=shown)
     assert result.stdout.split('\n')[-2:] == ['DPKDistiller', ''], result.stderr
     assert 'mmpretrain does not import here (TypeError: NoneType takes no arguments)' in result.stderr
