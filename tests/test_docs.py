@@ -15,7 +15,8 @@ ROOT = Path(__file__).parents[1]
 README = (ROOT / 'README.md').read_text(encoding='utf-8')
 # those of a distiller; others are of data sets
 CONFIGS = [text for text in re.findall(r'```python\n(.*?)```', README, re.DOTALL) if 'teacher=' in text]
-PAGES = sorted([ROOT / 'README.md', *ROOT.glob('docs/**/*.md')])
+PAGES = sorted([ROOT / 'README.md', *ROOT.glob('docs/**/*.md'), *ROOT.glob('configs/*/README.md')])
+FOLDERS = [path.name for path in sorted((ROOT / 'configs').iterdir())]
 
 
 @pytest.mark.parametrize('text', CONFIGS, ids=lambda text: text.split('::')[0].rpartition("'")[2])
@@ -45,3 +46,10 @@ def test_links_lead_somewhere(page):
     text = re.sub(r'```.*?```', '', page.read_text(encoding='utf-8'), flags=re.DOTALL)
     links = [link.partition('#')[0] for link in re.findall(r'\]\(([^)\s]+)\)', text) if '://' not in link]
     assert [link for link in links if link and not (page.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize('folder', FOLDERS)
+def test_the_page_of_a_folder_of_configs_lists_its_files(folder):
+    page = ROOT / 'configs' / folder / 'README.md'
+    listed = re.findall(r'`([\w.-]+\.py)`', page.read_text(encoding='utf-8'))
+    assert sorted(listed) == sorted(path.name for path in page.parent.glob('*.py'))
