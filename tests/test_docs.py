@@ -12,14 +12,17 @@ from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
 
 ROOT = Path(__file__).parents[1]
-README = (ROOT / 'README.md').read_text(encoding='utf-8')
+PAGE, GUIDE = (
+    (ROOT / page).read_text(encoding='utf-8') for page in ('README.md', 'docs/your_own_detector.md')
+)
 # those of a distiller; others are of data sets
-CONFIGS = [text for text in re.findall(r'```python\n(.*?)```', README, re.DOTALL) if 'teacher=' in text]
-PAGES = sorted([ROOT / 'README.md', *ROOT.glob('docs/**/*.md')])
+CONFIGS = [text for text in re.findall(r'```python\n(.*?)```', PAGE + GUIDE, re.DOTALL) if 'teacher=' in text]
+PAGES = sorted([ROOT / 'README.md', *ROOT.glob('docs/**/*.md'), *ROOT.glob('configs/*/README.md')])
+FOLDERS = [path.name for path in sorted((ROOT / 'configs').iterdir())]
 
 
 @pytest.mark.parametrize('text', CONFIGS, ids=lambda text: text.split('::')[0].rpartition("'")[2])
-def test_a_config_of_the_readme_trains(text, tmp_path):
+def test_a_config_of_the_pages_trains(text, tmp_path):
     (tmp_path / 'config.py').write_text(text, encoding='utf-8')
     cfg = Config.fromfile(tmp_path / 'config.py')
     model = tiny.build(shrink.distiller(cfg))
@@ -36,8 +39,9 @@ def test_a_config_of_the_readme_trains(text, tmp_path):
     assert torch.isfinite(loss) and changed
 
 
-def test_the_readme_has_a_config_of_a_detector_and_one_of_a_classifier():
-    assert [re.search(r'(\w+)::', text)[1] for text in CONFIGS] == ['mmdet', 'mmpretrain']
+def test_the_readme_begins_with_the_three_lines_and_has_a_config_of_each_kind():
+    assert [re.search(r'(\w+)::', text)[1] for text in CONFIGS] == ['mmdet', 'mmdet', 'mmpretrain', 'mmdet']
+    assert CONFIGS[3] == f'# my_dpk.py\n{CONFIGS[0]}'
 
 
 @pytest.mark.parametrize('page', PAGES, ids=lambda page: str(page.relative_to(ROOT)))
@@ -45,3 +49,10 @@ def test_links_lead_somewhere(page):
     text = re.sub(r'```.*?```', '', page.read_text(encoding='utf-8'), flags=re.DOTALL)
     links = [link.partition('#')[0] for link in re.findall(r'\]\(([^)\s]+)\)', text) if '://' not in link]
     assert [link for link in links if link and not (page.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize('folder', FOLDERS)
+def test_the_page_of_a_folder_of_configs_lists_its_files(folder):
+    page = ROOT / 'configs' / folder / 'README.md'
+    listed = re.findall(r'`([\w.-]+\.py)`', page.read_text(encoding='utf-8'))
+    assert sorted(listed) == sorted(path.name for path in page.parent.glob('*.py'))

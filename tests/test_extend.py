@@ -11,7 +11,7 @@ import tiny_cls
 from mmengine.utils import import_modules_from_strings
 
 from dpk_mm.compare import inputs, plan
-from dpk_mm.registry import MODELS
+from dpk_mm.registry import METHODS, MODELS
 from dpk_mm.utils import cli
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -59,6 +59,24 @@ def test_a_loss_and_a_prior_of_ones_own_train(tmp_path, imported):
     scalars = runner.message_hub.log_scalars
     assert scalars['train/ratio_layer3'].current() == pytest.approx(0.4)
     assert scalars['train/loss_distill_layer3'].current() > 0
+
+
+def test_a_method_of_ones_own_is_known_by_name(tmp_path, monkeypatch):
+    write(tmp_path, 'my_method.py')
+    monkeypatch.syspath_prepend(str(tmp_path))
+    known = dict(METHODS.module_dict)
+    try:
+        import_modules_from_strings(['my_method'])
+        model = tiny.build(tiny.distiller(method='finest', stages=None))
+        assert model.layers == {'p3': ('neck[0]', 'neck[0]')} and model.distiller['p3'].loss.auto is not None
+        model = tiny.build(tiny.distiller(method='finest+fgd', stages=None))
+        assert {'p3', 'p3_fgd'} <= set(model.layers)
+        with pytest.raises(ValueError, match='finest does not fit: it is for detectors'):
+            tiny.build(tiny_cls.distiller(method='finest', stages=None))
+    finally:
+        sys.modules.pop('my_method', None)
+        METHODS.module_dict.clear()
+        METHODS.module_dict.update(known)
 
 
 def test_a_pair_of_ones_own_builds(tmp_path):

@@ -1,5 +1,6 @@
-"""The tables of the pages, each made from the files of a study."""
+"""The tables of the pages, each made from the files of a study or from the code of the methods."""
 
+import inspect
 import itertools
 import re
 from pathlib import Path
@@ -9,9 +10,12 @@ import assertions
 from costs import COSTS
 from mmengine.config import Config
 from study import EXPERIMENTS, Study
+from torch import nn
 from verdicts import FAILED, HELD, UNKNOWN, Claim, Finding, Verdict
 
 from dpk_mm.compare import inputs
+from dpk_mm.methods import Level, Pair, maps
+from dpk_mm.registry import METHODS
 from dpk_mm.utils.text import markdown
 
 
@@ -132,11 +136,50 @@ def _auto() -> str:
     return _align('llrlrl', markdown(head, rows))
 
 
+def _pair(detects: bool) -> Pair:
+    """A detector or a classifier, and a teacher of the same layers."""
+    blocks = nn.Sequential(nn.Identity(), nn.Identity())
+    model = nn.ModuleDict(dict(backbone=nn.ModuleDict(dict(layer1=blocks))))
+    levels = tuple(Level(f'p{i}', 'neck', 'neck', 256, 256, (512 >> i, 512 >> i), 1 << i) for i in (3, 4, 5))
+    logits = None if detects else Level('logits', 'head.fc', 'head.fc', 1000, 1000)
+    return Pair(model, model, levels, logits, detects)
+
+
+def _methods() -> str:
+    """What each method does, in the words of its function, and what it fits."""
+    pairs = [_pair(detects) for detects in (True, False)]
+    rows = []
+    for name, method in sorted(METHODS.module_dict.items()):
+        text = re.sub(r':\w+:(`[^`]+`)', r'\1', ' '.join(inspect.getdoc(method).split()))
+        fits = []
+        for pair in pairs:
+            try:
+                method(pair)
+                fits.append('yes')
+            except ValueError:
+                fits.append('no')
+        rows.append([f"`'{name}'`", re.match(r'.*?\.(?= [A-Z]|$)', text)[0], *fits])
+    return _align('llll', markdown(['method', 'what it does', 'detectors', 'classifiers'], rows))
+
+
+def _fgd_weights() -> str:
+    """FGD's weights by the student's head, with the labels of their lines in the code."""
+    labels = dict(re.findall(r"^    '(\w+)': \(.*\),  # (.+)$", inspect.getsource(maps), re.MULTILINE))
+    rows = [
+        [f'`{head}`', *(f'{weight:g}' for weight in weights), labels[head]]
+        for head, weights in maps.FGD_WEIGHTS.items()
+    ]
+    head = ['box head', 'alpha_fg', 'beta_bg', 'gamma_mask', 'lambda_rela', 'temp', 'from']
+    return _align('lrrrrrl', markdown(head, rows))
+
+
 _demo, _demo_cls, _weights = (Study(EXPERIMENTS / name) for name in ('demo', 'demo_cls', 'cifar100_weights'))
 _top1, _ap = 'accuracy/top1', 'coco/bbox_mAP'
 _OTHERS: Dict[str, Callable[[], str]] = {
     'claims': _claims,
     'not_run': not_run,
+    'methods': _methods,
+    'fgd_weights': _fgd_weights,
     'auto': _auto,
     'demo': lambda: _demo.means({'AP': _ap, 'AP50': f'{_ap}_50'}, params=True),
     'demo_seeds': lambda: _demo.seeds(_ap, 'AP'),
