@@ -44,7 +44,7 @@ def build_stages(method: str, pair: Pair) -> dict[str, dict]:
             if stage not in stages:
                 stages[stage] = cfg
             elif not (stage == 'logits' and name.startswith('dpk')):
-                stages[f'{stage}_{name}'] = cfg
+                stages[f'{stage}_{name}'.replace('-', '_')] = cfg
     return stages
 
 

@@ -53,7 +53,9 @@ def add_distiller(cfg: Config, teacher: str, method: Optional[str] = None) -> No
     )
     size = training_size(cfg)
     if size is not None:
-        cfg.model.input_shape = size
+        # detectors pad their batches to multiples, mostly of 32 pixels
+        divisor = 32 if cfg.get('default_scope') == 'mmdet' else 1
+        cfg.model.input_shape = tuple(-(-side // divisor) * divisor for side in size)
     hook = (cfg.get('default_hooks') or {}).get('checkpoint')
     if hook and hook.get('type') in (None, 'CheckpointHook', 'mmengine.CheckpointHook'):
         hook.type = 'dpk_mm.PlainCheckpointHook'

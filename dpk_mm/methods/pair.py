@@ -9,6 +9,7 @@ from torch import nn
 
 from dpk_mm.utils import blank_shape, is_detector, probe
 from dpk_mm.utils.outputs import run_outputs
+from dpk_mm.utils.probe import size_errors
 
 if TYPE_CHECKING:
     from dpk_mm.models.teachers import FrozenTeacher
@@ -100,8 +101,8 @@ def find_pair(
         )
     blank = blank_shape(student, input_shape)
     image = tuple(input_shape or (DETECTOR_IMAGE if detects else blank))
-    ours, ours_logits = _layers(student, detects, blank)
-    theirs, theirs_logits = _layers(teacher.model, detects, teacher.padded(blank))
+    ours, ours_logits = _layers(student, 'student', detects, blank)
+    theirs, theirs_logits = _layers(teacher.model, 'teacher', detects, teacher.padded(blank))
     student_shapes = probe(student, ours, blank)
     teacher_shapes = teacher.probe(theirs, blank)
     own = {tuple(student_shapes[tap][2:]): tap for tap in ours}
@@ -130,13 +131,15 @@ def find_pair(
 
 
 def _layers(
-    model: nn.Module, detects: bool, blank: Sequence[int]
+    model: nn.Module, side: str, detects: bool, blank: Sequence[int]
 ) -> tuple[list[str], Optional[tuple[str, int]]]:
     """The layers worth a comparison, the finest first, and the logits with their width."""
     modules = dict(model.named_modules())
+    with size_errors(side, model, blank):
+        ran = run_outputs(model, 3, tuple(blank))
     outputs = {
         tap: tensor
-        for name, runs in run_outputs(model, 3, tuple(blank)).items()
+        for name, runs in ran.items()
         if len(runs) == 1
         for tap, tensor, version in runs[0]
         if tensor.shape[:1] == (1,)

@@ -50,6 +50,28 @@ def run_blank(model: nn.Module, input_shape: Optional[tuple[int, int]] = None) -
         predict(model, like.new_zeros(1, 3, height, width), samples)
 
 
+@contextmanager
+def size_errors(side: str, model: nn.Module, input_shape: Optional[tuple[int, int]]) -> Iterator[None]:
+    """Say of a model that does not run on the blank image how to give it another.
+
+    Args:
+        side (str): ``'student'`` or ``'teacher'``, for the message.
+        model (nn.Module): The model that runs inside of the ``with`` block.
+        input_shape (tuple[int, int], optional): See :func:`blank_shape`.
+
+    Raises:
+        ValueError: In place of torch's error.
+    """
+    try:
+        yield
+    except RuntimeError as error:  # torch's way to say that a size does not fit
+        shape = blank_shape(model, input_shape)
+        raise ValueError(
+            f'{side}: {type(model).__name__} does not run on a blank image of {shape}; give '
+            f'input_shape=(H, W) one that it takes. torch says: {error}'
+        ) from error
+
+
 def predict(model: nn.Module, inputs: Tensor, data_samples: Optional[Sequence] = None) -> Any:
     """Run a model so that all of its layers run as modules.
 

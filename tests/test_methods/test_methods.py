@@ -297,3 +297,13 @@ def test_stages_of_numbered_layers_have_names_of_their_own():
     model['head']['in_channels'] = 1024
     built = tiny.build(three_lines(model, method='at', input_shape=(32, 32)))
     assert len(built.distiller) == 3 and len({at for at, _ in built.layers.values()}) == 3
+
+
+def test_a_sum_with_the_papers_sizes_has_names_that_fit():
+    names = list(tiny.build(three_lines(tiny.retinanet(), method='pkd+dpk-paper')).distiller)
+    assert names == ['p3', 'p4', 'p5', 'p3_dpk_paper', 'p4_dpk_paper', 'p5_dpk_paper']
+
+
+def test_a_size_that_does_not_fit_is_explained():
+    with pytest.raises(ValueError, match=r'student: RTMDet does not run on .*; give input_shape=\(H, W\)'):
+        tiny.build(three_lines(detector('rtmdet'), input_shape=(200, 200)))

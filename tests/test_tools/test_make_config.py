@@ -130,6 +130,13 @@ def test_the_size_of_training_images_is_read_from_the_pipeline(transform, size):
     assert training_size(Config(dict(train_dataloader=dict(dataset=wrapped)))) == size
 
 
+def test_sizes_of_detectors_are_those_of_their_batches():
+    dataset = dict(type='A', pipeline=[SIZES[0][0]])
+    cfg = Config(dict(default_scope='mmdet', model={}, train_dataloader=dict(dataset=dataset)))
+    add_distiller(cfg, 'a.py:a.pth')
+    assert cfg.model.input_shape == (800, 1344)
+
+
 def test_a_training_without_data_has_no_size():
     assert training_size(Config(dict(model=dict()))) is None
 

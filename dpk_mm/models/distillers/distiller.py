@@ -10,8 +10,9 @@ from torch import Tensor, nn
 from dpk_mm.methods import build_stages, find_pair, merge_stages
 from dpk_mm.models.priors.measured_prior import compute_ratios
 from dpk_mm.registry import MODELS
-from dpk_mm.utils import TapError, blank_shape, is_detector, preserve_random_state, probe
+from dpk_mm.utils import TapError, is_detector, preserve_random_state, probe
 from dpk_mm.utils.checks import check_bool
+from dpk_mm.utils.probe import size_errors
 
 from .auto_weight import apply_auto_weights, share_out
 from .base_distiller import BaseDistiller
@@ -126,18 +127,13 @@ class Distiller(BaseDistiller):
         taps = [tap for layers in self.layers.values() for tap in _layers(layers[side])]
         model, name = ((self.student, 'student'), (self.teacher.model, 'teacher'))[side]
         try:
-            if side:
-                return self.teacher.probe(taps, self.input_shape)
-            return probe(model, taps, self.input_shape)
+            with size_errors(name, model, self.input_shape):
+                if side:
+                    return self.teacher.probe(taps, self.input_shape)
+                return probe(model, taps, self.input_shape)
         except TapError as error:
             stage = next(stage for stage, at in self.layers.items() if error.tap in _layers(at[side]))
             raise ValueError(f'stages.{stage}.{name}_at: {error}') from error
-        except RuntimeError as error:  # torch's way to say that a size does not fit
-            shape = blank_shape(model, self.input_shape)
-            raise ValueError(
-                f'{name}: {type(model).__name__} does not run on a blank image of {shape}; give '
-                f'input_shape=(H, W) one that it takes. torch says: {error}'
-            ) from error
 
     def _add_stage(self, name: str, cfg: dict, student_shape: Sequence, teacher_shape: Sequence) -> None:
         kind = DistillStage if isinstance(cfg['student_at'], str) else GroupStage
