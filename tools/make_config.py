@@ -26,10 +26,16 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
+@cli.one_line
 def main(argv: Optional[Sequence[str]] = None) -> None:
     """Write the file."""
     args = parse_args(argv)
     cfg = cli.load_config(args.config)
+    if not isinstance((cfg.get('model') or {}).get('type', ''), str):
+        cli.die(f'{args.config} has a read_base(), which no file here can inherit: take train.py --teacher')
+    for key in args.cfg_options or {}:
+        if not key.startswith('model.') or key.startswith('model.student'):
+            cli.die(f'--cfg-options {key}: only fields of the distiller can be written; change {args.config}')
     try:
         add_distiller(cfg, args.teacher, args.method)
         cfg.merge_from_dict(args.cfg_options or {})
@@ -37,7 +43,9 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     except (ValueError, FileNotFoundError, ImportError) as error:
         cli.die(str(error))
     method = f' --method {args.method}' if args.method else ''
-    heading = f'Made by tools/make_config.py {args.config} {args.teacher}{method}.'
+    options = ''.join(f' {key}={value}' for key, value in (args.cfg_options or {}).items())
+    options = f' --cfg-options{options}' if options else ''
+    heading = f'Made by tools/make_config.py {args.config} {args.teacher}{method}{options}.'
     write_text(args.out, config_text(cfg, args.config, args.out, heading))
     print(args.out)
 

@@ -59,7 +59,15 @@ def merge_stages(stages: dict, own: dict) -> dict:
 
     Returns:
         dict: The stages that are left.
+
+    Raises:
+        ValueError: A stage to leave out that the method does not have.
     """
+    unknown = [name for name, stage in own.items() if stage is None and stages and name not in stages]
+    if unknown:
+        raise ValueError(
+            f'stages.{unknown[0]}=None: the method has no such stage to leave out, but {", ".join(stages)}.'
+        )
     return {name: stage for name, stage in _merge(stages, own).items() if stage is not None}
 
 

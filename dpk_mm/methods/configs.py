@@ -1,18 +1,22 @@
 """Configs of distillation made from the config of a training and a teacher."""
 
 import copy
+import logging
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Optional, Union
 
 from mmengine.config import Config, ConfigDict
+from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 from yapf.yapflib.yapf_api import FormatCode
 
 from dpk_mm.registry import MODELS
-from dpk_mm.utils.config import teacher_cfg
+from dpk_mm.utils.config import split_checkpoint, teacher_cfg
+from dpk_mm.utils.runner import type_name
 
 _STYLE = dict(based_on_style='pep8', column_limit=100, split_before_expression_after_opening_paren=True)
 # Fields of transforms that say how large the images become, and whether they name the width first. Of several
@@ -43,6 +47,9 @@ def add_distiller(cfg: Config, teacher: str, method: Optional[str] = None) -> No
     Raises:
         ValueError: The config has no model, or one that has a teacher already.
     """
+    config, checkpoint = split_checkpoint(teacher)
+    if checkpoint is None and '::' not in config:
+        raise ValueError(f'teacher {teacher!r}: its weights are missing, say {config}:CHECKPOINT')
     model = cfg.get('model')
     if not isinstance(model, dict):
         raise ValueError('the config has no model')
@@ -57,7 +64,7 @@ def add_distiller(cfg: Config, teacher: str, method: Optional[str] = None) -> No
         divisor = 32 if cfg.get('default_scope') == 'mmdet' else 1
         cfg.model.input_shape = tuple(-(-side // divisor) * divisor for side in size)
     hook = (cfg.get('default_hooks') or {}).get('checkpoint')
-    if hook and hook.get('type') in (None, 'CheckpointHook', 'mmengine.CheckpointHook'):
+    if hook and type_name(hook) in ('', 'CheckpointHook'):
         hook.type = 'dpk_mm.PlainCheckpointHook'
 
 
@@ -71,19 +78,28 @@ def training_size(cfg: Config) -> Optional[tuple[int, int]]:
         tuple[int, int] or None: What the last transform that says a size makes; None where none does.
     """
     dataset = (cfg.get('train_dataloader') or {}).get('dataset') or {}
-    pipelines: list[dict] = []
+    transforms: list[dict] = []
     while isinstance(dataset, dict):
         # a dataset around another has a pipeline that comes after the inner one's
-        pipelines = [*(dataset.get('pipeline') or []), *pipelines]
-        dataset = dataset.get('dataset')
+        transforms = [*_transforms(dataset.get('pipeline')), *transforms]
+        dataset = dataset.get('dataset') or next(iter(dataset.get('datasets') or ()), None)
     size = None
-    for transform in pipelines:
-        kind = str(transform.get('type', '')).split('.')[-1]
-        field, width_first = _SIZES.get(kind, (None, False))
+    for transform in transforms:
+        field, width_first = _SIZES.get(type_name(transform), (None, False))
         found = _largest(transform.get(field)) if field else None
         if found is not None:
             size = found[::-1] if width_first else found
     return size
+
+
+def _transforms(pipeline: Any) -> Iterator[dict]:
+    """The transforms of a pipeline, those inside of others included."""
+    for transform in pipeline if isinstance(pipeline, (list, tuple)) else ():
+        if isinstance(transform, dict):
+            yield transform
+            yield from _transforms(transform.get('transforms'))
+        else:
+            yield from _transforms(transform)
 
 
 def _largest(value: Any) -> Optional[tuple[int, int]]:
@@ -126,7 +142,8 @@ def spell_out(model: dict, distiller: Any) -> dict:
         dict: A copy with ``stages`` and ``init_student`` in place of ``method`` and ``loss_weight``.
     """
     spelled = {key: value for key, value in copy.deepcopy(dict(model)).items() if key != 'loss_weight'}
-    spelled.setdefault('optimizer', dict(lr=1e-3))
+    if spelled.get('optimizer') is None:
+        spelled['optimizer'] = dict(lr=1e-3)
     spelled.update(method=None, init_student=distiller.init_student, stages=distiller.stage_cfgs)
     return spelled
 
@@ -139,6 +156,9 @@ def dump_choice(runner: Runner) -> None:
     """
     model = runner.model.module if is_model_wrapper(runner.model) else runner.model
     if getattr(model, 'method', None) is not None:
+        if model.init_student and runner.cfg.get('load_from') and not runner.cfg.get('resume'):
+            text = 'load_from is read after the student has inherited, and overwrites it: take one of the two'
+            print_log(text, 'current', logging.WARNING)
         runner.cfg.model = ConfigDict(spell_out(runner.cfg.model, model))
         runner.dump_config()
 

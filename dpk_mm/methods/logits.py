@@ -7,7 +7,8 @@ from .pair import Pair
 
 def _on_logits(pair: Pair, loss: dict) -> dict:
     if pair.logits is None:
-        raise ValueError(f'it compares logits, which {type(pair.student).__name__} does not give')
+        names = f'{type(pair.student).__name__} and {type(pair.teacher).__name__}'
+        raise ValueError(f'it compares the logits of one softmax, which {names} do not both give')
     return dict(logits=dict(pair.logits.at, loss=loss))
 
 

@@ -1,11 +1,12 @@
 """What a method knows of the student and the teacher it is for."""
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Optional
+from typing import TYPE_CHECKING, Any, Optional
 
-from torch import nn
+from torch import Tensor, nn
 
 from dpk_mm.utils import blank_shape, is_detector, probe
 from dpk_mm.utils.outputs import run_outputs
@@ -134,34 +135,47 @@ def _layers(
     model: nn.Module, side: str, detects: bool, blank: Sequence[int]
 ) -> tuple[list[str], Optional[tuple[str, int]]]:
     """The layers worth a comparison, the finest first, and the logits with their width."""
+    part = 'neck' if detects and getattr(model, 'neck', None) is not None else 'backbone'
     modules = dict(model.named_modules())
     with size_errors(side, model, blank):
-        ran = run_outputs(model, 3, tuple(blank))
-    outputs = {
-        tap: tensor
-        for name, runs in ran.items()
-        if len(runs) == 1
-        for tap, tensor, version in runs[0]
-        if tensor.shape[:1] == (1,)
-        and tensor._version == version
-        and (tap != name or any(modules[name].children()) or tensor.ndim == 2)
-    }
-    part = 'neck' if detects and getattr(model, 'neck', None) is not None else 'backbone'
+        # what comes behind the neck of a detector is not needed
+        ran = run_outputs(model, 3, tuple(blank), part if detects else None)
+    outputs = {}
+    for name, runs in ran.items():
+        for tap, tensor, version in runs[0] if len(runs) == 1 else ():
+            is_whole = tap != name or any(modules[name].children()) or tensor.ndim == 2
+            if is_whole and tensor.shape[:1] == (1,) and tensor._version == version:
+                outputs[tap] = tensor
     maps = [
         tap
         for tap, tensor in outputs.items()
-        if tensor.ndim == 4 and min(tensor.shape[2:]) > 1 and tap.split('.')[0].split('[')[0] == part
+        if tensor.ndim == 4 and min(tensor.shape[2:]) > 1 and re.split(r'[.\[]', tap)[0] == part
     ]
     if detects:
         return [tap for tap in maps if '.' not in tap], None
-    # the last of each size ends a stage; of several names of one output a short one is the clearest
-    last = {tuple(outputs[tap].shape[2:]): outputs[tap].data_ptr() for tap in maps}
+    # the last of each size ends a stage; inside of a block another size begins too early
+    last: dict[tuple, str] = {}
+    for tap in sorted(maps, key=lambda tap: tap.count('.') < 2):
+        last[tuple(outputs[tap].shape[2:])] = tap
+    sizes = sorted(last, reverse=True)
+    # of several names of one output a short one is the clearest
+    starts = [outputs[last[size]].data_ptr() for size in sizes]
     names = [
         min((tap for tap in maps if outputs[tap].data_ptr() == start), key=lambda tap: ('[' in tap, len(tap)))
-        for start in last.values()
+        for start in starts
     ]
-    logits = [tap for tap, tensor in outputs.items() if tensor.ndim == 2 and tap.startswith('head')]
-    return names, (logits[0], outputs[logits[0]].shape[1]) if logits else None
+    return names, _logits(getattr(model, 'head', None), outputs)
+
+
+def _logits(head: Any, outputs: dict[str, Tensor]) -> Optional[tuple[str, int]]:
+    """The layer that gives the logits of one softmax over classes, and their number."""
+    kinds = ' '.join(kind.__name__ for kind in type(head).__mro__)
+    if 'MultiTask' in kinds or 'MultiLabel' in kinds:
+        return None
+    found = [(tap, out.shape[1]) for tap, out in outputs.items() if out.ndim == 2 and tap.startswith('head')]
+    classes = getattr(head, 'num_classes', None)
+    # hidden layers of a head are narrower or wider; the logits come last
+    return next((one for one in found if one[1] == classes), found[-1] if found else None)
 
 
 def _word(layer: str) -> str:

@@ -8,4 +8,6 @@ from .pair import Pair
 @METHODS.register_module()
 def start(pair: Pair) -> dict:
     """Nothing is distilled: the student inherits the teacher's neck and head, and trains alone."""
+    if not pair.detects:
+        raise ValueError('only a detector inherits from its teacher')
     return {}

@@ -54,3 +54,22 @@ def check_bool(value: Any, field: str) -> bool:
     if not isinstance(value, bool):
         raise ValueError(f'{field} must be True or False, got {value!r}.')
     return value
+
+
+def check_shape(value: Any, field: str) -> tuple[int, int]:
+    """Check a height and a width.
+
+    Args:
+        value (Any): What the config says.
+        field (str): Its name there, for the message.
+
+    Returns:
+        tuple[int, int]: The two.
+
+    Raises:
+        ValueError: They are not two positive integers; names the field and what came.
+    """
+    fits = isinstance(value, (list, tuple)) and len(value) == 2
+    if not fits or not all(type(side) is int and side > 0 for side in value):
+        raise ValueError(f'{field} must be a height and a width, such as (800, 1344), got {value!r}.')
+    return tuple(value)

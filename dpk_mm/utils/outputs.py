@@ -9,7 +9,7 @@ from .probe import run_blank
 
 
 def run_outputs(
-    model: nn.Module, depth: int, input_shape: Optional[tuple[int, int]] = None
+    model: nn.Module, depth: int, input_shape: Optional[tuple[int, int]] = None, enough: Optional[str] = None
 ) -> dict[str, list[list[tuple[str, Tensor, int]]]]:
     """Run a model on a blank image and keep what its layers give.
 
@@ -18,6 +18,9 @@ def run_outputs(
         depth (int): Most names in a layer's path.
         input_shape (tuple[int, int], optional): Height and width of the image; see
             :func:`run_blank`.
+
+        enough (str, optional): A layer behind which the model may fail: a blank image is no image for every
+            head.
 
     Returns:
         dict: Layer -> for each time it ran, its tensors: tap, tensor and version, which grows when the tensor
@@ -38,6 +41,9 @@ def run_outputs(
             if name and name.count('.') < depth and name != 'data_preprocessor':
                 handles.append(module.register_forward_hook(hook_for(name)))
         run_blank(model, input_shape)
+    except Exception:  # whatever a head raises
+        if enough is None or enough not in outputs:
+            raise
     finally:
         for handle in handles:
             handle.remove()

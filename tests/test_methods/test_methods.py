@@ -17,6 +17,7 @@ from dpk_mm.methods import Level, Pair, build_stages, merge_stages
 from dpk_mm.methods.configs import add_distiller
 from dpk_mm.methods.dpk import patch_size
 from dpk_mm.registry import METHODS
+from dpk_mm.utils import record
 
 DETECTORS = {
     'retinanet': 'mmdet::retinanet/retinanet_r50_fpn_1x_coco.py',
@@ -155,7 +156,7 @@ def test_three_lines_and_the_flag_train_a_classifier_or_name_what_would_fit(name
 
 @pytest.mark.parametrize('method', sorted(METHODS.module_dict))
 def test_every_method_trains_what_it_fits(method):
-    trained = 0
+    trained = set()
     for model, batch in (
         (three_lines(tiny.retinanet(), tiny.retinanet(depth=34), method=method), tiny.batch),
         (three_lines(classifier('resnet'), method=method), classifier_batch),
@@ -166,12 +167,14 @@ def test_every_method_trains_what_it_fits(method):
             assert f'{method} does not fit' in str(error)
             continue
         log = step(built, batch(built))
-        trained += 1
+        trained.add(type(built.student).__name__)
         assert [key for key in log if 'distill' in key] == [
             f'loss_distill_{name}' for name in built.stage_cfgs
         ]
         assert all(log[f'loss_distill_{name}'] > 0 for name in built.stage_cfgs), log
-    assert trained
+    alone = dict(fgd='RetinaNet', start='RetinaNet')
+    alone.update(dict.fromkeys(('kd', 'dkd', 'dist', 'sp'), 'ImageClassifier'))
+    assert trained == ({alone[method]} if method in alone else {'RetinaNet', 'ImageClassifier'})
 
 
 def test_a_sum_has_the_stages_of_all():
@@ -194,7 +197,7 @@ def test_a_sum_has_the_stages_of_all():
         ('kd+kd', "'kd' is there twice"),
         ('', 'must be a name'),
         (3, 'must be a name'),
-        ('kd+fgd', r"kd does not fit: it compares logits, which RetinaNet does not give. What fits: 'at'"),
+        ('kd+fgd', r"kd does not fit: it compares the logits of .* do not both give. What fits: 'at'"),
     ],
 )
 def test_a_method_that_does_not_fit_names_what_would(method, message):
@@ -307,3 +310,63 @@ def test_a_sum_with_the_papers_sizes_has_names_that_fit():
 def test_a_size_that_does_not_fit_is_explained():
     with pytest.raises(ValueError, match=r'student: RTMDet does not run on .*; give input_shape=\(H, W\)'):
         tiny.build(three_lines(detector('rtmdet'), input_shape=(200, 200)))
+
+
+def test_logits_are_those_of_the_classes_and_of_one_softmax():
+    hidden = dict(type='StackedLinearClsHead', num_classes=5, in_channels=64, mid_channels=[32])
+    built = tiny.build(three_lines(dict(classifier('resnet'), head=hidden), method='kd'))
+    with record(built.student, built.student_taps) as feats:
+        built.student(classifier_batch(built)['inputs'], mode='predict')
+    assert all(feat.shape == (6, 5) for feat in feats.values())
+    labels = dict(type='MultiLabelLinearClsHead', num_classes=5, in_channels=64)
+    with pytest.raises(ValueError, match='the logits of one softmax, which ImageClassifier'):
+        tiny.build(three_lines(dict(classifier('resnet'), head=labels), method='kd'))
+    assert 'logits' not in tiny.build(three_lines(dict(classifier('resnet'), head=labels))).distiller
+
+
+def test_a_detector_whose_head_fails_on_a_blank_image_is_distilled(monkeypatch):
+    def fails(*args, **kwargs):
+        raise KeyError('border')
+
+    monkeypatch.setattr('mmdet.models.RetinaHead.predict', fails)
+    built = tiny.build(three_lines(tiny.retinanet()))
+    assert list(built.distiller) == ['p3', 'p4', 'p5']
+    stages = dict(p3=dict(at='neck[9]', loss=dict(type='dpk_mm.PKDLoss')))
+    with pytest.raises(ValueError, match='neck'):
+        tiny.build(three_lines(tiny.retinanet(), method=None, stages=stages))
+
+
+@pytest.mark.parametrize(
+    'fields, message',
+    [
+        (
+            dict(stages=dict(nope=None)),
+            'stages.nope=None: the method has no such stage to leave out',
+        ),
+        (
+            dict(optimizer=dict(foo=1)),
+            'optimizer must be a dict of lr, betas, weight_decay, max_norm',
+        ),
+        (dict(optimizer='AdamW'), 'optimizer must be a dict of lr'),
+        (dict(optimizer=dict(betas=0.9)), 'optimizer.betas must be two numbers'),
+        (dict(input_shape=64), 'input_shape must be a height and a width'),
+        (dict(input_shape=(64, -1)), 'input_shape must be a height and a width'),
+        (dict(stages=dict(p3=dict(loss=None))), 'stages.p3 needs a loss'),
+        (dict(stages=dict(p3=3)), 'stages.p3 must be a dict'),
+        (dict(stages=[1]), 'stages must be a dict of stages'),
+        (dict(loss_weight='1'), "loss_weight must be a number from 0 on, or 'auto'"),
+        (dict(method='start', init_student=False), 'nothing would be distilled, or inherited'),
+    ],
+)
+def test_mistakes_beside_a_method_name_the_field(fields, message):
+    with pytest.raises(ValueError, match=message):
+        tiny.build(three_lines(tiny.retinanet(), **fields))
+
+
+def test_without_its_neck_a_stage_has_no_prior():
+    model = tiny.build(three_lines(tiny.retinanet(), stages=dict(p4=dict(neck=None))))
+    assert model.distiller['p4'].neck is None and model.distiller['p4'].prior is None
+
+
+def test_one_optimizer_for_all_can_be_had():
+    assert tiny.build(three_lines(tiny.retinanet(), optimizer=False)).inner is None

@@ -42,7 +42,6 @@ def pair(tmp_path, request):
     torch.save(weights, tmp_path / 'teacher.pth')
     cfg = make(copy.deepcopy(student), data, tmp_path / 'run', epochs=1)
     cfg.default_hooks.checkpoint.type = 'CheckpointHook'
-    # as most users' configs are: steps of the schedule that momentum has a say in
     cfg.dump(tmp_path / 'student.py')
     Config(dict(model=teacher, default_scope=cfg.default_scope)).dump(tmp_path / 'teacher.py')
     return tmp_path, f'{tmp_path}/teacher.py:{tmp_path}/teacher.pth', method
@@ -106,7 +105,7 @@ def test_what_does_not_fit_is_one_line(tmp_path, train, make_config, toy):
         train.main([str(path), '--teacher', 'b.py:b.pth'])
     path.write_text('work_dir = "x"')
     with pytest.raises(SystemExit, match='the config has no model'):
-        make_config.main([str(path), 'b.py', '-o', str(tmp_path / 'c.py')])
+        make_config.main([str(path), 'b.py:b.pth', '-o', str(tmp_path / 'c.py')])
     assert not (tmp_path / 'c.py').exists()
 
 
@@ -128,6 +127,31 @@ def test_the_size_of_training_images_is_read_from_the_pipeline(transform, size):
     assert training_size(Config(dict(train_dataloader=dict(dataset=dataset)))) == size
     wrapped = dict(type='Wrapper', dataset=dataset, pipeline=[dict(type='RandomFlip')])
     assert training_size(Config(dict(train_dataloader=dict(dataset=wrapped)))) == size
+
+
+def test_sizes_inside_of_others_are_found():
+    choice = dict(type='RandomChoice', transforms=[[dict(type='Resize', scale=(64, 48))], []])
+    inner = dict(type='A', pipeline=[choice])
+    outer = dict(type='ConcatDataset', datasets=[inner, inner])
+    assert training_size(Config(dict(train_dataloader=dict(dataset=outer)))) == (48, 64)
+
+
+def test_what_cannot_be_written_is_refused(make_config, tmp_path):
+    path = tmp_path / 'student.py'
+    path.write_text("model = dict(type='RetinaNet')")
+    out = str(tmp_path / 'out.py')
+    for options, message in (
+        (['--cfg-options', 'optim_wrapper.optimizer.lr=0.5'], 'optim_wrapper.optimizer.lr: only fields'),
+        (['--cfg-options', 'model.student.bbox_head.num_classes=7'], 'only fields of the distiller'),
+    ):
+        with pytest.raises(SystemExit, match=message):
+            make_config.main([str(path), 'a.py:a.pth', '-o', out, *options])
+    with pytest.raises(SystemExit, match='its weights are missing, say a.py:CHECKPOINT'):
+        make_config.main([str(path), 'a.py', '-o', out])
+    path.write_text('from mmdet.models import RetinaNet\nmodel = dict(type=RetinaNet)')
+    with pytest.raises(SystemExit, match=r'has a read_base\(\)'):
+        make_config.main([str(path), 'a.py:a.pth', '-o', out])
+    assert not (tmp_path / 'out.py').exists()
 
 
 def test_sizes_of_detectors_are_those_of_their_batches():

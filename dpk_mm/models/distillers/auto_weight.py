@@ -78,6 +78,8 @@ def apply_auto_weights(
                     f"stages.{name}: loss_weight='auto' finds no gradient of this stage in the student. Its "
                     'layer is frozen, or the loss is 0: leave the stage out, or give it a number as weight.'
                 )
+            if not norm.isfinite() and not auto.started and not torch.is_autocast_enabled():
+                raise ValueError(f'stages.{name}: the gradient of its loss is not finite in the first step.')
             auto.update(task, norm, max_iters)
     for name, auto in autos.items():
         losses[f'loss_distill_{name}'] = losses[f'loss_distill_{name}'] * auto.weight

@@ -9,7 +9,7 @@ from torch.profiler import record_function
 
 from dpk_mm.registry import MODELS
 from dpk_mm.utils import load_model_cfg, record, teacher_cfg
-from dpk_mm.utils.checks import check_number
+from dpk_mm.utils.checks import check_number, check_shape
 
 from .model_wrapper import ModelWrapper
 
@@ -51,6 +51,8 @@ class BaseDistiller(ModelWrapper):
         data_preprocessor: Optional[dict] = None,
     ) -> None:
         check_number(task_loss_weight, 'task_loss_weight', least=0)
+        if input_shape is not None:
+            input_shape = check_shape(input_shape, 'input_shape')
         student_cfg = load_model_cfg(student, 'student')
         if data_preprocessor is not None:
             student_cfg.setdefault('data_preprocessor', data_preprocessor)

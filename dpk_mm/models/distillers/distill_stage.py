@@ -81,7 +81,7 @@ class DistillStage(BaseStage):
         elif len(student_shape) == 4:
             self.adapter = nn.Conv2d(student_shape[1], teacher_shape[1], 1)
         else:
-            raise ValueError(f'logits must agree, but {shapes}: leave this stage out.')
+            raise ValueError(f'logits must agree, but {shapes}: stages=dict({name}=None) leaves it out.')
         if len(student_shape) == 2 and student_shape[1] < 2:
             raise ValueError(f'logits of one class say nothing, but {shapes}.')
         self.add_loss(loss, channels=teacher_shape[1], **channels)

@@ -20,7 +20,7 @@ from .distill_stage import DistillStage
 from .graph import check_graph
 from .group_stage import GroupStage
 from .inheriting import can_inherit, inherit, inheritable
-from .inner_adamw import InnerAdamW
+from .inner_adamw import build_inner
 from .loss_watch import LossWatch
 from .stage_cfgs import complete_stages
 from .stage_table import stage_table
@@ -50,8 +50,8 @@ class Distiller(BaseDistiller):
             detector's neck and head agree.
         input_shape (tuple[int, int], optional): Height and width of the training images; see
             :func:`dpk_mm.methods.find_pair`.
-        optimizer (dict, optional): Arguments of :class:`InnerAdamW`, which trains necks, adapters and losses.
-            Defaults to None: with a method ``dict(lr=1e-3)``, else what trains the student trains all.
+        optimizer (dict or bool, optional): Arguments of :class:`InnerAdamW`, which trains necks, adapters and
+            losses. Defaults to None: with a method ``dict(lr=1e-3)``, else False: one optimizer trains all.
         task_loss_weight, data_preprocessor: See :class:`BaseDistiller`.
 
     Attributes:
@@ -77,7 +77,7 @@ class Distiller(BaseDistiller):
         loss_weight: Union[float, str, dict, None] = None,
         init_student: Optional[bool] = None,
         input_shape: Optional[tuple[int, int]] = None,
-        optimizer: Optional[dict] = None,
+        optimizer: Union[dict, bool, None] = None,
         task_loss_weight: float = 1.0,
         data_preprocessor: Optional[dict] = None,
     ) -> None:
@@ -98,8 +98,8 @@ class Distiller(BaseDistiller):
         self.method, self.loss_watch, self.inner = method, LossWatch(), None
         self.init_student = check_bool(init_student or False, 'init_student')
         self.stage_cfgs = merge_stages(chosen, stages or {})
-        if not self.stage_cfgs and method != 'start':
-            raise ValueError('stages is empty: nothing would be distilled.')
+        if not self.stage_cfgs and not (method == 'start' and self.init_student):
+            raise ValueError('stages is empty: nothing would be distilled, or inherited.')
         cfgs = complete_stages(self.stage_cfgs, self.student, self.teacher.model)
         self.layers = {name: (stage['student_at'], stage['teacher_at']) for name, stage in cfgs.items()}
         shapes = [self._probe(side) for side in (0, 1)]
@@ -118,8 +118,8 @@ class Distiller(BaseDistiller):
             )
         if optimizer is None and method is not None:
             optimizer = dict(lr=1e-3)
-        if optimizer is not None:
-            self.inner = InnerAdamW(self.distiller, **optimizer)
+        if optimizer not in (None, False):
+            self.inner = build_inner(self.distiller, optimizer)
         print_log(stage_table(self, *shapes), 'current')
 
     def _probe(self, side: int) -> dict[str, torch.Size]:

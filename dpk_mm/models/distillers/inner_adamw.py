@@ -1,6 +1,7 @@
 """An optimizer of the modules of distillation, inside of the student's."""
 
 import weakref
+from functools import partial
 from typing import Any, Optional
 
 import torch
@@ -12,6 +13,8 @@ from dpk_mm.utils.checks import check_number
 
 # Gradients are held so small until the step that clipping does not count them. A power of two is exact.
 _SCALE = 2.0**-20
+# Optimizers of torch whose state of a parameter must be their own.
+_READ_ALL_STATE = ('ASGD', 'Adagrad', 'NAdam')
 # After so many forward passes without a step something is wrong: gradients are accumulated over fewer.
 _PATIENCE = 1000
 
@@ -23,7 +26,8 @@ class InnerAdamW:
     config that says nothing of the necks hands all parameters to one optimizer. Before each of its steps
     this class updates the necks by AdamW, and takes their gradients away, so that the other passes over
     them. The rate follows the schedule of the student's. The state lies in the student's optimizer, and so
-    in its checkpoints. The student's clipping does not count the gradients of the necks; they have their own.
+    in its checkpoints. The student's clipping does not count the gradients of the necks, but scales them as
+    it scales its own: AdamW hardly minds a factor. Copies of the model do not train the necks.
 
     ``DistillOptimWrapperConstructor`` gives the necks an optimizer of their own, and releases them.
 
@@ -47,6 +51,8 @@ class InnerAdamW:
         max_norm: float = 1.0,
     ) -> None:
         self.lr = check_number(lr, 'optimizer.lr', above=0)
+        if not isinstance(betas, (list, tuple)) or len(betas) != 2 or not all(0 <= one < 1 for one in betas):
+            raise ValueError(f'optimizer.betas must be two numbers from 0 to below 1, got {betas!r}.')
         self.max_norm = check_number(max_norm, 'optimizer.max_norm', above=0)
         check_number(weight_decay, 'optimizer.weight_decay', least=0)
         self.parameters = [parameter for parameter in distiller.parameters() if parameter.requires_grad]
@@ -64,7 +70,7 @@ class InnerAdamW:
             betas=tuple(betas),
             weight_decay=weight_decay,
         )
-        self._hooks = [p.register_hook(lambda grad: grad * _SCALE) for p in self.parameters]
+        self._hooks = [p.register_hook(partial(torch.mul, other=_SCALE)) for p in self.parameters]
         # the hook is torch's, for all optimizers; it must not keep this object alive
         this = weakref.ref(self)
 
@@ -90,7 +96,7 @@ class InnerAdamW:
         if self._inner is not None and self._waited > _PATIENCE:
             raise RuntimeError(
                 f'model.optimizer: no optimizer of torch has made a step in {_PATIENCE} forward passes. Give '
-                "optim_wrapper.constructor='dpk_mm.DistillOptimWrapperConstructor', or model.optimizer=None."
+                "optim_wrapper.constructor='dpk_mm.DistillOptimWrapperConstructor', or model.optimizer=False."
             )
 
     def _before_step(self, optimizer: Optimizer) -> None:
@@ -101,13 +107,20 @@ class InnerAdamW:
         group = groups.get(id(self.parameters[0]))
         if group is None:
             return
+        if type(optimizer).__name__ in _READ_ALL_STATE:
+            raise ValueError(
+                f'model.optimizer: {type(optimizer).__name__} reads the state of all parameters, also of '
+                'those that it does not train. Give optim_wrapper.constructor='
+                "'dpk_mm.DistillOptimWrapperConstructor', or model.optimizer=False."
+            )
         self._waited = 0
         for parameter in self.parameters:
             if parameter.grad is not None:
                 parameter.grad.div_(_SCALE)
         torch.nn.utils.clip_grad_norm_(self.parameters, self.max_norm)
+        base = group.get('initial_lr', group['lr'])
         for own in self._inner.param_groups:
-            own['lr'] = self.lr * (group['lr'] / group.get('initial_lr', group['lr']))
+            own['lr'] = self.lr * (group['lr'] / base if base else 1.0)
         self._inner.state = optimizer.state
         self._inner.step()
         self._inner.zero_grad(set_to_none=True)
@@ -115,3 +128,15 @@ class InnerAdamW:
     def __deepcopy__(self, memo: dict) -> 'InnerAdamW':
         """Itself: a copy of the model, as EMA makes it, does not train."""
         return self
+
+
+def build_inner(distiller: nn.Module, cfg: Any) -> InnerAdamW:
+    """Build it from a config's ``optimizer``.
+
+    Raises:
+        ValueError: It is no dict, or one with fields that :class:`InnerAdamW` does not take.
+    """
+    known = ('lr', 'betas', 'weight_decay', 'max_norm')
+    if not isinstance(cfg, dict) or not set(cfg) <= set(known):
+        raise ValueError(f'optimizer must be a dict of {", ".join(known)}, or False, got {cfg!r}.')
+    return InnerAdamW(distiller, **cfg)

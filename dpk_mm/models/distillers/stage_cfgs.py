@@ -35,9 +35,11 @@ def complete_stages(stages: dict[str, dict], student: nn.Module, teacher: nn.Mod
             raise ValueError(f'{field} must be a dict, or None to leave it out, got {stage!r}.')
         if unknown := sorted(set(stage) - set(_FIELDS)):
             raise ValueError(f'{field} has no field {unknown}; it takes {", ".join(_FIELDS)}.')
+        if 'neck' in stage and stage['neck'] is None:
+            stage = {key: value for key, value in stage.items() if key != 'prior'}  # it fed the neck
+        stage = {key: value for key, value in stage.items() if value is not None}
         if 'loss' not in stage:
             raise ValueError(f'{field} needs a loss.')
-        stage = {key: value for key, value in stage.items() if value is not None}
         at = stage.pop('at', None)
         for side, model in (('student_at', student), ('teacher_at', teacher)):
             stage.setdefault(side, at)

@@ -1,8 +1,11 @@
 """The state of a weight that finds itself."""
 
+import logging
+from functools import cache
 from typing import Optional
 
 import torch
+from mmengine.logging import print_log
 from torch import Tensor, nn
 
 from dpk_mm.utils.checks import check_number
@@ -70,9 +73,7 @@ class AutoShare(nn.Module):
             return True
         if not max_iters:
             return step >= 16 and step & (step - 1) == 0
-        number = self.measurements(max_iters)
-        growth = (_LAST / _SECOND) ** (1 / max(number - 2, 1))
-        return step in {max(1, round(max_iters * _SECOND * growth**k)) for k in range(number - 1)}
+        return step in _steps(self.measurements(max_iters), max_iters)
 
     @torch.no_grad()
     def update(self, task: Tensor, stage: Tensor, max_iters: Optional[int] = None) -> None:
@@ -90,5 +91,15 @@ class AutoShare(nn.Module):
         pace = 1 / (1 + self.measurements(max_iters or 1) / 8)
         pace = 1.0 if self.count < 2 else max(pace, 1 / int(self.count))
         start = found if self.count == 0 else self.weight
+        if not 1e-3 < found / start < 1e3:
+            text = f'An auto weight jumps from {float(start):.1e} to {float(found):.1e}: look at the losses'
+            print_log(text, 'current', logging.WARNING)
         self.weight.copy_(start * (found / start) ** pace)
         self.count += 1
+
+
+@cache
+def _steps(number: int, max_iters: int) -> frozenset:
+    """The steps but the first that measure, so many, ever further apart."""
+    growth = (_LAST / _SECOND) ** (1 / max(number - 2, 1))
+    return frozenset(max(1, round(max_iters * _SECOND * growth**k)) for k in range(number - 1))

@@ -46,6 +46,8 @@ class DistillLoss(nn.Module, ABC):
             loss_weight = dict(type='auto')
         if isinstance(loss_weight, dict):
             loss_weight = self._set_auto(dict(loss_weight))
+        if not isinstance(loss_weight, (int, float)):
+            raise ValueError(f"loss_weight must be a number from 0 on, or 'auto', got {loss_weight!r}.")
         self.loss_weight = check_number(loss_weight, 'loss_weight', least=0)
 
     def _set_auto(self, cfg: dict) -> float:

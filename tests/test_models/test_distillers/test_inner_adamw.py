@@ -149,3 +149,29 @@ def test_a_method_has_it_and_written_stages_have_not():
     assert 0 < moved.max() < 1.1e-3  # AdamW's first step is as long as its rate
     state = wrapper.optimizer.state_dict()['state']
     assert any('exp_avg' in entry for entry in state.values())
+
+
+def test_a_rate_that_begins_at_zero_is_no_division_by_it():
+    student, neck = parts()
+    optimizer = SGD([*student.parameters(), *neck.parameters()], lr=0.0)
+    inner = InnerAdamW(neck, lr=0.01)
+    before = weights(neck)
+    train(student, neck, optimizer, steps=1)
+    assert not torch.equal(before, weights(neck))
+    del inner
+
+
+def test_optimizers_that_read_the_state_of_all_are_refused():
+    student, neck = parts()
+    optimizer = torch.optim.Adagrad([*student.parameters(), *neck.parameters()])
+    inner = InnerAdamW(neck)
+    with pytest.raises(ValueError, match='model.optimizer: Adagrad reads the state of all parameters'):
+        train(student, neck, optimizer, steps=1)
+    del inner
+
+
+def test_a_distiller_can_be_saved_whole(tmp_path):
+    model = tiny.build(tiny_cls.distiller(method='dpk', stages=None))
+    torch.save(model, tmp_path / 'model.pth')
+    loaded = torch.load(tmp_path / 'model.pth', weights_only=False)
+    assert torch.equal(weights(model.distiller), weights(loaded.distiller))

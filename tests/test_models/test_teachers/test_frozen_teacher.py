@@ -277,7 +277,7 @@ def test_a_teacher_of_other_classes_teaches_maps_and_no_logits():
         method='kd+fitnet',
         input_shape=(32, 32),
     )
-    with pytest.raises(ValueError, match='stages.logits .*logits must agree.*leave this stage out'):
+    with pytest.raises(ValueError, match='stages.logits .*logits must agree.*logits=None. leaves it out'):
         tiny.build(cfg)
     model = tiny.build(dict(cfg, stages=dict(logits=None)))
     assert list(model.distiller) == ['layer2', 'layer3']
