@@ -16,7 +16,7 @@ from verdicts import FAILED, HELD, UNKNOWN, Claim, Finding, Verdict
 from dpk_mm.compare import inputs
 from dpk_mm.methods import Level, Pair, maps
 from dpk_mm.registry import METHODS
-from dpk_mm.utils.text import markdown
+from dpk_mm.utils.text import markdown, spread
 
 
 def make_all() -> Dict[str, Callable[[], str]]:
@@ -119,6 +119,18 @@ def _lean() -> str:
     return markdown(head, rows)
 
 
+def _start() -> str:
+    """Rows of CIFAR-100 before 1.0 and with it, on the seeds that both have."""
+    before, after = (Study(EXPERIMENTS / name).values() for name in ('cifar100_short', 'cifar100_start'))
+    rows = []
+    for name, new in after.items():
+        seeds = [seed for seed in new if seed in before[name]]
+        old, now = ([of[seed] for seed in seeds] for of in (before[name], new))
+        verdict = Verdict([b - a for a, b in zip(old, now)])
+        rows.append([name, spread(old, '.2f'), spread(now, '.2f'), f'{verdict}'])
+    return markdown(['method', 'before 1.0', '1.0', 'difference, paired by seed'], rows)
+
+
 def _auto() -> str:
     """Weights that find themselves, against those of a search and those of papers."""
     rows = []
@@ -181,6 +193,7 @@ _OTHERS: Dict[str, Callable[[], str]] = {
     'methods': _methods,
     'fgd_weights': _fgd_weights,
     'auto': _auto,
+    'start': _start,
     'demo': lambda: _demo.means({'AP': _ap, 'AP50': f'{_ap}_50'}, params=True),
     'demo_seeds': lambda: _demo.seeds(_ap, 'AP'),
     'demo_cls': lambda: _demo_cls.means({'top-1': _top1}, params=True),
