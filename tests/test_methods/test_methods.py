@@ -93,7 +93,7 @@ def step(model, batch):
     """One step by SGD; returns what the log shows."""
     wrapper = build_optim_wrapper(model, dict(optimizer=dict(type='SGD', lr=1e-4)))
     model.train()
-    torch.manual_seed(0)  # DINO's noise on boxes: some of it makes gradients of its own loss infinite
+    torch.manual_seed(0)
     losses = model(**batch, mode='loss')
     parsed, log = model.parse_losses(losses)
     wrapper.update_params(parsed)
@@ -110,7 +110,9 @@ def classifier_batch(model):
 def in_files(folder, model, scope):
     """``CONFIG:CHECKPOINT`` of a teacher that is this model."""
     Config(dict(model=model, default_scope=scope)).dump(folder / 'teacher.py')
-    torch.save(tiny.build(model, seed=1).state_dict(), folder / 'teacher.pth')
+    teacher = tiny.build(model, seed=1)
+    teacher.init_weights()  # DINO has parameters of whatever the memory held
+    torch.save(teacher.state_dict(), folder / 'teacher.pth')
     return f'{folder}/teacher.py:{folder}/teacher.pth'
 
 
