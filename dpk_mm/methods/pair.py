@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Optional
 
+import torch
 from torch import Tensor, nn
 
-from dpk_mm.utils import blank_shape, is_detector, probe
+from dpk_mm.utils import blank_shape, is_detector
 from dpk_mm.utils.outputs import run_outputs
 from dpk_mm.utils.probe import size_errors
 
@@ -104,10 +105,9 @@ def find_pair(
     image = tuple(input_shape or (DETECTOR_IMAGE if detects else blank))
     ours, ours_logits = _layers(student, 'student', detects, blank)
     theirs, theirs_logits = _layers(teacher.model, 'teacher', detects, teacher.padded(blank))
-    student_shapes = probe(student, ours, blank)
-    teacher_shapes = teacher.probe(theirs, blank)
-    own = {tuple(student_shapes[tap][2:]): tap for tap in ours}
-    other = {tuple(teacher_shapes[tap][2:]): tap for tap in theirs}
+    teacher_shapes = teacher.probe(list(theirs), blank)  # of what its padding leaves
+    own = {tuple(shape[2:]): tap for tap, shape in ours.items()}
+    other = {tuple(shape[2:]): tap for tap, shape in teacher_shapes.items()}
     shared = [size for size in own if size in other]
     couples = [(own[size], other[size]) for size in shared]
     if not couples and not detects:
@@ -122,9 +122,7 @@ def find_pair(
         name = _word(f'p{stride.bit_length() - 1}' if detects else student_at.rpartition('.')[2])
         if name in {level.name for level in maps}:
             name = _word(student_at)
-        maps.append(
-            Level(name, student_at, teacher_at, student_shapes[student_at][1], shape[1], size, stride)
-        )
+        maps.append(Level(name, student_at, teacher_at, ours[student_at][1], shape[1], size, stride))
     logits = None
     if ours_logits and theirs_logits:
         logits = Level('logits', ours_logits[0], theirs_logits[0], ours_logits[1], theirs_logits[1])
@@ -133,8 +131,8 @@ def find_pair(
 
 def _layers(
     model: nn.Module, side: str, detects: bool, blank: Sequence[int]
-) -> tuple[list[str], Optional[tuple[str, int]]]:
-    """The layers worth a comparison, the finest first, and the logits with their width."""
+) -> tuple[dict[str, torch.Size], Optional[tuple[str, int]]]:
+    """The layers worth a comparison and their shapes, the finest first; the logits with their width."""
     part = 'neck' if detects and getattr(model, 'neck', None) is not None else 'backbone'
     modules = dict(model.named_modules())
     with size_errors(side, model, blank):
@@ -152,7 +150,7 @@ def _layers(
         if tensor.ndim == 4 and min(tensor.shape[2:]) > 1 and re.split(r'[.\[]', tap)[0] == part
     ]
     if detects:
-        return [tap for tap in maps if '.' not in tap], None
+        return {tap: outputs[tap].shape for tap in maps if '.' not in tap}, None
     # the last of each size ends a stage; inside of a block another size begins too early
     last: dict[tuple, str] = {}
     for tap in sorted(maps, key=lambda tap: tap.count('.') < 2):
@@ -164,7 +162,7 @@ def _layers(
         min((tap for tap in maps if outputs[tap].data_ptr() == start), key=lambda tap: ('[' in tap, len(tap)))
         for start in starts
     ]
-    return names, _logits(getattr(model, 'head', None), outputs)
+    return {tap: outputs[tap].shape for tap in names}, _logits(getattr(model, 'head', None), outputs)
 
 
 def _logits(head: Any, outputs: dict[str, Tensor]) -> Optional[tuple[str, int]]:
