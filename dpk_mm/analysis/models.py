@@ -16,11 +16,11 @@ from torch import nn
 from dpk_mm.models import FrozenTeacher
 from dpk_mm.utils import check_tap, main_model_cfg
 from dpk_mm.utils.checkpoint import check_checkpoint
-from dpk_mm.utils.config import hub_weights
+from dpk_mm.utils.config import WITH_CHECKPOINT, hub_weights
 from dpk_mm.utils.outputs import run_outputs
 from dpk_mm.utils.runner import load_config
 
-_NAMED = re.compile(r'^(?:(?P<label>[^=/:]+)=)?(?P<config>.+?\.(?:py|ya?ml|json))(?::(?P<checkpoint>.+))?$')
+_NAMED = re.compile(rf'(?:(?P<label>[^=/:]+)=)?{WITH_CHECKPOINT.pattern}')
 
 
 @dataclass

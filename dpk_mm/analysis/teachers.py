@@ -17,13 +17,13 @@ from dpk_mm.analysis.models import ModelSpec, as_teacher, build_model, check_lay
 from dpk_mm.analysis.samples import Sample, build_dataset, limit_evaluator
 from dpk_mm.analysis.stats import LEAST_SAMPLES, pair_hsics
 from dpk_mm.compare.comparison import fill_config
-from dpk_mm.compare.digest import digest_file, digest_settings, plain
+from dpk_mm.compare.digest import digest_settings, plain
 from dpk_mm.compare.teachers import measure_model
 from dpk_mm.models import FrozenTeacher
 from dpk_mm.profiling.cost import take_turns
 from dpk_mm.registry import MODELS
 from dpk_mm.utils import cka_from_hsics
-from dpk_mm.utils.files import read_json, write_json
+from dpk_mm.utils.files import digest_file, read_json, write_json
 
 # (student's layer, teacher's layer)
 Pairs = list[tuple[str, str]]

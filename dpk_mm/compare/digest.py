@@ -4,7 +4,6 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, Dict, Iterable, Optional, Tuple
 
 from torch import Tensor
@@ -109,19 +108,3 @@ def digest_settings(settings: Any) -> str:
         str: Twelve hexadecimal digits.
     """
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
-
-
-def digest_file(path: Path) -> str:
-    """Hash a file.
-
-    Args:
-        path (Path): The file.
-
-    Returns:
-        str: Hexadecimal digits.
-    """
-    result = hashlib.sha256()
-    with path.open('rb') as file:
-        for part in iter(lambda: file.read(1 << 20), b''):
-            result.update(part)
-    return result.hexdigest()

@@ -7,11 +7,11 @@ from typing import Any, Dict, List, Optional
 
 from mmengine.config import Config
 
-from dpk_mm.compare.digest import digest_file, first_difference, plain
+from dpk_mm.compare.digest import first_difference, plain
 from dpk_mm.compare.fairness import digest_start, must_share_start
 from dpk_mm.compare.plan import Method
 from dpk_mm.utils import is_distiller
-from dpk_mm.utils.files import read_json, write_json
+from dpk_mm.utils.files import digest_file, read_json, write_json
 
 
 @dataclass

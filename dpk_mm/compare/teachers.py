@@ -10,12 +10,12 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
 from dpk_mm.compare import training
-from dpk_mm.compare.digest import digest_file, digest_settings, plain
+from dpk_mm.compare.digest import digest_settings, plain
 from dpk_mm.compare.plan import Method
 from dpk_mm.registry import MODELS
 from dpk_mm.utils import is_distiller, load_model_cfg
 from dpk_mm.utils.config import hub_weights
-from dpk_mm.utils.files import read_json, write_json
+from dpk_mm.utils.files import digest_file, read_json, write_json
 from dpk_mm.utils.quiet import quiet
 
 

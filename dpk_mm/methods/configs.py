@@ -139,12 +139,16 @@ def spell_out(model: dict, distiller: Any) -> dict:
         distiller (Distiller): What was built of it.
 
     Returns:
-        dict: A copy with ``stages`` and ``init_student`` in place of ``method`` and ``loss_weight``.
+        dict: A copy with ``stages``, ``init_student`` and ``optimizer`` in place of ``method`` and
+            ``loss_weight``.
     """
     spelled = {key: value for key, value in copy.deepcopy(dict(model)).items() if key != 'loss_weight'}
-    if spelled.get('optimizer') is None:
-        spelled['optimizer'] = dict(lr=1e-3)
-    spelled.update(method=None, init_student=distiller.init_student, stages=distiller.stage_cfgs)
+    spelled.update(
+        method=None,
+        init_student=distiller.init_student,
+        optimizer=distiller.optimizer,
+        stages=distiller.stage_cfgs,
+    )
     return spelled
 
 

@@ -73,15 +73,6 @@ def fetch(checkpoint: str, field: str = 'checkpoint') -> str:
     return path
 
 
-def digest(path: str) -> str:
-    """SHA-256 of a file, in hexadecimal digits."""
-    found = hashlib.sha256()
-    with open(path, 'rb') as file:
-        while block := file.read(1 << 20):
-            found.update(block)
-    return found.hexdigest()
-
-
 def explain_load_error(error: Exception, path: str, opt_in: Optional[str]) -> str:
     """Why ``torch.load`` did not open a file: it holds more than weights, or it is damaged.
 

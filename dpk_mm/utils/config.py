@@ -12,7 +12,7 @@ from mmengine.hub import get_config
 from mmengine.utils import is_installed
 from torch import nn
 
-_WITH_CHECKPOINT = re.compile(r'^(?P<config>.+?\.(?:py|ya?ml|json))(?::(?P<checkpoint>.+))?$')
+WITH_CHECKPOINT = re.compile(r'(?P<config>.+?\.(?:py|ya?ml|json))(?::(?P<checkpoint>.+))?$')
 
 
 def main_field(cfg: Union[Config, dict]) -> Optional[str]:
@@ -187,7 +187,7 @@ def split_checkpoint(text: str) -> tuple[str, Optional[str]]:
     Args:
         text (str): CONFIG is a file or ``'pkg::path'`` and ends in .py, .yaml, .yml or .json.
     """
-    found = _WITH_CHECKPOINT.match(text)
+    found = WITH_CHECKPOINT.match(text)
     return (found['config'], found['checkpoint']) if found else (text, None)
 
 

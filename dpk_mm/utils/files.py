@@ -1,5 +1,6 @@
 """Read and write small files of results, whole or not at all."""
 
+import hashlib
 import json
 import os
 import tempfile
@@ -62,6 +63,22 @@ def save_checkpoint(path: Path, content: Dict[str, Any]) -> None:
         content (dict): What ``torch.save`` takes.
     """
     _replace(path, lambda file: torch.save(content, file))
+
+
+def digest_file(path: Path) -> str:
+    """Hash a file by SHA-256.
+
+    Args:
+        path (Path): The file.
+
+    Returns:
+        str: Hexadecimal digits.
+    """
+    result = hashlib.sha256()
+    with path.open('rb') as file:
+        for part in iter(lambda: file.read(1 << 20), b''):
+            result.update(part)
+    return result.hexdigest()
 
 
 @contextmanager

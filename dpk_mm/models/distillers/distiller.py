@@ -56,6 +56,7 @@ class Distiller(BaseDistiller):
 
     Attributes:
         stage_cfgs (dict[str, dict]): The stages that were built, as a config could write them.
+        optimizer (dict or bool, optional): As given, or what a method has.
         layers (dict[str, tuple]): Stage -> the layers of student and teacher: names, or tuples of them.
 
     Raises:
@@ -116,10 +117,9 @@ class Distiller(BaseDistiller):
                 'init_student=True, but no teacher weight outside the backbone has the name and shape of '
                 "one of the student's."
             )
-        if optimizer is None and method is not None:
-            optimizer = dict(lr=1e-3)
-        if optimizer not in (None, False):
-            self.inner = build_inner(self.distiller, optimizer)
+        self.optimizer = dict(lr=1e-3) if optimizer is None and method is not None else optimizer
+        if self.optimizer not in (None, False):
+            self.inner = build_inner(self.distiller, self.optimizer)
         print_log(stage_table(self, *shapes), 'current')
 
     def _probe(self, side: int) -> dict[str, torch.Size]:

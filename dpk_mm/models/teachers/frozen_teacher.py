@@ -1,6 +1,7 @@
 """The teacher of a distiller."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Optional, Union
 
 import torch
@@ -17,9 +18,10 @@ from dpk_mm.utils import (
     probe,
     record,
 )
-from dpk_mm.utils.checkpoint import digest, fetch
+from dpk_mm.utils.checkpoint import fetch
 from dpk_mm.utils.checks import check_bool
 from dpk_mm.utils.config import describe, hub_weights
+from dpk_mm.utils.files import digest_file
 
 from .compile import check_compile_options, compile_around
 from .padding import crop_feature, pad_to_divisor
@@ -103,7 +105,7 @@ class FrozenTeacher(nn.Module):
             set_weights(self.model, weights, self.source, allow_incomplete)
             print_log(
                 f'Teacher {describe(config)}: {len(self.model.state_dict())} weights, from {path} '
-                f'(SHA-256 {digest(path)[:8]})',
+                f'(SHA-256 {digest_file(Path(path))[:8]})',
                 'current',
             )
         self.requires_grad_(False)
@@ -131,8 +133,7 @@ class FrozenTeacher(nn.Module):
     @property
     def divisor(self) -> int:
         """What height and width of its images must be multiples of, in pixels."""
-        own = self._preprocessor
-        return self.pad_size_divisor or getattr(own, 'pad_size_divisor', 1)
+        return self.pad_size_divisor or getattr(self._preprocessor, 'pad_size_divisor', 1)
 
     def padded(self, size: Sequence[int]) -> tuple[int, int]:
         """Height and width, in pixels, that a batch of a size is padded to."""
