@@ -1,4 +1,4 @@
-"""What the pages say works: the README's configs train, and links lead somewhere."""
+"""What the pages say works: their configs train, links lead somewhere, and sentences are short."""
 
 import re
 from pathlib import Path
@@ -12,13 +12,15 @@ from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
 
 ROOT = Path(__file__).parents[1]
-PAGE, GUIDE = (
-    (ROOT / page).read_text(encoding='utf-8') for page in ('README.md', 'docs/your_own_detector.md')
-)
-# those of a distiller; others are of data sets
-CONFIGS = [text for text in re.findall(r'```python\n(.*?)```', PAGE + GUIDE, re.DOTALL) if 'teacher=' in text]
-PAGES = sorted([ROOT / 'README.md', *ROOT.glob('docs/**/*.md'), *ROOT.glob('configs/*/README.md')])
-FOLDERS = [path.name for path in sorted((ROOT / 'configs').iterdir())]
+# those of a distiller
+CONFIGS = [
+    text
+    for page in ('README.md', 'docs/config.md', 'docs/your_own_detector.md')
+    for text in re.findall(r'```python\n(.*?)```', (ROOT / page).read_text(encoding='utf-8'), re.DOTALL)
+    if 'teacher=' in text
+]
+PAGES = sorted([ROOT / 'README.md', *ROOT.glob('docs/**/*.md'), *ROOT.glob('configs/**/README.md')])
+FOLDERS = [path.name for path in sorted((ROOT / 'configs').iterdir()) if path.is_dir()]
 
 
 @pytest.mark.parametrize('text', CONFIGS, ids=lambda text: text.split('::')[0].rpartition("'")[2])
@@ -39,9 +41,25 @@ def test_a_config_of_the_pages_trains(text, tmp_path):
     assert torch.isfinite(loss) and changed
 
 
-def test_the_readme_begins_with_the_three_lines_and_has_a_config_of_each_kind():
-    assert [re.search(r'(\w+)::', text)[1] for text in CONFIGS] == ['mmdet', 'mmdet', 'mmpretrain', 'mmdet']
-    assert CONFIGS[3] == f'# my_dpk.py\n{CONFIGS[0]}'
+def test_the_readme_has_the_three_lines_of_each_kind():
+    assert [re.search(r'(\w+)::', text)[1] for text in CONFIGS] == ['mmdet', 'mmpretrain'] * 2 + ['mmdet']
+    assert CONFIGS[4] == f'# my_dpk.py\n{CONFIGS[0]}'
+    assert all(len(text.splitlines()) == 3 for text in CONFIGS[:2])
+    assert len((ROOT / 'README.md').read_text(encoding='utf-8').splitlines()) <= 150
+
+
+def sentences(page):
+    """The sentences of a page, without its code, tables, what is made from files, and headings."""
+    text = re.sub(r'```.*?```|<!-- table.*?end -->', '', page.read_text(encoding='utf-8'), flags=re.DOTALL)
+    text = re.sub(r'!?\[([^]]*)\]\([^)]*\)', r'\1', text)
+    text = re.sub(r'^(\||#|    ).*$', '', text, flags=re.MULTILINE)
+    parts = re.split(r'\n\s*\n|\n\s*(?:[-*]|\d+\.) ', text)
+    return [one for part in parts for one in re.split(r'(?<=[.!?:;])\*{0,2}\s+', ' '.join(part.split()))]
+
+
+@pytest.mark.parametrize('page', PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_no_sentence_is_longer_than_30_words(page):
+    assert [one for one in sentences(page) if len(re.findall(r'\w\S*', one)) > 30] == []
 
 
 @pytest.mark.parametrize('page', PAGES, ids=lambda page: str(page.relative_to(ROOT)))

@@ -148,6 +148,42 @@ def _auto() -> str:
     return _align('llrlrl', markdown(head, rows))
 
 
+def _expect() -> str:
+    """What the parts of a distillation give on real photographs, each over the one before."""
+    study = Study(EXPERIMENTS / 'bccd')
+    titles = {
+        'alone': 'the student alone',
+        'inherited start': "from the teacher's neck and head",
+        'PKD, 3': "and with PKD (`method='pkd'`)",
+        'dpk, cka, lean necks, PKD, 3': "and with DPK's necks before PKD's loss (`method='dpk'`)",
+    }
+    rows, before = [], None
+    for name, title in titles.items():
+        more = f'{Verdict(study.gains(name, before))}' if before else '–'
+        rows.append([title, study.mean(name, form='.1f'), more])
+        before = name
+    return _align('lrr', markdown(['', 'AP', 'over the line above'], rows))
+
+
+def _which() -> str:
+    """Four cases, a method for each, and what the runs say of it."""
+    cells, cifar = Study(EXPERIMENTS / 'bccd'), Study(EXPERIMENTS / 'cifar100_short')
+    start, pkd, dpk = 'inherited start', 'PKD, 3', 'dpk, cka, lean necks, PKD, 3'
+    kd, dist, fitnet, residual = 'kd', 'dist', 'kd + fitnet', 'dpk, cka, lean necks, residual'
+    rows = [
+        ['a detector', "`'pkd'`", f'{Verdict(cells.gains(pkd, start))} AP over the inherited start'],
+        ['a detector, and time for necks', "`'dpk'`", f'{Verdict(cells.gains(dpk, pkd))} AP over PKD'],
+        ['a classifier', "`'dist'`", f'{Verdict(cifar.gains(dist, kd))} points over KD'],
+        [
+            'a classifier, and time for necks',
+            "`'dpk'`",
+            f'{Verdict(cifar.gains(residual, kd))} points over KD; {Verdict(cifar.gains(residual, fitnet))} '
+            'over KD + FitNet',
+        ],
+    ]
+    return _align('lll', markdown(['you have', '`method=`', 'in our short schedules'], rows))
+
+
 def _pair(detects: bool) -> Pair:
     """A detector or a classifier, and a teacher of the same layers."""
     blocks = nn.Sequential(nn.Identity(), nn.Identity())
@@ -193,6 +229,8 @@ _OTHERS: Dict[str, Callable[[], str]] = {
     'methods': _methods,
     'fgd_weights': _fgd_weights,
     'auto': _auto,
+    'expect': _expect,
+    'which': _which,
     'start': _start,
     'demo': lambda: _demo.means({'AP': _ap, 'AP50': f'{_ap}_50'}, params=True),
     'demo_seeds': lambda: _demo.seeds(_ap, 'AP'),

@@ -1,4 +1,4 @@
-"""The README's lines for one's own images, as they stand there."""
+"""The lines of docs/data.md for one's own images, as they stand there."""
 
 import re
 
@@ -12,10 +12,10 @@ from dpk_mm.registry import DATASETS
 
 @pytest.fixture
 def load(root, workdir):
-    """Read the README's config that has certain words; returns the data sets of training and test."""
+    """Read the page's config that has certain words; returns the data sets of training and test."""
     (workdir / 'configs').symlink_to(root / 'configs')
-    section = (root / 'README.md').read_text(encoding='utf-8').split('**Your own images**')[1]
-    snippets = re.findall(r'```python\n(.*?)```', section.split('## The config')[0], re.DOTALL)
+    page = (root / 'docs/data.md').read_text(encoding='utf-8')
+    snippets = re.findall(r'```python\n(.*?)```', page, re.DOTALL)
 
     def load(*words):
         (text,) = [text for text in snippets if all(word in text for word in words)]
