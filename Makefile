@@ -1,6 +1,6 @@
 # The commands of this project; each sets up .venv first and needs nothing else.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-cls test test-fast lint format docs-check lock
+.PHONY: help setup demo demo-cls test test-fast lint format docs docs-check lock
 # Waiting threads sleep instead of spinning: on a shared machine that is 10 times faster, with the same numbers.
 export OMP_WAIT_POLICY ?= PASSIVE
 VENV_PYTHON := .venv/bin/python
@@ -50,6 +50,10 @@ lint: setup  ## check style, changing nothing
 format: setup  ## put the code in style
 	@$(VENV_PYTHON) -m ruff check --fix .
 	@$(VENV_PYTHON) -m ruff format .
+
+docs: setup  ## build the site into work_dirs/site; a broken link fails
+	@NO_MKDOCS_2_WARNING=1 DISABLE_MKDOCS_2_WARNING=true \
+	  $(UV) run --quiet --no-project --with-requirements requirements/docs.txt mkdocs build --quiet
 
 docs-check: setup  ## check that the result pages state what the files in experiments/ give
 	@$(VENV_PYTHON) experiments/report/make_results.py --check

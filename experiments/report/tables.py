@@ -159,7 +159,7 @@ def _expect() -> str:
     }
     rows, before = [], None
     for name, title in titles.items():
-        more = f'{Verdict(study.gains(name, before))}' if before else '–'
+        more = f'{study.gain(name, before)} ({study.p(name, before)})' if before else '–'
         rows.append([title, study.mean(name, form='.1f'), more])
         before = name
     return _align('lrr', markdown(['', 'AP', 'over the line above'], rows))
@@ -168,17 +168,21 @@ def _expect() -> str:
 def _which() -> str:
     """Four cases, a method for each, and what the runs say of it."""
     cells, cifar = Study(EXPERIMENTS / 'bccd'), Study(EXPERIMENTS / 'cifar100_short')
+
+    def said(study: Study, name: str, other: str, what: str) -> str:
+        return f'{study.gain(name, other)} {what} ({study.p(name, other)})'
+
     start, pkd, dpk = 'inherited start', 'PKD, 3', 'dpk, cka, lean necks, PKD, 3'
-    kd, dist, fitnet, residual = 'kd', 'dist', 'kd + fitnet', 'dpk, cka, lean necks, residual'
+    residual = 'dpk, cka, lean necks, residual'
+    over_kd = said(cifar, residual, 'kd', 'points over KD')
     rows = [
-        ['a detector', "`'pkd'`", f'{Verdict(cells.gains(pkd, start))} AP over the inherited start'],
-        ['a detector, and time for necks', "`'dpk'`", f'{Verdict(cells.gains(dpk, pkd))} AP over PKD'],
-        ['a classifier', "`'dist'`", f'{Verdict(cifar.gains(dist, kd))} points over KD'],
+        ['a detector', "`'pkd'`", said(cells, pkd, start, 'AP over the inherited start')],
+        ['a detector, and time for necks', "`'dpk'`", said(cells, dpk, pkd, 'AP over PKD')],
+        ['a classifier', "`'dist'`", said(cifar, 'dist', 'kd', 'points over KD')],
         [
             'a classifier, and time for necks',
             "`'dpk'`",
-            f'{Verdict(cifar.gains(residual, kd))} points over KD; {Verdict(cifar.gains(residual, fitnet))} '
-            'over KD + FitNet',
+            f'{over_kd}, {said(cifar, residual, "kd + fitnet", "over KD + FitNet")}',
         ],
     ]
     return _align('lll', markdown(['you have', '`method=`', 'in our short schedules'], rows))

@@ -1,6 +1,6 @@
 """The ShuffleNetV2 of CIFAR."""
 
-from typing import Union
+from typing import Any, Union
 
 from mmcv.cnn import ConvModule
 from mmengine.model import BaseModule
@@ -22,14 +22,14 @@ class CIFARShuffleNetV2(ShuffleNetV2):
     Args:
         widen_factor (float): 0.5, 1.0, 1.5 or 2.0, for 192, 464, 704 or 976 channels in ``layers.2``.
         init_cfg (dict or list[dict], optional): Initialisation; Kaiming by default.
-        **kwargs: Other arguments of MMPretrain's ShuffleNetV2.
+        **kwargs (Any): Other arguments of MMPretrain's ShuffleNetV2.
 
     Raises:
         ValueError: Another width.
     """
 
     def __init__(
-        self, widen_factor: float = 1.0, init_cfg: Union[dict, list, None] = KAIMING_INIT, **kwargs
+        self, widen_factor: float = 1.0, init_cfg: Union[dict, list, None] = KAIMING_INIT, **kwargs: Any
     ) -> None:
         super().__init__(widen_factor, init_cfg=init_cfg, **kwargs)
         self.conv1 = ConvModule(3, self.conv1.out_channels, 1, norm_cfg=self.norm_cfg, act_cfg=self.act_cfg)

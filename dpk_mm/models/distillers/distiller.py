@@ -52,7 +52,8 @@ class Distiller(BaseDistiller):
             :func:`dpk_mm.methods.find_pair`.
         optimizer (dict or bool, optional): Arguments of :class:`InnerAdamW`, which trains necks, adapters and
             losses. Defaults to None: with a method ``dict(lr=1e-3)``, else False: one optimizer trains all.
-        task_loss_weight, data_preprocessor: See :class:`BaseDistiller`.
+        task_loss_weight (float): See :class:`BaseDistiller`.
+        data_preprocessor (dict, optional): See :class:`BaseDistiller`.
 
     Attributes:
         stage_cfgs (dict[str, dict]): The stages that were built, as a config could write them.

@@ -11,8 +11,7 @@ from .cka_prior import CKAPrior
 class SigmoidCKAPrior(CKAPrior):
     """1 - sigmoid(CKA): the dynamic prior squeezed into 0.27 to about 0.5 (authors' code).
 
-    Args:
-        kwargs: As :class:`CKAPrior`.
+    It takes the arguments of :class:`CKAPrior`.
     """
 
     def from_cka(self, cka: float) -> float:
