@@ -6,7 +6,7 @@ A run that turns an order, a verdict or a digit fails there with the page and th
 from functools import partial
 from operator import methodcaller
 
-from verdicts import FAILED, HELD, UNKNOWN
+from dpk_mm.compare.verdict import FAILED, HELD, UNKNOWN
 
 # What a sentence states: methods of study.Study, called on the study that its page is about. Those in the first
 # line give the text for a pair of braces.

@@ -9,10 +9,10 @@ from typing import Dict, List, Optional
 
 import plot_teachers
 from mmengine.config import Config
-from verdicts import Verdict
 
 from dpk_mm.analysis.stats import rank_correlation
 from dpk_mm.compare import csv_files, inputs, report, table
+from dpk_mm.compare.verdict import Verdict
 from dpk_mm.utils.text import count, markdown, spread
 
 EXPERIMENTS = Path(__file__).resolve().parents[1]

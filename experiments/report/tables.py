@@ -11,9 +11,10 @@ from costs import COSTS
 from mmengine.config import Config
 from study import EXPERIMENTS, Study
 from torch import nn
-from verdicts import FAILED, HELD, UNKNOWN, Claim, Finding, Verdict
+from verdicts import Claim, Finding
 
 from dpk_mm.compare import inputs
+from dpk_mm.compare.verdict import FAILED, HELD, UNKNOWN, Verdict
 from dpk_mm.methods import Level, Pair, maps
 from dpk_mm.registry import METHODS
 from dpk_mm.utils.text import markdown, spread

@@ -1,0 +1,76 @@
+"""Did it help? The answer of a comparison, in words."""
+
+from collections.abc import Sequence
+from typing import Optional
+
+from mmengine.config import Config
+
+from dpk_mm.compare import table
+from dpk_mm.compare.verdict import FAILED, HELD, Verdict
+
+_WORDS = {HELD: 'significant', FAILED: 'significant'}
+# What to try where nothing helped, in this order, and what our tables say of each step (docs/results).
+ADVICE = {
+    'Test the teacher alone': 'what is not clearly better has nothing to teach. The table has its figure.',
+    "Let a detector inherit, by the method 'start'": "on blood cells the teacher's neck and head gave most.",
+    "Take a cheap method, 'pkd' for a detector or 'dist' for a classifier": 'they led, or nearly.',
+    "Change the weight: loss_weight=dict(type='auto', share=...)": 'it decided more than the method did.',
+    'Train for longer, or with more seeds': 'a difference below the spread of the seeds is none.',
+}
+
+
+def compare_with(
+    base: str, teacher: str, methods: Sequence[str], seeds: int, options: Optional[dict] = None
+) -> Config:
+    """Make the input of a comparison of methods by name.
+
+    Args:
+        base (str): Config of the student alone.
+        teacher (str): ``'CONFIG'`` or ``'CONFIG:CHECKPOINT'``.
+        methods (Sequence[str]): Names for ``method``; a detector inherits as the method does by default.
+        seeds (int): How many; they are 0, 1 and so on.
+        options (dict, optional): As ``--cfg-options``, for all.
+
+    Returns:
+        Config: What :func:`dpk_mm.compare.inputs.read` takes, with the student alone as the first row.
+    """
+    rows = {name: dict(allow=['init_student'], model=dict(method=name)) for name in methods}
+    return Config(
+        dict(
+            base=base,
+            teacher=teacher,
+            methods=dict(alone=None, **rows),
+            seeds=list(range(seeds)),
+            options=options or {},
+        )
+    )
+
+
+def answer(results: table.Results, metric: str, alone: str = 'alone') -> str:
+    """Say of every method whether it helped, by how much, and what it costs.
+
+    Args:
+        results (dict): Of all runs.
+        metric (str): The metric, from :func:`dpk_mm.compare.table.find_metric`.
+        alone (str): The row that the others are compared with. Defaults to ``'alone'``.
+
+    Returns:
+        str: A line a method; where none helped, also what to try, in order.
+    """
+    found, costs = table.values(results, metric), table.step_costs(results, alone)
+    lines, helped = [], False
+    for name in found:
+        gains = table.gains(found, name, alone)
+        if name == alone or not gains:
+            continue
+        verdict = Verdict(gains)
+        helped |= verdict.words == HELD
+        did = 'helped' if verdict.mean > 0 else 'did not help'
+        sure = _WORDS.get(verdict.words, 'not significant' if verdict.p else 'too few seeds for a test')
+        lines.append(
+            f'{name} {did}: {verdict} of {metric} ({sure}). A step takes {costs[name]:.2f} times as long.'
+        )
+    if helped or not lines:
+        return '\n'.join(lines)
+    tries = [f'{i}. {what}: {why}' for i, (what, why) in enumerate(ADVICE.items(), 1)]
+    return '\n'.join([*lines, '', 'Nothing helped significantly. What to try, in this order:', *tries])

@@ -1,0 +1,71 @@
+"""Did it help? The flags of tools/compare.py, and its answer."""
+
+import pytest
+import tiny
+import tiny_cls
+import torch
+
+from dpk_mm.compare.answer import answer
+
+TOP1 = 'accuracy/top1'
+
+
+def runs(*values, seconds=1.0):
+    """What runs of a method found, seed by seed."""
+    return {
+        seed: dict(metrics={TOP1: value}, cpu_seconds=seconds, seconds=9.0, memory_kind='RSS')
+        for seed, value in enumerate(values)
+    }
+
+
+def test_the_answer_says_how_much_how_sure_and_what_it_costs():
+    results = dict(
+        alone=runs(20.0, 21.0, 22.0),
+        kd=runs(24.0, 25.5, 26.0, seconds=1.5),
+        at=runs(20.0, 22.0, 21.0),
+        gone={},
+    )
+    kd, at = answer(results, TOP1).splitlines()
+    expected = 'kd helped: +4.17 ± 0.29, n = 3, p = 0.0016 of accuracy/top1 (significant). '
+    assert kd == expected + 'A step takes 1.50 times as long.'
+    assert at.startswith('at did not help: +0.00 ± 1.00, n = 3, p = 1 of') and '(not significant)' in at
+
+
+def test_where_nothing_helped_the_answer_says_what_to_try():
+    one_seed = answer(dict(alone=runs(20.0), kd=runs(30.0)), TOP1)
+    assert 'kd helped: +10.00, n = 1 of accuracy/top1 (too few seeds for a test)' in one_seed
+    assert '1. Test the teacher alone' in one_seed
+    worse = answer(dict(alone=runs(20.0, 21.0, 22.0), kd=runs(10.0, 11.5, 12.0)), TOP1)
+    assert worse.startswith('kd did not help: -9.83 ± 0.29') and '(significant)' in worse
+    assert 'Nothing helped significantly. What to try, in this order:' in worse
+
+
+def test_the_flags_make_an_input(compare, tmp_path, monkeypatch, capsys):
+    data = tiny_cls.write_cifar(tmp_path, num=12)
+    cfg = tiny_cls.training_cfg(tiny_cls.classifier(), data, tmp_path / 'work')
+    for part in ('dataloader', 'evaluator', 'cfg'):
+        cfg[f'test_{part}'] = cfg[f'val_{part}']
+    cfg.dump(tmp_path / 'base.py')
+    torch.save(tiny.build(cfg.model).state_dict(), tmp_path / 'teacher.pth')
+    base = str(tmp_path / 'base.py')
+    flags = [
+        '--baseline',
+        base,
+        '--teacher',
+        f'{base}:{tmp_path}/teacher.pth',
+        '--work-dir',
+        str(tmp_path / 'w'),
+    ]
+    with pytest.raises(SystemExit, match='2'):
+        compare.main(flags)
+    assert '--methods' in capsys.readouterr().err
+    compare.main([*flags, '--methods', 'kd,fitnet', '--seeds', '2', '--check'])
+    assert '6 runs, 6 to do' in capsys.readouterr().out
+
+    results = dict(alone=runs(20.0), kd=runs(30.0))
+    monkeypatch.setattr(compare, 'run_comparison', lambda *args: (results, []))
+    compare.main([*flags, '--methods', 'kd'])
+    assert capsys.readouterr().out.strip() == answer(results, TOP1)
+    with pytest.raises(SystemExit, match='fgd does not fit'):
+        monkeypatch.undo()
+        compare.main([*flags, '--methods', 'fgd', '--check'])
