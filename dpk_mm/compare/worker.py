@@ -19,6 +19,7 @@ from mmengine.utils import import_modules_from_strings
 from dpk_mm.compare import training
 from dpk_mm.compare.hooks import CostHook, FirstStepHook, RandomStateHook
 from dpk_mm.compare.run import checkpoints
+from dpk_mm.utils.declared import check_whole
 from dpk_mm.utils.files import write_json
 
 
@@ -51,8 +52,9 @@ def newest_checkpoint(folder: Path) -> Optional[Path]:
     """
     for path in checkpoints(folder):
         try:
+            check_whole(path)
             torch.load(path, map_location='cpu', weights_only=True)
-        except (RuntimeError, EOFError, pickle.UnpicklingError):
+        except (ValueError, RuntimeError, EOFError, pickle.UnpicklingError):
             path.unlink()
         else:
             return path
