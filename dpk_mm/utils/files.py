@@ -116,7 +116,7 @@ def digest_file(path: Path) -> str:
 
 
 @contextmanager
-def only_one(folder: Path) -> Iterator[None]:
+def only_one(folder: Path, wait: bool = False) -> Iterator[None]:
     """Make a folder, for one command at a time to write into.
 
     The kernel releases the lock when the process ends, however it ends. Processes forked from it do not keep
@@ -124,6 +124,7 @@ def only_one(folder: Path) -> Iterator[None]:
 
     Args:
         folder (Path): The folder.
+        wait (bool): Wait for the other command's end, rather than fail. Defaults to False.
 
     Raises:
         ValueError: Another process is writing into it; names that process.
@@ -137,7 +138,7 @@ def only_one(folder: Path) -> Iterator[None]:
         os.close(number)
         raise OSError(f'{path} is no ordinary file')
     with os.fdopen(number, 'r+', encoding='utf-8') as lock:
-        _lock(lock, folder)
+        _lock(lock, folder, wait)
         lock.truncate(0)
         lock.write(f'process {os.getpid()} on {socket.gethostname()}')
         lock.flush()
@@ -153,14 +154,14 @@ def is_held(folder: Path) -> bool:
     return str(folder.resolve()) in _HELD
 
 
-def _lock(lock: IO[str], folder: Path) -> None:
+def _lock(lock: IO[str], folder: Path, wait: bool) -> None:
     """Lock an open file, or tell who has locked it."""
     try:
         import fcntl  # not everywhere
     except ImportError:
         return
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
     except OSError as error:
         if error.errno in (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP):
             return

@@ -31,7 +31,7 @@ def read_ratios(work_dir: Union[str, Path]) -> Curves:
     for log in logs:
         for entry in _entries(log):
             for name, value in entry.items():
-                if name.startswith('ratio_'):
+                if name.startswith('ratio_') and isinstance(entry.get('step'), int):
                     curves.setdefault(name[len('ratio_') :], {})[entry['step']] = value
     if not curves:
         raise ValueError(f'{work_dir}: no ratio_<stage> in the log; was it a run of a distiller with priors?')
