@@ -1,4 +1,7 @@
-"""Run one campaign, print its figures, and write them into docs/reliability.md.
+"""Run what is too long for the tests: kills, hostile files, full disks, dead ranks, long runs.
+
+Each campaign is a module with `N` and `run(seed, n)`, which returns figures. They are printed and written
+into docs/reliability.md. Whole numbers of several turns add up; of other numbers the largest counts.
 
 Turns add up: `kills --n 10 --seed 1` and `kills --n 10 --seed 2` give the figures of 20 kills. `--fresh`
 forgets the turns before.
@@ -10,16 +13,17 @@ import json
 import os
 import pkgutil
 import platform
+import sys
 import time
 from pathlib import Path
 
-from tests import campaign
-
-ROOT = Path(__file__).parents[2]
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+sys.path.insert(1, str(HERE.parent))  # for tiny.py and tiny_cls.py
 PAGE, KEPT = ROOT / 'docs/reliability.md', ROOT / 'work_dirs/campaign'
 BEGIN, END = '<!-- campaign: begin -->', '<!-- campaign: end -->'
-NAMES = [module.name for module in pkgutil.iter_modules(campaign.__path__) if module.name[0] != '_']
-NAMES = [name for name in NAMES if name != 'processes']
+NAMES = [module.name for module in pkgutil.iter_modules([str(HERE)])]
+NAMES = [name for name in NAMES if name not in ('__main__', 'processes')]
 
 
 def machine():
@@ -46,19 +50,19 @@ def table(kept):
             for key, value in add_up(turns).items()
         )
         how = '; '.join(f'`--n {turn["n"]} --seed {turn["seed"]}`' for turn in turns)
-        about = f'`python -m tests.campaign {name}` {how}; {turns[-1]["date"]}; {turns[-1]["machine"]}'
+        about = f'`python tests/campaign {name}` {how}; {turns[-1]["date"]}; {turns[-1]["machine"]}'
         lines.append(f'| {name} | {figures} | {about} |')
     return '\n'.join(lines)
 
 
 def main():
-    parser = argparse.ArgumentParser(prog='python -m tests.campaign', description=__doc__)
+    parser = argparse.ArgumentParser(prog='python tests/campaign', description=__doc__)
     parser.add_argument('name', choices=NAMES)
     parser.add_argument('--n', type=int, help='how many (default: of the campaign)')
     parser.add_argument('--seed', type=int, default=0, help='of what is random (default: 0)')
     parser.add_argument('--fresh', action='store_true', help='forget the turns before')
     args = parser.parse_args()
-    module = importlib.import_module(f'tests.campaign.{args.name}')
+    module = importlib.import_module(args.name)
     n = args.n or module.N
     start = time.time()
     figures = module.run(args.seed, n)

@@ -6,9 +6,8 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+import processes
 import torch
-
-from tests.campaign import processes
 
 N = 12
 SIZE = 64 << 20

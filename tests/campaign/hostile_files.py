@@ -15,10 +15,9 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import processes
 import tiny_cls
 import torch
-
-from tests.campaign import processes
 
 N = 100
 SECONDS = 60

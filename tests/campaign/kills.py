@@ -6,7 +6,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.campaign import processes
+import processes
 
 N = 50
 

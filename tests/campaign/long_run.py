@@ -6,9 +6,8 @@ import shutil
 import tempfile
 from pathlib import Path
 
+import processes
 from mmengine.hooks import Hook
-
-from tests.campaign import processes
 
 N = 5000
 STEPS = 4  # of an epoch

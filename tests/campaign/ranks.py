@@ -9,7 +9,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.campaign import processes
+import processes
 
 N = 4
 TIMEOUT = 10  # seconds that a rank waits for the other
