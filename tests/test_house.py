@@ -14,6 +14,7 @@ DISTRIBUTIONS = {
     'PIL': 'pillow',
     'sklearn': 'scikit-learn',
     'skimage': 'scikit-image',
+    'yaml': 'pyyaml',
 }
 PACKAGE = sorted(ROOT.glob('dpk_mm/**/*.py'))
 TOOLS = sorted(ROOT.glob('tools/**/*.py'))

@@ -22,7 +22,9 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
     parser.add_argument('config', help='config file, or pkg::path such as dpk_mm::dpk/x.py')
     parser.add_argument('checkpoint', help='checkpoint file')
     parser.add_argument('--work-dir', help='folder of the log and the metrics')
-    parser.add_argument('--out', help='save the predictions, or metrics, to this pickle file')
+    parser.add_argument(
+        '--out', type=cli.output, help='save the predictions, or metrics, to this pickle file'
+    )
     parser.add_argument('--out-item', choices=['metrics', 'pred'], default='pred', help='what --out saves')
     parser.add_argument('--amp', action='store_true', help='test in automatic mixed precision')
     parser.add_argument('--show', action='store_true', help='show the predictions in a window')
@@ -32,7 +34,7 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
     parser.add_argument('--tta', action='store_true', help='augment at test time')
     cli.add_common_flags(parser)
     args = parser.parse_args(argv)
-    if args.out and not args.out.endswith(('.pkl', '.pickle')) and args.out_item == 'pred':
+    if args.out and args.out.suffix not in ('.pkl', '.pickle') and args.out_item == 'pred':
         parser.error(f'--out must end with .pkl or .pickle, got {args.out}')
     return args
 
@@ -87,10 +89,10 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     with cli.checkpoint_errors():
         runner = cli.build_runner(cfg)
         if args.out and args.out_item == 'pred':
-            runner.test_evaluator.metrics.append(dump_metric(cfg, args.out))
+            runner.test_evaluator.metrics.append(dump_metric(cfg, str(args.out)))
         metrics = runner.test()
     if args.out and args.out_item == 'metrics':
-        mmengine.dump(metrics, args.out)
+        mmengine.dump(metrics, str(args.out))
 
 
 if __name__ == '__main__':

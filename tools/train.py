@@ -1,6 +1,7 @@
 """Train a model, with the flags of mmdet's and mmpretrain's own train.py."""
 
 import argparse
+from contextlib import ExitStack
 from typing import Optional, Sequence
 
 from mmengine.config import Config
@@ -77,11 +78,15 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     cfg = merge_args(cli.load_config(args.config), args)
     cli.check_checkpoint(cfg.get('load_from'), '--resume' if cfg.get('resume') else 'load_from')
     cli.launch_on_cpu(cfg)
-    runner = cli.build_runner(cfg)
-    dump_choice(runner)
-    cli.build_optimizers(runner)
-    with cli.checkpoint_errors():
-        runner.train()
+    cli.save_safely(cfg)
+    with ExitStack() as stack:
+        cli.keep_work_dir(stack, cfg)
+        runner = cli.build_runner(cfg)
+        cli.choose_checkpoint(runner)
+        dump_choice(runner)
+        cli.build_optimizers(runner)
+        with cli.checkpoint_errors():
+            runner.train()
 
 
 if __name__ == '__main__':

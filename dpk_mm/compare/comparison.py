@@ -15,7 +15,7 @@ from dpk_mm.compare.inputs import Comparison
 from dpk_mm.compare.teachers import measure_teachers
 from dpk_mm.registry import DATASETS
 from dpk_mm.utils.checkpoint import check_checkpoint
-from dpk_mm.utils.files import only_one
+from dpk_mm.utils.files import check_writable, only_one, write_text
 from dpk_mm.utils.quiet import quiet
 from dpk_mm.utils.runner import fill_dataloaders, load_config
 
@@ -54,6 +54,7 @@ def run_comparison(
     for method in methods:
         _check_files(method.cfg.model)
     with only_one(work_dir):
+        check_writable((out or work_dir) / 'results.csv')  # hours before it is written
         with quiet():
             runs = run.make_runs(methods, work_dir)
             left = [one for one in runs if one.result is None]
@@ -122,13 +123,13 @@ def _write(
     """Write the tables and plots; returns the table."""
     out.mkdir(parents=True, exist_ok=True)
     # first of all, as it holds whatever metric is wanted
-    (out / 'results.csv').write_text(csv_files.make_csv(results), encoding='utf-8')
+    write_text(out / 'results.csv', csv_files.make_csv(results))
     metric = table.find_metric(results, comparison.metric)
     (out / 'teachers.csv').unlink(missing_ok=True)
     if teachers:
-        (out / 'teachers.csv').write_text(csv_files.make_csv(teachers), encoding='utf-8')
+        write_text(out / 'teachers.csv', csv_files.make_csv(teachers))
     text = report.make_table(results, comparison, metric, teachers)
-    (out / 'table.md').write_text(text + '\n', encoding='utf-8')
+    write_text(out / 'table.md', text + '\n')
     baselines = [row.name for row in comparison.rows if row.is_alone]
     alone = next((name for name in baselines if results[name]), None)
     found = table.values(results, metric)
@@ -136,5 +137,5 @@ def _write(
     unit = 'time of a step, in seconds' if alone is None else f'time of a step, over that of {alone}'
     plot_cost.plot_cost(found, table.step_costs(results, alone), metric, unit, out / 'cost.png')
     if ratios := csv_files.make_ratio_csv(runs):
-        (out / 'ratios.csv').write_text(ratios, encoding='utf-8')
+        write_text(out / 'ratios.csv', ratios)
     return text

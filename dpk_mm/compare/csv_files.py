@@ -77,11 +77,18 @@ def read_csv(text: str) -> Results:
 
     Returns:
         dict: The results; without what a run did not give.
+
+    Raises:
+        ValueError: Something else was written; names the line.
     """
     results: Results = {}
-    for line in csv.DictReader(io.StringIO(text)):
-        name, seed = line.pop('method'), int(line.pop('seed'))
-        known = {key: kind(line.pop(key)) for key, kind in _KNOWN.items() if key in line}
-        metrics = {key: float(item) for key, item in line.items() if item}
-        results.setdefault(name, {})[seed] = dict(known, metrics=metrics)
+    reader = csv.DictReader(io.StringIO(text, newline=''), restval='')
+    try:
+        for line in reader:
+            name, seed = line.pop('method'), int(line.pop('seed'))
+            known = {key: kind(line.pop(key)) for key, kind in _KNOWN.items() if key in line}
+            metrics = {key: float(item) for key, item in line.items() if item}
+            results.setdefault(name, {})[seed] = dict(known, metrics=metrics)
+    except (KeyError, TypeError, ValueError, csv.Error) as error:
+        raise ValueError(f'line {reader.line_num} is not of a comparison ({error})') from error
     return results

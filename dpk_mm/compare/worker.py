@@ -1,6 +1,5 @@
 """Train and test one run in a process of its own: ``python -m dpk_mm.compare.worker``, a job on stdin."""
 
-import fcntl
 import os
 import pickle
 import sys
@@ -19,7 +18,8 @@ from mmengine.utils import import_modules_from_strings
 from dpk_mm.compare import training
 from dpk_mm.compare.hooks import CostHook, FirstStepHook, RandomStateHook
 from dpk_mm.compare.run import checkpoints
-from dpk_mm.utils.files import write_json
+from dpk_mm.utils.declared import check_whole
+from dpk_mm.utils.files import only_one, write_json
 
 
 class ProgressHook(Hook):
@@ -51,8 +51,9 @@ def newest_checkpoint(folder: Path) -> Optional[Path]:
     """
     for path in checkpoints(folder):
         try:
+            check_whole(path)
             torch.load(path, map_location='cpu', weights_only=True)
-        except (RuntimeError, EOFError, pickle.UnpicklingError):
+        except (ValueError, RuntimeError, EOFError, pickle.UnpicklingError):
             path.unlink()
         else:
             return path
@@ -97,8 +98,7 @@ def main() -> None:
     job = pickle.load(sys.stdin.buffer)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     folder = Path(job['train']['work_dir'])
-    with (folder / 'lock').open('w') as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # until a worker whose parent was killed is gone
+    with only_one(folder, wait=True):  # until a worker whose parent was killed is gone
         try:
             run(job)
         except BaseException as error:

@@ -101,6 +101,11 @@ class NpzDataset(BaseDataset):
         if labels.dtype.kind not in 'iu' or labels.shape not in ((len(images),), (len(images), 1)):
             what = f'{label_name} is {labels.dtype} {labels.shape}'
             raise ValueError(f'{what}, it must be integers ({len(images)},), one per image')
+        # one sample takes some 500 bytes beside its image
+        most = max(1 << 20, os.path.getsize(path) // 16)
+        if len(images) > most:
+            what = f'{image_name} declares {len(images):,} images of {images[0].size:,} bytes'
+            raise ValueError(f'{what}; {most:,} are allowed for a file of this size')
         if images.ndim == 3:
             images = np.broadcast_to(images[..., None], (*images.shape, 3))
         return images[..., :: -1 if self.channel_order == 'bgr' else 1], labels.ravel().tolist()
@@ -126,7 +131,8 @@ def _read_array(archive: zipfile.ZipFile, names: List[str], limit: int) -> Tuple
     held = [name[: -len('.npy')] for name in archive.namelist()]
     found = [name for name in names if name in held]
     if len(found) != 1:
-        raise ValueError(f'it must hold one array of {names}, it holds {held}')
+        more = f' and {len(held) - 20:,} more' if len(held) > 20 else ''
+        raise ValueError(f'it must hold one array of {names}, it holds {held[:20]}{more}')
     name, info = found[0], archive.getinfo(f'{found[0]}.npy')
     with archive.open(info) as file:
         if npy.read_magic(file) != (1, 0):

@@ -16,7 +16,7 @@ from yapf.yapflib.yapf_api import FormatCode
 
 from dpk_mm.registry import MODELS
 from dpk_mm.utils.config import split_checkpoint, teacher_cfg
-from dpk_mm.utils.runner import type_name
+from dpk_mm.utils.runner import save_safely, type_name
 
 _STYLE = dict(based_on_style='pep8', column_limit=100, split_before_expression_after_opening_paren=True)
 # Fields of transforms that say how large the images become, and whether they name the width first. Of several
@@ -63,9 +63,7 @@ def add_distiller(cfg: Config, teacher: str, method: Optional[str] = None) -> No
         # detectors pad their batches to multiples, mostly of 32 pixels
         divisor = 32 if cfg.get('default_scope') == 'mmdet' else 1
         cfg.model.input_shape = tuple(-(-side // divisor) * divisor for side in size)
-    hook = (cfg.get('default_hooks') or {}).get('checkpoint')
-    if hook and type_name(hook) in ('', 'CheckpointHook'):
-        hook.type = 'dpk_mm.PlainCheckpointHook'
+    save_safely(cfg)
 
 
 def training_size(cfg: Config) -> Optional[tuple[int, int]]:

@@ -13,6 +13,7 @@ from mmengine.dist import barrier
 from torch import Tensor
 
 from dpk_mm.utils.compat import allow_upstream_checkpoints
+from dpk_mm.utils.declared import check_declared
 
 # How torch's weights-only loader, and dpk_mm's stand-in for getattr, name what they refuse.
 _REFUSED = re.compile(
@@ -38,10 +39,12 @@ def load_weights(checkpoint: str, trust: bool = False, field: str = 'checkpoint'
 
     Raises:
         FileNotFoundError: There is no such file, or it cannot be fetched.
-        ValueError: The file is damaged, holds more than weights (names the opt-in), or no weights.
+        ValueError: The file is damaged, declares more than it has, holds more than weights (names the
+            opt-in), or no weights.
     """
     path = fetch(checkpoint, field)
     allow_upstream_checkpoints()
+    check_sizes(path, f'{field}={checkpoint!r}')
     try:
         content = torch.load(path, map_location='cpu', weights_only=not trust)
     except Exception as error:  # torch raises whatever the bytes lead to
@@ -102,7 +105,7 @@ def explain_load_error(error: Exception, path: str, opt_in: Optional[str]) -> st
 
 
 def check_checkpoint(path: Optional[str], what: str) -> None:
-    """Refuse a checkpoint that does not exist; what is not local is left to its download.
+    """Refuse a checkpoint that is not there, or declares too much; a URL is left to its download.
 
     Args:
         path (str, optional): The file, or a URL.
@@ -110,9 +113,33 @@ def check_checkpoint(path: Optional[str], what: str) -> None:
 
     Raises:
         FileNotFoundError: There is no such file.
+        ValueError: It is no ordinary file, or declares more than it has.
     """
-    if path is not None and '://' not in path and not Path(path).exists():
+    if path is None or '://' in path:
+        return
+    if not Path(path).exists():
         raise FileNotFoundError(f'{what}: no such checkpoint: {path}')
+    check_sizes(path, f'{what}: {path}')
+
+
+def check_sizes(path: str, what: str) -> None:
+    """Refuse a file that declares more than it has, see :func:`check_declared`, and one that is none.
+
+    Args:
+        path (str): A local path; a folder, as sharded checkpoints are, passes.
+        what (str): Names it in the error.
+
+    Raises:
+        ValueError: It is no ordinary file, such as a pipe, or declares too much.
+    """
+    if Path(path).is_dir():
+        return
+    if not Path(path).is_file():
+        raise ValueError(f'{what} is no ordinary file')
+    try:
+        check_declared(path)
+    except ValueError as error:
+        raise ValueError(f'{what} {error}') from error
 
 
 def _download(url: str, field: str) -> str:

@@ -1,17 +1,18 @@
 """What the commands share: flags, and mistakes in one line."""
 
 import argparse
+import errno
 import functools
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, NoReturn, Optional
 
 from mmengine.config import Config, DictAction
 
-from dpk_mm.utils import checkpoint, runner
+from dpk_mm.utils import checkpoint, files, resume, runner
 from dpk_mm.utils.checkpoint import explain_load_error
 
 # torch's own switch for files that one trusts.
@@ -50,7 +51,15 @@ enable_amp = one_line(runner.enable_amp)
 launch_on_cpu = one_line(runner.launch_on_cpu)
 build_optimizers = one_line(runner.build_optimizers)
 build_runner = one_line(runner.build_runner)
-fill_dataloaders = runner.fill_dataloaders
+check_writable = one_line(files.check_writable)
+choose_checkpoint = one_line(resume.choose_checkpoint)
+fill_dataloaders, save_safely = runner.fill_dataloaders, runner.save_safely
+
+
+@one_line
+def keep_work_dir(stack: ExitStack, cfg: Config) -> None:
+    """Keep other trainings out of the work dir until a stack is closed."""
+    stack.enter_context(runner.only_training(cfg))
 
 
 def add_common_flags(parser: argparse.ArgumentParser) -> None:
@@ -113,15 +122,26 @@ def picture(text: str) -> Path:
     """Read the name of a picture, for argparse: a wrong one is told before anything is measured."""
     if Path(text).suffix not in ('.png', '.pdf', '.svg'):
         raise argparse.ArgumentTypeError(f'must end in .png, .pdf or .svg, got {text}')
+    return output(text)
+
+
+def output(text: str) -> Path:
+    """Read the name of a file to write, for argparse: one that cannot be written is told before all else."""
+    try:
+        files.check_writable(Path(text))
+    except OSError as error:
+        raise argparse.ArgumentTypeError(f'cannot be written: {error}') from error
     return Path(text)
 
 
 @contextmanager
 def checkpoint_errors() -> Iterator[None]:
-    """Turn an error of ``torch.load`` into one line that names the file and what to do."""
+    """Turn an error of ``torch.load``, or a full disk, into one line that says what to do."""
     try:
         yield
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+            die(f'{error}. Checkpoints that are whole stay; --resume goes on from the newest.')
         path = _file_being_loaded(error)
         if path is None:
             raise

@@ -12,6 +12,8 @@ from mmengine.hub import get_config
 from mmengine.utils import is_installed
 from torch import nn
 
+from dpk_mm.utils.plain_yaml import plain_yaml
+
 WITH_CHECKPOINT = re.compile(r'(?P<config>.+?\.(?:py|ya?ml|json))(?::(?P<checkpoint>.+))?$')
 
 
@@ -127,7 +129,8 @@ def load_model_cfg(config: Union[str, dict], field: str = 'config') -> ConfigDic
                 f'{field}={config!r}: no such file (relative to {Path.cwd()}). Give a config file, '
                 "'pkg::path' such as 'mmdet::retinanet/retinanet_r101_fpn_2x_coco.py', or a model dict."
             )
-        cfg = Config.fromfile(config)
+        with plain_yaml():
+            cfg = Config.fromfile(config)
     else:
         raise ValueError(f'{field} must be a path or a model dict, got {type(config).__name__}.')
 

@@ -1,8 +1,12 @@
-"""Read and write small files of results, whole or not at all."""
+"""Read and write files, whole or not at all, one process at a time."""
 
+import errno
 import hashlib
 import json
 import os
+import shutil
+import socket
+import stat
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,6 +14,12 @@ from pathlib import Path
 from typing import IO, Any, Dict, Optional
 
 import torch
+
+# The most that a file of results may have: ours have kilobytes.
+LARGEST_JSON = 64 << 20
+_NO_WAIT = getattr(os, 'O_NONBLOCK', 0)
+# The locks that this process holds: folder -> open file.
+_HELD: Dict[str, IO[str]] = {}
 
 
 def read_json(path: Path, needed: Optional[str] = None) -> Dict[str, Any]:
@@ -23,16 +33,40 @@ def read_json(path: Path, needed: Optional[str] = None) -> Dict[str, Any]:
         dict: Its content.
 
     Raises:
-        ValueError: Something else has been there; names the file.
+        ValueError: Something else has been there, or it is larger than :data:`LARGEST_JSON`; names the file.
     """
     try:
-        content = json.loads(path.read_text(encoding='utf-8'))
+        content = json.loads(read_text(path, LARGEST_JSON))
         if isinstance(content, dict) and (needed is None or needed in content):
             return content
         problem = f'no {needed or "dict"} in it'
+    except RecursionError:
+        problem = 'it is nested too deeply'
     except ValueError as error:
         problem = str(error)
     raise ValueError(f'{path} is damaged ({problem}); remove it to have it made again')
+
+
+def read_text(path: Path, limit: int) -> str:
+    """Read a text that is not too large.
+
+    Args:
+        path (Path): An ordinary file.
+        limit (int): The most bytes that it may have.
+
+    Returns:
+        str: Its content, decoded from UTF-8.
+
+    Raises:
+        ValueError: It has more bytes, is no ordinary file, or no UTF-8; names the file.
+    """
+    if path.exists() and not path.is_file():
+        raise ValueError(f'{path} is no ordinary file')  # reading a pipe would wait for ever
+    with path.open('rb') as file:
+        content = file.read(limit + 1)
+    if len(content) > limit:
+        raise ValueError(f'{path} has {path.stat().st_size:,} bytes; {limit:,} are allowed')
+    return content.decode('utf-8')
 
 
 def write_json(path: Path, content: Any) -> None:
@@ -82,25 +116,132 @@ def digest_file(path: Path) -> str:
 
 
 @contextmanager
-def only_one(folder: Path) -> Iterator[None]:
-    """Make a folder, for one process at a time to write into.
+def only_one(folder: Path, wait: bool = False) -> Iterator[None]:
+    """Make a folder, for one command at a time to write into.
+
+    The kernel releases the lock when the process ends, however it ends. Processes forked from it do not keep
+    the lock. Where the file system has no locks, the folder is made and nothing is locked.
 
     Args:
         folder (Path): The folder.
+        wait (bool): Wait for the other command's end, rather than fail. Defaults to False.
 
     Raises:
-        ValueError: Another process is writing into it.
-        OSError: It cannot be made.
+        ValueError: Another process is writing into it; names that process.
+        OSError: It cannot be made, or nothing can be written into it.
     """
-    import fcntl  # not everywhere, and not for all scripts
-
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / 'lock').open('w') as lock:
+    path, key = folder / 'lock', str(folder.resolve())
+    # follows no link and waits for no pipe that was planted there
+    number = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, 'O_NOFOLLOW', 0) | _NO_WAIT, 0o666)
+    if not stat.S_ISREG(os.fstat(number).st_mode):
+        os.close(number)
+        raise OSError(f'{path} is no ordinary file')
+    with os.fdopen(number, 'r+', encoding='utf-8') as lock:
+        _lock(lock, folder, wait)
+        lock.truncate(0)
+        lock.write(f'process {os.getpid()} on {socket.gethostname()}')
+        lock.flush()
+        _HELD[key] = lock
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise ValueError(f'{folder} is in use by another process') from error
-        yield
+            yield
+        finally:
+            _HELD.pop(key, None)
+
+
+def is_held(folder: Path) -> bool:
+    """Whether this process itself is within :func:`only_one` of a folder."""
+    return str(folder.resolve()) in _HELD
+
+
+def _lock(lock: IO[str], folder: Path, wait: bool) -> None:
+    """Lock an open file, or tell who has locked it."""
+    try:
+        import fcntl  # not everywhere
+    except ImportError:
+        return
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except OSError as error:
+        if error.errno in (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP):
+            return
+        if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
+            raise
+        who = lock.read(200) or 'another process'
+        raise ValueError(f'{folder} is in use by {who}; wait for its end, or take another folder') from error
+
+
+def _forget_locks() -> None:
+    """In a forked process, such as a dataloader's: leave the locks to the process that took them."""
+    for lock in _HELD.values():
+        lock.close()
+    _HELD.clear()
+
+
+if hasattr(os, 'register_at_fork'):
+    os.register_at_fork(after_in_child=_forget_locks)
+
+
+def check_writable(path: Path) -> None:
+    """Refuse a file that could not be written later.
+
+    Args:
+        path (Path): The file; its folder is made.
+
+    Raises:
+        OSError: It is no ordinary file, or its folder cannot be made or written into.
+    """
+    _check_ordinary(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=path.parent):
+        pass
+
+
+def put_in_place(draft: Path, path: Path) -> None:
+    """Give a file, or a folder of files, its name once it is safe on the disk.
+
+    Args:
+        draft (Path): What was written, beside ``path``.
+        path (Path): Its name; what has had the name is replaced.
+    """
+    files = [file for file in draft.rglob('*') if file.is_file()] if draft.is_dir() else [draft]
+    for file in [*files, *([draft] if draft.is_dir() else [])]:
+        _sync(file)
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    os.replace(draft, path)
+    _sync(path.parent)
+
+
+def remove(path: Path) -> None:
+    """Remove a file, a link or a folder, if it is there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _sync(path: Path) -> None:
+    """Wait until a file, or the names in a folder, are on the disk."""
+    try:
+        number = os.open(path, os.O_RDONLY)
+    except OSError:
+        if path.is_file():
+            raise
+        return  # a system that opens no folders
+    try:
+        os.fsync(number)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # a file system that does not know how
+            raise
+    finally:
+        os.close(number)
+
+
+def _check_ordinary(path: Path) -> None:
+    """Refuse a link, a pipe and the like."""
+    if path.is_symlink() or (path.exists() and not path.is_file()):
+        raise OSError(f'{path} is no ordinary file')
 
 
 def _replace(path: Path, write: Callable[[IO[bytes]], Any]) -> None:
@@ -109,18 +250,17 @@ def _replace(path: Path, write: Callable[[IO[bytes]], Any]) -> None:
     Raises:
         OSError: The file is no ordinary one, such as a pipe or a link, or cannot be written.
     """
-    if path.is_symlink() or (path.exists() and not path.is_file()):
-        raise OSError(f'{path} is no ordinary file')
+    _check_ordinary(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     # under a name of its own, which nobody can have planted
-    number, draft = tempfile.mkstemp(prefix=f'{path.name}.', dir=path.parent)
+    number, draft = tempfile.mkstemp(prefix=f'.{path.name}.', suffix='.draft', dir=path.parent)
     try:
         with os.fdopen(number, 'wb') as file:
             write(file)
         os.chmod(draft, 0o666 & ~_umask())
-        os.replace(draft, path)
+        put_in_place(Path(draft), path)
     except BaseException:
-        os.unlink(draft)
+        remove(Path(draft))
         raise
 
 

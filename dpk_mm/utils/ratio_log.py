@@ -1,11 +1,14 @@
 """The ratios that a run logged."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Dict, Union
+from typing import Any, Dict, Union
 
 # stage -> step -> share of teacher tokens
 Curves = Dict[str, Dict[int, float]]
+# The most bytes of a line; mmengine's have hundreds.
+_LONGEST = 1 << 20
 
 
 def read_ratios(work_dir: Union[str, Path]) -> Curves:
@@ -26,11 +29,28 @@ def read_ratios(work_dir: Union[str, Path]) -> Curves:
         raise FileNotFoundError(f'{work_dir}: no scalars.json, as mmengine writes it, in this folder.')
     curves: Curves = {}
     for log in logs:
-        for line in log.read_text().splitlines():
-            entry = json.loads(line)
+        for entry in _entries(log):
             for name, value in entry.items():
-                if name.startswith('ratio_'):
+                if name.startswith('ratio_') and isinstance(entry.get('step'), int):
                     curves.setdefault(name[len('ratio_') :], {})[entry['step']] = value
     if not curves:
         raise ValueError(f'{work_dir}: no ratio_<stage> in the log; was it a run of a distiller with priors?')
     return curves
+
+
+def _entries(log: Path) -> Iterator[Dict[str, Any]]:
+    """The lines of a log; the last may be cut off, as a kill or a full disk leaves it."""
+    if not log.is_file():
+        raise ValueError(f'{log} is no ordinary file')
+    with log.open('rb') as file:
+        for number, line in enumerate(iter(lambda: file.readline(_LONGEST + 1), b''), 1):
+            if len(line) > _LONGEST:
+                raise ValueError(f'{log}: line {number} has over {_LONGEST:,} bytes, which are allowed')
+            try:
+                entry = json.loads(line)
+            except (ValueError, RecursionError) as error:
+                if not line.endswith(b'\n'):
+                    return
+                raise ValueError(f'{log}: line {number} is no JSON ({error})') from error
+            if isinstance(entry, dict):
+                yield entry

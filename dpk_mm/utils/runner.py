@@ -4,7 +4,9 @@ import atexit
 import datetime
 import gc
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 
 import torch
 from mmengine.config import Config, ConfigDict
@@ -15,6 +17,11 @@ from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
 from dpk_mm.utils.config import package_config, spell_out_teacher
+from dpk_mm.utils.files import only_one
+from dpk_mm.utils.plain_yaml import plain_yaml
+
+# where torchrun, Slurm and MPI say which of its processes this one is
+_RANKS = ('RANK', 'SLURM_PROCID', 'OMPI_COMM_WORLD_RANK', 'PMI_RANK')
 
 
 def load_config(name: str) -> Config:
@@ -32,7 +39,8 @@ def load_config(name: str) -> Config:
         ImportError: The package is not installed.
     """
     try:
-        cfg = package_config(name) if '::' in name else Config.fromfile(name)
+        with plain_yaml():
+            cfg = package_config(name) if '::' in name else Config.fromfile(name)
         spell_out_teacher(cfg)
         return cfg
     except (SyntaxError, NameError, OSError, ImportError, ValueError) as error:
@@ -89,6 +97,36 @@ def type_name(cfg: dict) -> str:
     """Get the bare name of a config's type, which may have a scope or be a class."""
     kind = cfg.get('type', '')
     return kind.split('.')[-1] if isinstance(kind, str) else kind.__name__
+
+
+def save_safely(cfg: Config) -> None:
+    """Let :class:`dpk_mm.PlainCheckpointHook` write the checkpoints of a training with mmengine's hook.
+
+    Args:
+        cfg (Config): A whole config; changed in place. Another hook of the user's stays.
+    """
+    hook = (cfg.get('default_hooks') or {}).get('checkpoint')
+    if hook and type_name(hook) in ('', 'CheckpointHook'):
+        hook.type = 'dpk_mm.PlainCheckpointHook'
+
+
+@contextmanager
+def only_training(cfg: Config) -> Iterator[None]:
+    """Keep other trainings out of the work dir, before the first file is written there.
+
+    Args:
+        cfg (Config): A whole config, with its ``launcher`` and ``work_dir``.
+
+    Raises:
+        ValueError: Another training runs there; names its process.
+        OSError: Nothing can be written there.
+    """
+    rank = next((os.environ[name] for name in _RANKS if name in os.environ), '0')
+    if cfg.launcher != 'none' and rank != '0':
+        yield  # the first process has the lock; where it fails, the launcher ends the others
+        return
+    with only_one(Path(cfg.work_dir)):
+        yield
 
 
 def launch_on_cpu(cfg: Config) -> None:

@@ -257,3 +257,19 @@ def test_a_sound_file_may_be_large(build, workdir):
     """As it is beyond 64 MiB where it is not deflated."""
     images = np.zeros((70_000, 32, 32), np.uint8)
     assert len(build(dict(x=images, y=np.zeros(70_000, np.uint8)))) == 70_000
+
+
+def test_many_tiny_images_are_refused(build):
+    """Each sample takes memory beside its image."""
+    many = dict(x=np.zeros((2 << 20, 1, 1), np.uint8), y=np.zeros(2 << 20, np.uint8))
+    np.savez_compressed('a.npz', **many)
+    fails_with(lambda: build(None)[0], 'a.npz', 'x declares 2,097,152 images', '1,048,576 are allowed')
+
+
+def test_a_file_of_many_arrays_is_one_short_line(build):
+    with zipfile.ZipFile('a.npz', 'w') as archive:
+        for i in range(3000):
+            archive.writestr(f'{i}.npy', b'')
+    with pytest.raises(ValueError, match='and 2,980 more') as info:
+        build(None)[0]
+    assert len(str(info.value)) < 500

@@ -746,6 +746,16 @@ def test_results_are_read_as_they_were_written():
     assert csv_files.read_csv(csv_files.make_csv(results)) == results
 
 
+@pytest.mark.parametrize(
+    'text', ['a,b\n1,2\n', 'method,seed\nx,y\n', f'method,seed,a\nx,0,{"1" * 200_000}\n']
+)
+def test_results_of_something_else_are_one_line(text):
+    from dpk_mm.compare import csv_files
+
+    with pytest.raises(ValueError, match='line 2 is not of a comparison'):
+        csv_files.read_csv(text)
+
+
 def test_costs_are_told_in_steps_of_the_student_alone():
     from dpk_mm.compare import table
 

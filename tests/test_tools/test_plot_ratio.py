@@ -50,3 +50,23 @@ def test_mistakes(plot_ratio, tmp_path):
     with pytest.raises(SystemExit, match='no ratio_<stage> in the log'):
         plot_ratio.main([str(tmp_path), '--out', str(tmp_path / 'ratio.png')])
     assert not (tmp_path / 'ratio.png').exists()
+
+
+def test_the_log_of_a_killed_run(plot_ratio, tmp_path):
+    """Its last line may be cut off; another line may not, nor be endless."""
+    log = tmp_path / 'scalars.json'
+    log.write_text('{"ratio_a": 0.5, "step": 1}\n{"ratio_a": 0.4, "st')
+    assert plot_ratio.read_ratios(tmp_path)['a'] == {1: 0.5}
+    log.write_text('{"ratio_a": 0.5, "step": 1}\n{"ratio_a": 0.4, "st\n{"ratio_a": 0.5, "step": 2}\n')
+    with pytest.raises(SystemExit, match='line 2 is no JSON'):
+        plot_ratio.main([str(tmp_path), '--out', str(tmp_path / 'ratio.png')])
+    log.write_text('{"ratio_a": 0.5, "step":' + ' ' * (2 << 20) + '1}')
+    with pytest.raises(SystemExit, match='line 1 has over 1,048,576 bytes'):
+        plot_ratio.main([str(tmp_path), '--out', str(tmp_path / 'ratio.png')])
+
+
+def test_a_picture_that_cannot_be_written_is_told_first(plot_ratio, tmp_path, capsys):
+    (tmp_path / 'file').write_text('')
+    with pytest.raises(SystemExit):
+        plot_ratio.main([str(tmp_path / 'nothing'), '--out', str(tmp_path / 'file/ratio.png')])
+    assert 'argument --out: cannot be written' in capsys.readouterr().err

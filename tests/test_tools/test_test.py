@@ -1,3 +1,4 @@
+import os
 import pickle
 
 import pytest
@@ -103,3 +104,12 @@ def test_bad_usage_is_one_line(test, toy, workdir, capsys):
         test.main([toy, 'no.pth', '--out', 'out.txt'])
     assert '.pkl' in capsys.readouterr().err
     assert not (workdir / 'work_dirs').exists()
+
+
+def test_an_output_that_cannot_be_written_is_told_before_the_test(test, toy, workdir, capsys):
+    (workdir / 'file').write_text('')
+    os.mkfifo(workdir / 'pipe.pkl')
+    for path in ('file/out.pkl', 'pipe.pkl'):
+        with pytest.raises(SystemExit):
+            test.main([toy, 'no.pth', '--out', path])
+        assert 'argument --out: cannot be written' in capsys.readouterr().err

@@ -1,3 +1,4 @@
+import errno
 import os
 import pickle
 
@@ -269,3 +270,36 @@ def test_an_unknown_field_is_one_line(train, config, field):
         'unexpected keyword argument',
         field.split('.')[-1].split('=')[0],
     )
+
+
+def test_checkpoints_are_written_safely(train, toy, workdir, monkeypatch):
+    """By our hook in the place of mmengine's; a full disk, and a second training, are one line."""
+    import dpk_mm.utils.files as files
+
+    def full(*args):
+        raise OSError(errno.ENOSPC, 'No space left on device', 'epoch_1.pth')
+
+    with monkeypatch.context() as patch:
+        patch.setattr(files, 'put_in_place', full)
+        fails_with(lambda: train.main([toy]), 'No space left', 'epoch_1.pth', '--resume goes on')
+    with files.only_one(workdir / 'work_dirs/toy'):
+        fails_with(lambda: train.main([toy]), 'work_dirs/toy is in use by process')
+    (workdir / 'file').write_text('')
+    fails_with(lambda: train.main([toy, '--work-dir', 'file/run']), 'file')
+
+
+def test_resume_takes_the_last_whole_checkpoint(train, toy, workdir):
+    train.main([toy])
+    folder = workdir / 'work_dirs/toy'
+    (folder / 'epoch_2.pth').write_bytes((folder / 'epoch_1.pth').read_bytes()[:1000])
+    (folder / 'last_checkpoint').write_text(str(folder / 'epoch_2.pth'))
+    train.main([toy, '--resume', '--cfg-options', 'train_cfg.max_epochs=2'])
+    assert torch.load(folder / 'epoch_2.pth', weights_only=True)['meta']['epoch'] == 2
+    for path in folder.glob('*.pth'):
+        path.write_bytes(b'')
+    fails_with(lambda: train.main([toy, '--resume']), 'no checkpoint in', 'is whole', 'Remove them')
+
+
+def test_a_pipe_is_no_checkpoint(train, toy):
+    os.mkfifo('pipe.pth')
+    fails_with(lambda: train.main([toy, '--resume', 'pipe.pth']), '--resume: pipe.pth is no ordinary file')

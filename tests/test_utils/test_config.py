@@ -264,3 +264,32 @@ def test_what_is_the_students_is_not_passed_over():
         ValueError, match='model.test_cfg: a DPKDistiller takes no such field; .* model.student.test_cfg'
     ):
         main_model_cfg(Config(dict(model=model)))
+
+
+RUNS = '!!python/object/apply:os.mkdir ["{}/ran"]'
+
+
+@pytest.mark.parametrize(
+    'text, words',
+    [
+        (f'model: {RUNS}', 'could not determine a constructor'),
+        (
+            'a0: &a0 [1, 1]\n' + ''.join(f'a{i}: &a{i} [*a{i - 1}, *a{i - 1}]\n' for i in range(1, 30)),
+            'over 1,000',
+        ),
+        ('model: &a [*a]', 'over 1,000,000 values'),
+        ('a: ' + '[' * 5000, 'recursion'),
+    ],
+)
+def test_a_yaml_config_runs_nothing(tmp_path, text, words):
+    (tmp_path / 'a.yaml').write_text(text.format(tmp_path) if 'python' in text else text)
+    (tmp_path / 'b.yaml').write_text('_base_: [a.yaml]')
+    for name in 'ab':
+        path = str(tmp_path / f'{name}.yaml')
+        with pytest.raises(SystemExit, match=f'config {path}: .*{words}'):
+            cli.load_config(path)
+        with pytest.raises(ValueError):
+            load_model_cfg(path, 'teacher')
+    assert not (tmp_path / 'ran').exists()
+    (tmp_path / 'a.yaml').write_text('model: &a {type: A, other: [*b]}'.replace('*b', '1'))
+    assert cli.load_config(str(tmp_path / 'b.yaml')).model == dict(type='A', other=[1])

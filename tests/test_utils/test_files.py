@@ -5,6 +5,7 @@ import os
 import pytest
 import torch
 
+from dpk_mm.utils import files
 from dpk_mm.utils.files import save_checkpoint, write_json, write_text
 
 
@@ -34,3 +35,16 @@ def test_files_have_the_mode_of_all_others(tmp_path):
     write_text(tmp_path / 'b' / 'text', 'ä')
     assert (tmp_path / 'b' / 'text').read_text(encoding='utf-8') == 'ä'
     assert os.stat(tmp_path / 'b' / 'text').st_mode == os.stat(tmp_path / 'plain').st_mode
+
+
+def test_results_that_are_too_large_or_too_deep_are_one_line(tmp_path, monkeypatch):
+    path = tmp_path / 'result.json'
+    path.write_text('[' * 200_000)
+    with pytest.raises(ValueError, match='result.json is damaged .*deeply'):
+        files.read_json(path)
+    monkeypatch.setattr(files, 'LARGEST_JSON', 100)
+    with pytest.raises(ValueError, match='has 200,000 bytes; 100 are allowed'):
+        files.read_json(path)
+    os.mkfifo(tmp_path / 'pipe')
+    with pytest.raises(ValueError, match='no ordinary file'):
+        files.read_json(tmp_path / 'pipe')

@@ -24,6 +24,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     args = parse_args(argv)
     if args.out.exists():
         cli.die(f'{args.out} exists already')
+    cli.check_writable(args.out)
     cli.check_checkpoint(str(args.checkpoint), 'checkpoint')
     with cli.checkpoint_errors():
         content = torch.load(args.checkpoint, map_location='cpu', weights_only=True)

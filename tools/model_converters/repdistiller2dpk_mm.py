@@ -13,7 +13,7 @@ from typing import Optional, Sequence
 
 from dpk_mm.registry import MODELS
 from dpk_mm.utils import cli, load_model_cfg, load_weights, main_field
-from dpk_mm.utils.files import save_checkpoint
+from dpk_mm.utils.files import check_writable, save_checkpoint
 from dpk_mm.utils.runner import type_name
 
 
@@ -35,6 +35,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     args = parser.parse_args(argv)
     if args.out.exists():
         cli.die(f'OUT={str(args.out)!r} exists already')
+    check_writable(args.out)
     try:
         from dpk_mm.models.backbones import convert_repdistiller
     except Exception as error:  # whatever mmpretrain raises beside packages that it does not know

@@ -1,30 +1,79 @@
-"""Checkpoints that open anywhere."""
+"""Checkpoints that open anywhere, and of which the last whole one is never lost."""
 
-from typing import Any
+from collections import deque
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Optional
 
 import numpy as np
 import torch
+from mmengine.dist import barrier, is_main_process
 from mmengine.hooks import CheckpointHook
 from mmengine.logging import HistoryBuffer
 from mmengine.runner import Runner
+from mmengine.runner.base_loop import BaseLoop
 
 from dpk_mm.registry import HOOKS
+from dpk_mm.utils import files
+from dpk_mm.utils.resume import choose_checkpoint, on_first_rank
+
+from .unfinished_step import restore_gradients, unfinished_gradients
 
 
 @HOOKS.register_module()
 class PlainCheckpointHook(CheckpointHook):
-    """mmengine's CheckpointHook, whose files hold tensors and plain Python values only.
+    """mmengine's CheckpointHook, whose files hold tensors and plain values only, and are written safely.
 
     Since torch 2.6 files open with weights only, and mmengine's hold its log history as objects of its
     own: stock tools then refuse even stock checkpoints. This hook writes the history as plain tensors
     and, on resume, turns it back. Takes the arguments of ``CheckpointHook``; in a config::
 
         default_hooks = dict(checkpoint=dict(type='dpk_mm.PlainCheckpointHook'))
+
+    A checkpoint is written beside its place, brought to the disk and then renamed; only then are older ones
+    removed. Where gradients are accumulated and the step is unfinished, it holds the gradients so far.
+    Resuming by ``resume=True`` passes over files that are damaged. A work dir takes one training at a time.
     """
+
+    _lock: Optional[ExitStack] = None
+    _gradients: Optional[dict] = None
+
+    def before_run(self, runner: Runner) -> None:
+        """Before a training: lock the work dir, and choose what to resume from.
+
+        Raises:
+            ValueError: Another training runs in the work dir, or there are checkpoints and none is whole.
+        """
+        if not isinstance(runner._train_loop, BaseLoop):
+            return  # a test
+        if not files.is_held(Path(runner.work_dir)):  # by tools/train.py, or a hook of the same runner
+            self._lock = ExitStack()
+            on_first_rank(lambda: self._lock.enter_context(files.only_one(Path(runner.work_dir))))
+        choose_checkpoint(runner)
+
+    def after_run(self, runner: Runner) -> None:
+        """Release the work dir."""
+        if self._lock is not None:
+            self._lock.close()
+
+    def before_train(self, runner: Runner) -> None:
+        """Find out whether checkpoints can be written, and go on with an unfinished step.
+
+        Raises:
+            OSError: Nothing can be written where the checkpoints shall be.
+        """
+        super().before_train(runner)
+        if _is_local(self.out_dir):
+            on_first_rank(lambda: _prepare(Path(self.out_dir)))
+        if self._gradients is not None:
+            restore_gradients(runner, self._gradients)
+            self._gradients = None
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Make everything beside the weights plain."""
-        for part in checkpoint.keys() - {'state_dict', 'optimizer'}:
+        if self._gradients is not None:
+            checkpoint['gradients'] = self._gradients
+        for part in checkpoint.keys() - {'state_dict', 'optimizer', 'gradients'}:
             checkpoint[part] = _plain(checkpoint[part])
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
@@ -32,9 +81,129 @@ class PlainCheckpointHook(CheckpointHook):
         history = checkpoint.get('message_hub', {}).get('log_scalars', {})
         for name, value in history.items():
             if isinstance(value, dict):
-                history[name] = HistoryBuffer(
-                    value['log_history'].tolist(), value['count_history'].tolist(), value['max_length']
-                )
+                history[name] = _history(name, value)
+        self._gradients = checkpoint.get('gradients') if runner._resume else None
+
+    def _save_checkpoint_with_step(self, runner: Runner, step: int, meta: dict) -> None:
+        """As upstream's, which removes the oldest checkpoint before it writes the newest."""
+        runner = runner.runner if isinstance(runner, _Aside) else runner
+        kept = [one for one in getattr(self, 'keep_ckpt_ids', ()) if one != step] + [step]
+        name = self.filename_tmpl.format(step)
+        self.last_ckpt = self.file_backend.join_path(self.out_dir, name)
+        runner.message_hub.update_info('last_ckpt', self.last_ckpt)
+        if self.max_keep_ckpts > 0:
+            # with the one that is removed below: whoever resumes after a kill in between removes it
+            runner.message_hub.update_info('keep_ckpt_ids', kept)
+        self._gradients = unfinished_gradients(runner) if self.save_optimizer else None
+        try:
+            _Aside(runner).save_checkpoint(
+                self.out_dir,
+                name,
+                self.file_client_args,
+                save_optimizer=self.save_optimizer,
+                save_param_scheduler=self.save_param_scheduler,
+                meta=meta,
+                by_epoch=self.by_epoch,
+                backend_args=self.backend_args,
+                **self.args,
+            )
+        finally:
+            self._gradients = None
+        if is_main_process():
+            files.write_text(Path(runner.work_dir) / 'last_checkpoint', self.last_ckpt)
+        if self.max_keep_ckpts > 0:
+            for old in kept[: -self.max_keep_ckpts]:
+                self._remove(self.file_backend.join_path(self.out_dir, self.filename_tmpl.format(old)))
+            self.keep_ckpt_ids = deque(kept[-self.max_keep_ckpts :], self.max_keep_ckpts)
+            runner.message_hub.update_info('keep_ckpt_ids', list(self.keep_ckpt_ids))
+
+    def _save_best_checkpoint(self, runner: Runner, metrics: dict) -> None:
+        """As upstream's, but the best so far is removed only when the new one is whole."""
+        backend, later = self.file_backend, _Later(self.file_backend)
+        self.file_backend = later
+        try:
+            super()._save_best_checkpoint(_Aside(runner), metrics)
+        finally:
+            self.file_backend = backend
+        best = {getattr(self, 'best_ckpt_path', None), *getattr(self, 'best_ckpt_path_dict', {}).values()}
+        for path in later.doomed:
+            if path not in best:
+                self._remove(path)
+
+    def _remove(self, path: str) -> None:
+        """Remove a checkpoint, which strategies may write as a folder."""
+        if not is_main_process():
+            return
+        if self.file_backend.isfile(path):
+            self.file_backend.remove(path)
+        elif self.file_backend.isdir(path):
+            self.file_backend.rmtree(path)
+
+
+class _Aside:
+    """A runner that writes checkpoints beside their place, and renames them when they are on the disk."""
+
+    def __init__(self, runner: Runner) -> None:
+        self.runner = runner
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.runner, name)
+
+    def save_checkpoint(self, out_dir: str, filename: str, *args: Any, **kwargs: Any) -> None:
+        """As the runner's; a failure leaves nothing."""
+        if not _is_local(out_dir):
+            self.runner.save_checkpoint(out_dir, filename, *args, **kwargs)
+            return
+        path, draft = Path(out_dir, filename), Path(out_dir, f'.{filename}.draft')
+        try:
+            if is_main_process():
+                files.remove(draft)  # of a process that was killed, or a link that was planted
+            barrier()
+            self.runner.save_checkpoint(out_dir, draft.name, *args, **kwargs)
+            barrier()  # strategies may let every process write a part
+            if is_main_process():
+                files.put_in_place(draft, path)
+        except BaseException:
+            if is_main_process():
+                files.remove(draft)
+            raise
+
+
+class _Later:
+    """A file backend that only notes what is to be removed."""
+
+    def __init__(self, backend: Any) -> None:
+        self.backend, self.doomed = backend, []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.backend, name)
+
+    def remove(self, path: str) -> None:
+        """Note it."""
+        self.doomed.append(path)
+
+    rmtree = remove
+
+
+def _is_local(folder: Any) -> bool:
+    """Whether checkpoints go into a folder of this machine."""
+    return '://' not in str(folder)
+
+
+def _prepare(folder: Path) -> None:
+    """Remove what killed processes left, and find out whether there can be written."""
+    for draft in folder.glob('.*.draft'):
+        files.remove(draft)
+    files.check_writable(folder / 'last_checkpoint')
+
+
+def _history(name: str, value: dict) -> HistoryBuffer:
+    """The object of mmengine's of what :func:`_plain` made of one."""
+    try:
+        log, count = (value[f'{part}_history'].tolist() for part in ('log', 'count'))
+        return HistoryBuffer(log, count, int(value['max_length']))
+    except Exception as error:  # whatever a damaged one leads to
+        raise ValueError(f'the checkpoint holds no history of {name!r}: {error!r}') from error
 
 
 def _plain(value: Any) -> Any:

@@ -1,0 +1,223 @@
+"""What a checkpoint declares that it holds, found without loading it."""
+
+import io
+import math
+import os
+import pickle
+import re
+import zipfile
+from typing import IO, Any, Optional, Union
+
+import torch
+
+# What files may declare beside their own size, in bytes: an expanded tensor has few numbers for many.
+FLOOR = 64 << 20
+# bytes of a number in torch's storages; all others count bytes
+_WIDTHS = dict(
+    Double=8, Float=4, Half=2, BFloat16=2, Long=8, Int=4, Short=2, ComplexDouble=16, ComplexFloat=8
+)
+_WIDTHS.update(QInt32=4)
+_MAGIC = torch.serialization.MAGIC_NUMBER
+_SIZED = ('_rebuild_tensor', '_rebuild_tensor_v2', '_rebuild_tensor_v3', '_rebuild_qtensor')
+
+
+def check_declared(path: Union[str, os.PathLike]) -> None:
+    """Refuse a checkpoint that declares more than it has: loading it could take all memory.
+
+    ``torch.save`` never deflates, so a zip file may declare as many bytes as it has. A single tensor, and all
+    arrays and bytes together, may take 64 MiB more. Nothing of the file is run. A file that is no checkpoint
+    passes: ``torch.load`` tells what it is.
+
+    Args:
+        path (str or PathLike): An ordinary file.
+
+    Raises:
+        ValueError: It declares more; the rest of a sentence that begins with the file's name.
+    """
+    size = os.path.getsize(path)
+    with open(path, 'rb') as file:
+        if zipfile.is_zipfile(file):
+            _check_zip(file, size)
+        else:
+            file.seek(0)
+            _check_legacy(file, size)
+
+
+def check_whole(path: Union[str, os.PathLike]) -> None:
+    """Refuse a checkpoint of ``torch.save`` that is cut off, has other bytes than were written, or is none.
+
+    Args:
+        path (str or PathLike): A file.
+
+    Raises:
+        ValueError: It is damaged, or :func:`check_declared` refuses it; the rest of a sentence that begins
+            with the file's name.
+    """
+    try:
+        if os.path.getsize(path) == 0:
+            raise ValueError('is empty')
+        with zipfile.ZipFile(path) as archive:
+            if not any(_is_main(name) for name in archive.namelist()):
+                raise ValueError('is no checkpoint')
+            for info in archive.infolist():
+                if info.CRC == 0:
+                    continue  # torch can be told to write none; or it is empty
+                with archive.open(info) as file:
+                    while file.read(1 << 20):
+                        pass
+    except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError) as error:
+        raise ValueError(f'is damaged ({error})') from error
+    check_declared(path)
+
+
+def _is_main(name: str) -> bool:
+    """Whether this is the name of the pickle in a zip file of ``torch.save``."""
+    return name.count('/') == 1 and name.endswith('/data.pkl')
+
+
+def _check_zip(file: IO[bytes], size: int) -> None:
+    """Check the entries of a zip file, then the pickle in it."""
+    try:
+        with zipfile.ZipFile(file) as archive:
+            infos = archive.infolist()
+            _compare(sum(info.file_size for info in infos), size, 'it')
+            # the names of what tensors lie in: NAME/data/KEY
+            records = {info.filename.partition('/data/')[2]: info.file_size for info in infos}
+            mains = [info for info in infos if _is_main(info.filename)]
+            if len(mains) != 1:
+                return
+            content = archive.read(mains[0])
+    except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError):
+        return
+    _read(io.BytesIO(content), size, records)
+
+
+def _check_legacy(file: IO[bytes], size: int) -> None:
+    """Check the pickles of a file of torch before 1.6: a number, a version, a system and the content."""
+    if _read(file, size) == _MAGIC:
+        for _ in range(3):
+            _read(file, size)
+
+
+def _read(file: IO[bytes], size: int, records: Optional[dict[str, int]] = None) -> Any:
+    """Read a pickle with stand-ins for all that it names; None where it is none."""
+    try:
+        return _Declared(file, size, records).load()
+    except _TooLarge as error:
+        raise ValueError(str(error)) from error
+    except Exception:  # whatever the bytes lead to, torch.load tells better
+        return None
+
+
+def _compare(declared: int, allowed: int, what: str) -> None:
+    if declared > allowed:
+        raise _TooLarge(
+            f'was not opened: {what} declares {declared:,} bytes, {allowed:,} are allowed for a file of this '
+            'size; it may be truncated'
+        )
+
+
+class _TooLarge(ValueError):
+    """More is declared than is allowed."""
+
+
+class _Declared(pickle._Unpickler):  # the one in C can be made to take memory by itself
+    """Reads a pickle without running any of it, and adds up the memory that loading it would take.
+
+    Args:
+        file (IO[bytes]): The pickle.
+        size (int): Of the whole file, in bytes.
+        records (dict, optional): Key -> size, in bytes, of what the tensors lie in; None in a legacy file.
+    """
+
+    def __init__(self, file: IO[bytes], size: int, records: Optional[dict[str, int]]) -> None:
+        super().__init__(file, encoding='utf-8')
+        self.size, self.records = size, records
+        self.total, self.seen = 0, set()
+
+    def find_class(self, module: str, name: str) -> Any:
+        """A stand-in for a class or a function."""
+        return type('StandIn', (_StandIn,), dict(origin=f'{module}.{name}', reader=self))
+
+    def persistent_load(self, pid: Any) -> '_Storage':
+        """Check a storage; its bytes lie elsewhere in the file."""
+        if not isinstance(pid, tuple) or pid[:1] != ('storage',):
+            raise pickle.UnpicklingError('no storage of torch')
+        _, kind, key, _, numel = pid[:5]
+        width = _width(getattr(kind, 'origin', ''))
+        if not isinstance(numel, int) or not 0 <= numel < 1 << 62:
+            raise _TooLarge(f'was not opened: a storage of it declares {numel!r} numbers')
+        if self.records is None:
+            if key not in self.seen:
+                self.seen.add(key)
+                self.total += numel * width
+            _compare(self.total, self.size, 'it')
+        elif key in self.records:
+            _compare(numel * width, self.records[key], f'a storage of {self.records[key]:,} bytes')
+        return _Storage(width)
+
+    def called(self, origin: str, args: tuple) -> None:
+        """Check what a class or function would make of its arguments."""
+        module, _, name = origin.rpartition('.')
+        if module == 'torch._utils' and name in _SIZED and len(args) > 2:
+            width = args[0].width if isinstance(args[0], _Storage) else 8
+            _compare(_count(args[2]) * width, max(FLOOR, self.size), 'a tensor')
+        elif origin in ('builtins.bytearray', '__builtin__.bytearray') and args and isinstance(args[0], int):
+            self._add(_count(args[:1]))
+        elif name in ('ndarray', '_reconstruct') and module.startswith('numpy'):
+            shape = args[1:2] if name == '_reconstruct' else args[:1]
+            widths = [arg.itemsize for arg in args if isinstance(arg, _StandIn)]
+            self._add(_count(shape[0] if shape else ()) * max([1, *widths]))
+
+    def _add(self, declared: int) -> None:
+        self.total += declared
+        _compare(self.total, FLOOR + self.size, 'it')
+
+
+class _StandIn:
+    """Whatever a pickle makes; takes all that a pickle may do with it, and does nothing."""
+
+    origin = ''
+    reader: Any = None
+    itemsize = 1
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> '_StandIn':
+        """Made in place of the real one."""
+        self = object.__new__(cls)
+        cls.reader and cls.reader.called(cls.origin, args)
+        if cls.origin == 'numpy.dtype' and args:
+            digits = re.search(r'\d+$', str(args[0]))
+            self.itemsize = int(digits[0][:20]) if digits else 16
+        return self
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Nothing is kept."""
+
+    def __call__(self, *args: Any) -> '_StandIn':
+        """Called, as what getattr gave."""
+        return _StandIn()
+
+    def _nothing(self, *args: Any) -> None:
+        """Done to the real one."""
+
+    __setstate__ = __setitem__ = append = extend = add = update = _nothing
+
+
+class _Storage(_StandIn):
+    """A storage, and how many bytes a number of it has."""
+
+    def __init__(self, width: int) -> None:
+        self.width = width
+
+
+def _count(shape: Any) -> int:
+    """How many numbers a shape has; a shape that is none counts as too many."""
+    shape = tuple(shape) if isinstance(shape, (tuple, list)) else (shape,)
+    if len(shape) > 64 or not all(isinstance(side, int) and 0 <= side < 1 << 62 for side in shape):
+        return 0 if any(isinstance(side, _StandIn) for side in shape) else 1 << 62
+    return math.prod(shape)
+
+
+def _width(origin: str) -> int:
+    """Bytes of a number in a class of torch's storages."""
+    return _WIDTHS.get(origin.removeprefix('torch.').removesuffix('Storage'), 1)

@@ -1,0 +1,50 @@
+"""YAML configs that hold plain values only."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import yaml
+from mmengine.fileio.handlers import yaml_handler
+
+# The most values of a config, each counted as often as an alias repeats it.
+LARGEST = 1_000_000
+
+
+class PlainLoader(yaml.SafeLoader):
+    """Reads plain values; aliases may not stand for more of them than :data:`LARGEST`."""
+
+    def get_single_node(self) -> Any:
+        """Count what the file would become."""
+        node = super().get_single_node()
+        if _count(node, {}) > LARGEST:
+            raise yaml.YAMLError(f'its aliases stand for over {LARGEST:,} values, which are allowed')
+        return node
+
+
+@contextmanager
+def plain_yaml() -> Iterator[None]:
+    """Let mmengine read YAML configs as plain values: its own loader runs what a file names.
+
+    Raises:
+        ValueError: A YAML file has a mistake, or names code.
+    """
+    before, yaml_handler.Loader = yaml_handler.Loader, PlainLoader
+    try:
+        yield
+    except (yaml.YAMLError, RecursionError) as error:
+        raise ValueError(' '.join(str(error).split())) from error
+    finally:
+        yaml_handler.Loader = before
+
+
+def _count(node: Any, known: dict[int, float]) -> float:
+    """How many values a node stands for; no end of them where it holds itself."""
+    if node is None:
+        return 1
+    if id(node) not in known:
+        known[id(node)] = float('inf')
+        parts = node.value if isinstance(node, yaml.CollectionNode) else []
+        flat = (part for pair in parts for part in (pair if isinstance(pair, tuple) else [pair]))
+        known[id(node)] = 1 + sum(_count(part, known) for part in flat)
+    return known[id(node)]

@@ -1,0 +1,111 @@
+"""Which checkpoint a training goes on from."""
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Optional
+
+from mmengine.dist import broadcast_object_list, is_main_process
+from mmengine.hooks import CheckpointHook
+from mmengine.logging import print_log
+
+from dpk_mm.utils.declared import check_whole
+from dpk_mm.utils.files import read_text
+
+
+def newest_whole(work_dir: Path, folder: Path, pattern: str) -> Optional[str]:
+    """Find the newest checkpoint that is whole; what is passed over is told in one line.
+
+    The file that ``last_checkpoint`` names comes first, then the others, the newest first.
+
+    Args:
+        work_dir (Path): Of the training, where ``last_checkpoint`` lies.
+        folder (Path): Of the checkpoints.
+        pattern (str): Of their names, such as ``'epoch_*.pth'``.
+
+    Returns:
+        str or None: The checkpoint; None where there is none at all.
+
+    Raises:
+        ValueError: There are checkpoints, and none is whole.
+    """
+    problems: list[str] = []
+    found = sorted(filter(Path.is_file, folder.glob(pattern)), key=lambda path: path.stat().st_mtime)
+    named = _read_last(work_dir / 'last_checkpoint', problems)
+    if named and ('://' in named or Path(named).is_dir()):
+        return named  # of a storage, or of a strategy, of another kind
+    for path in dict.fromkeys([*([Path(named)] if named else []), *reversed(found)]):
+        try:
+            check_whole(path)
+        except ValueError as error:
+            problems.append(f'{path.name} {error}')
+            continue
+        if problems:
+            print_log(
+                f'Resume: {"; ".join(problems)}. Going on from {path}.', 'current', level=logging.WARNING
+            )
+        return str(path)
+    if found:
+        raise ValueError(
+            f'no checkpoint in {folder} is whole ({"; ".join(problems)}). Remove them to start anew.'
+        )
+    return None
+
+
+def _read_last(path: Path, problems: list[str]) -> Optional[str]:
+    """What ``last_checkpoint`` names; adds to ``problems`` where that is nothing."""
+    if not path.exists():
+        return None
+    try:
+        named = read_text(path, 1 << 16).strip()
+    except (OSError, ValueError):
+        named = ''
+    named = '' if '\0' in named else named
+    if named and ('://' in named or Path(named).exists()):
+        return named
+    # the folder may have been moved since
+    beside = path.parent / Path(named).name
+    if named and beside.is_file():
+        return str(beside)
+    problems.append(f'last_checkpoint {f"names {named!r}, which is not there" if named else "is damaged"}')
+    return None
+
+
+def choose_checkpoint(runner: Any) -> None:
+    """Let a runner that is to resume from its newest checkpoint resume from the newest whole one.
+
+    Args:
+        runner (Runner): Before it has loaded anything; one that does not resume by itself is left as it is.
+
+    Raises:
+        ValueError: There are checkpoints, and none is whole.
+    """
+    hook = next((hook for hook in runner.hooks if isinstance(hook, CheckpointHook)), None)
+    if hook is None or runner._has_loaded or runner._resume is not True or runner._load_from is not None:
+        return
+    work_dir = folder = Path(runner.work_dir)
+    if hook.out_dir not in (None, runner.work_dir):  # see CheckpointHook.before_train
+        folder = Path(hook.out_dir) / work_dir.name
+    pattern = hook.filename_tmpl.format('*')
+    runner._load_from = on_first_rank(lambda: newest_whole(work_dir, folder, pattern))
+
+
+def on_first_rank(function: Callable[[], Any]) -> Any:
+    """Call a function in the first process alone, for all; all raise what it raises.
+
+    Args:
+        function (Callable): Raises an OSError or a ValueError where something is wrong.
+
+    Returns:
+        What it returned.
+    """
+    found: list[Any] = [None, None]
+    if is_main_process():
+        try:
+            found[0] = function()
+        except (OSError, ValueError) as error:
+            found[1] = error
+    broadcast_object_list(found)
+    if found[1] is not None:
+        raise found[1]
+    return found[0]

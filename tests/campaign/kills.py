@@ -1,0 +1,54 @@
+"""Kill trainings at random moments; each is resumed and must end as if nothing had been."""
+
+import random
+import shutil
+import tempfile
+import time
+from pathlib import Path
+
+import processes
+
+N = 50
+
+
+def run(seed, n):
+    """``n`` kills, over six kinds of training in turn."""
+    rng = random.Random(seed)
+    folder = Path(tempfile.mkdtemp(prefix='campaign_'))
+    kinds = processes.configs(folder)
+    whole, seconds = {}, {}
+    figures = dict(kills=0, equal=0, failed=0, different=0)
+    for i in range(n):
+        kind = list(kinds)[(i + seed) % len(kinds)]
+        if kind not in whole:
+            start = time.monotonic()
+            # an uninterrupted run, twice where its time counts: the first warms up
+            assert processes.wait(_start(kinds[kind], folder / kind, False), 120) == 0, folder / f'{kind}.log'
+            whole[kind], seconds[kind] = processes.final(folder / kind), time.monotonic() - start
+        work_dir = folder / f'{kind}_{i}'
+        code = 0
+        while code == 0:  # it ended before it was killed
+            shutil.rmtree(work_dir, ignore_errors=True)
+            pid = _start(kinds[kind], work_dir, False)
+            moment = rng.uniform(0.05, 0.95) * seconds[kind]
+            time.sleep(moment)
+            code = processes.kill(pid)
+        figures['kills'] += 1
+        code = processes.wait(_start(kinds[kind], work_dir, True), 120)
+        if code != 0:
+            outcome = 'failed'
+        else:
+            outcome = 'equal' if processes.equal(processes.final(work_dir), whole[kind]) else 'different'
+        figures[outcome] += 1
+        print(f'{i} {kind} killed at {moment:.2f} of {seconds[kind]:.2f} s: {outcome}', flush=True)
+        if outcome == 'equal':
+            shutil.rmtree(work_dir)
+    if figures['equal'] == n:
+        shutil.rmtree(folder)
+    return figures
+
+
+def _start(kind, work_dir, resume):
+    work_dir.parent.mkdir(exist_ok=True)
+    log = work_dir.parent / f'{work_dir.name}.log'
+    return processes.fork(lambda: processes.train(kind(work_dir), resume), log)

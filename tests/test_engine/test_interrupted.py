@@ -1,0 +1,229 @@
+"""A training that is interrupted loses nothing: checkpoints, gradients, and the work dir's lock."""
+
+import errno
+import os
+import time
+from pathlib import Path
+
+import pytest
+import tiny
+import tiny_cls
+import torch
+from mmengine.runner.checkpoint import get_state_dict
+
+from dpk_mm.engine.hooks import plain_checkpoint_hook
+from dpk_mm.utils import files
+
+
+@pytest.fixture(scope='module')
+def data(tmp_path_factory):
+    return tiny_cls.write_cifar(tmp_path_factory.mktemp('cifar'))
+
+
+@pytest.fixture
+def cfg(data, tmp_path):
+    """A plain classifier: four steps an epoch."""
+    return tiny_cls.training_cfg(tiny_cls.classifier(), data, tmp_path / 'run')
+
+
+def names(folder):
+    return sorted(path.name for path in Path(folder).iterdir() if path.is_file() and path.suffix != '.py')
+
+
+def whole(path):
+    return torch.load(path, weights_only=True)['meta']['epoch']
+
+
+class Full(OSError):
+    pass
+
+
+def test_a_full_disk_leaves_the_last_whole_checkpoint(cfg, tmp_path, monkeypatch):
+    cfg.default_hooks.checkpoint.max_keep_ckpts = 1
+    runner = tiny.build_runner(cfg)
+    save = torch.save
+
+    def fill(content, file, *args, **kwargs):
+        if content['meta']['epoch'] == 2:
+            raise Full(errno.ENOSPC, 'no space left')
+        save(content, file, *args, **kwargs)
+
+    monkeypatch.setattr('mmengine.runner.checkpoint.torch.save', fill)
+    with pytest.raises(Full):
+        runner.train()
+    assert names(tmp_path / 'run') == ['epoch_1.pth', 'last_checkpoint', 'lock']
+    assert whole(tmp_path / 'run/epoch_1.pth') == 1
+    assert (tmp_path / 'run/last_checkpoint').read_text().endswith('epoch_1.pth')
+
+
+def test_the_old_is_removed_after_the_new_is_whole(cfg, tmp_path, monkeypatch):
+    """At each moment that something is put in place or removed, a whole checkpoint is there."""
+    cfg.default_hooks.checkpoint.update(max_keep_ckpts=1, save_best='accuracy/top1', rule='greater')
+    cfg.train_cfg.update(val_interval=1, max_epochs=3)
+    seen = []
+
+    def watch(owner, name):
+        original = getattr(owner, name)
+
+        def call(*args):
+            if any(tmp_path.joinpath('run').glob('epoch_*.pth')):
+                seen.append(max(map(whole, tmp_path.joinpath('run').glob('epoch_*.pth'))))
+            return original(*args)
+
+        monkeypatch.setattr(owner, name, call)
+
+    watch(files, 'put_in_place')
+    watch(plain_checkpoint_hook.PlainCheckpointHook, '_remove')
+    tiny.train(cfg)
+    assert seen == sorted(seen) and seen[-1] == 3
+    found = names(tmp_path / 'run')
+    assert [name for name in found if name.startswith('epoch')] == ['epoch_3.pth']
+    assert len([name for name in found if name.startswith('best')]) == 1
+    assert not [name for name in os.listdir(tmp_path / 'run') if 'draft' in name]
+
+
+def test_a_kill_between_saving_and_removing_leaves_nothing_for_ever(cfg, tmp_path, monkeypatch):
+    cfg.default_hooks.checkpoint.max_keep_ckpts = 1
+    with monkeypatch.context() as patch:
+
+        def killed(self, path):
+            raise KeyboardInterrupt
+
+        patch.setattr(plain_checkpoint_hook.PlainCheckpointHook, '_remove', killed)
+        with pytest.raises(KeyboardInterrupt):
+            tiny.train(cfg)
+    assert {'epoch_1.pth', 'epoch_2.pth'} <= set(names(tmp_path / 'run'))
+    (tmp_path / 'run/.epoch_3.pth.draft').write_text('of a kill')
+    cfg.resume, cfg.train_cfg.max_epochs = True, 3
+    tiny.train(cfg)
+    assert names(tmp_path / 'run') == ['epoch_3.pth', 'last_checkpoint', 'lock']
+    assert not (tmp_path / 'run/.epoch_3.pth.draft').exists()
+
+
+def test_a_planted_link_is_not_written_through(cfg, tmp_path):
+    (tmp_path / 'run').mkdir()
+    (tmp_path / 'secret').write_text('kept')
+    for name in ('.epoch_1.pth.draft', 'epoch_2.pth'):
+        (tmp_path / 'run' / name).symlink_to(tmp_path / 'secret')
+    tiny.train(cfg)
+    assert (tmp_path / 'secret').read_text() == 'kept'
+    assert whole(tmp_path / 'run/epoch_2.pth') == 2
+
+
+def cut(path):
+    path.write_bytes(path.read_bytes()[:-500])
+
+
+def zero(path):
+    """As a crash of the machine leaves a file that was not brought to the disk."""
+    content = bytearray(path.read_bytes())
+    content[len(content) // 3 : len(content) // 2] = bytes(len(content) // 2 - len(content) // 3)
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize('harm', [cut, zero, lambda path: path.write_bytes(b''), Path.unlink])
+def test_resume_passes_over_a_damaged_file(cfg, tmp_path, harm, monkeypatch):
+    tiny.train(cfg)
+    path = tmp_path / 'run/epoch_2.pth'
+    said = []
+    monkeypatch.setattr('dpk_mm.utils.resume.print_log', lambda text, *args, **kwargs: said.append(text))
+    harm(path)
+    cfg.resume, cfg.train_cfg.max_epochs = True, 1
+    runner = tiny.train(cfg)  # all was done
+    assert runner.iter == 4 and len(said) == 1
+    assert 'epoch_2.pth' in said[0] and said[0].endswith('epoch_1.pth.')
+
+
+@pytest.mark.parametrize('content', [b'', b'\0\0\0', b'/nowhere/epoch_7.pth', b'\xff\xfe'])
+def test_resume_passes_over_a_damaged_last_checkpoint(tmp_path, content, monkeypatch):
+    from dpk_mm.utils.resume import newest_whole
+
+    said = []
+    monkeypatch.setattr('dpk_mm.utils.resume.print_log', lambda text, *args, **kwargs: said.append(text))
+    for epoch in (10, 9):  # by age, not by name
+        torch.save(dict(meta=dict(epoch=epoch)), tmp_path / f'epoch_{epoch}.pth')
+        os.utime(tmp_path / f'epoch_{epoch}.pth', (1000 - epoch, 1000 - epoch))
+    (tmp_path / 'last_checkpoint').write_bytes(content)
+    assert newest_whole(tmp_path, tmp_path, 'epoch_*.pth').endswith('epoch_9.pth')
+    assert len(said) == 1 and 'last_checkpoint' in said[0]
+
+
+def test_a_moved_work_dir_and_no_whole_file(tmp_path):
+    from dpk_mm.utils.resume import newest_whole
+
+    assert newest_whole(tmp_path, tmp_path, 'epoch_*.pth') is None
+    torch.save(dict(meta={}), tmp_path / 'epoch_1.pth')
+    (tmp_path / 'last_checkpoint').write_text('/moved/epoch_1.pth')
+    assert newest_whole(tmp_path, tmp_path, 'epoch_*.pth') == str(tmp_path / 'epoch_1.pth')
+    cut(tmp_path / 'epoch_1.pth')
+    with pytest.raises(ValueError, match=r'no checkpoint in .* is whole \(epoch_1.pth is damaged'):
+        newest_whole(tmp_path, tmp_path, 'epoch_*.pth')
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('constructor', [None, 'dpk_mm.DistillOptimWrapperConstructor'])
+def test_resume_within_an_accumulated_step_is_equal(data, tmp_path, constructor):
+    """Four steps an epoch, three to an update: epochs end in the middle of one."""
+    cfg = tiny_cls.training_cfg(tiny_cls.distiller(), data, tmp_path / 'whole')
+    cfg.optim_wrapper.accumulative_counts = 3
+    cfg.train_cfg.max_epochs = 2
+    if constructor:
+        adamw = dict(type='AdamW', lr=1e-3)
+        cfg.optim_wrapper.update(constructor=constructor, distiller=dict(optimizer=adamw))
+    ends = get_state_dict(tiny.train(cfg).model)
+    first = tmp_path / 'whole/epoch_1.pth'
+    assert torch.load(first, weights_only=True)['gradients']
+    cfg.work_dir, cfg.resume, cfg.load_from = str(tmp_path / 'rest'), True, str(first)
+    resumed = get_state_dict(tiny.train(cfg).model)
+    assert list(ends) == list(resumed)
+    assert not [name for name in ends if not torch.equal(ends[name], resumed[name])]
+
+
+def hold(folder):
+    """Another process that is within a folder, with a child of its own, as a dataloader has."""
+    reads, writes = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        with files.only_one(folder):
+            if os.fork() == 0:
+                time.sleep(60)
+            os.write(writes, b'.')
+            time.sleep(60)
+            os._exit(0)
+    assert os.read(reads, 1) == b'.'
+    return pid
+
+
+def test_two_trainings_in_one_work_dir(cfg, tmp_path):
+    """The message names the process, and a kill releases the work dir at once."""
+    pid = hold(tmp_path / 'run')
+    try:
+        with pytest.raises(ValueError, match=f'run is in use by process {pid} on '):
+            tiny.train(cfg)
+    finally:
+        os.kill(pid, 9)
+        os.waitpid(pid, 0)
+    assert not list((tmp_path / 'run').glob('*.pth'))
+    tiny.train(cfg)  # its child still runs
+
+
+def test_a_planted_lock_is_not_followed(tmp_path):
+    (tmp_path / 'secret').write_text('kept')
+    (tmp_path / 'a').mkdir()
+    (tmp_path / 'a/lock').symlink_to(tmp_path / 'secret')
+    (tmp_path / 'b').mkdir()
+    os.mkfifo(tmp_path / 'b/lock')
+    start = time.monotonic()
+    for name in 'ab':
+        with pytest.raises(OSError, match='lock'), files.only_one(tmp_path / name):
+            pass
+    assert (tmp_path / 'secret').read_text() == 'kept' and time.monotonic() - start < 5
+
+
+def test_an_unwritable_folder_of_checkpoints_is_found_before_the_first_step(cfg, tmp_path):
+    (tmp_path / 'file').write_text('')
+    cfg.default_hooks.checkpoint.out_dir = str(tmp_path / 'file')
+    runner = tiny.build_runner(cfg)
+    with pytest.raises(OSError):
+        runner.train()
+    assert runner.iter == 0

@@ -1,0 +1,142 @@
+"""A checkpoint that declares more than it has is refused before it is loaded, and nothing of it runs."""
+
+import collections
+import os
+import zipfile
+
+import numpy as np
+import pytest
+import torch
+from mmengine.logging import HistoryBuffer
+
+from dpk_mm.utils import load_weights
+from dpk_mm.utils.checkpoint import check_checkpoint
+from dpk_mm.utils.declared import check_declared, check_whole
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / 'file.pth'
+
+
+def rezip(path, change, kind=zipfile.ZIP_STORED):
+    with zipfile.ZipFile(path) as old:
+        entries = {name: change(name, old.read(name)) for name in old.namelist()}
+    with zipfile.ZipFile(path, 'w', kind) as new:
+        for name, content in entries.items():
+            new.writestr(name, content)
+
+
+@pytest.mark.parametrize('zipped', [True, False])
+def test_what_trainings_write_passes(path, zipped):
+    model = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.BatchNorm2d(4))
+    optimizer = torch.optim.AdamW(model.parameters())
+    model(torch.ones(2, 3, 8, 8)).sum().backward()
+    optimizer.step()
+    history = HistoryBuffer()
+    history.update(1.0)
+    shared = torch.ones(1000)
+    content = dict(
+        state_dict=model.state_dict(),
+        optimizer=optimizer.state_dict(),
+        history=history,
+        numpy=[np.float64(3), np.ones(3)],
+        sparse=torch.eye(3).to_sparse(),
+        half=torch.ones(2, dtype=torch.bfloat16),
+        double=torch.ones(2, dtype=torch.complex128),
+        expanded=torch.ones(1).expand(100, 100),
+        views=[shared[:10], shared[::2]],
+        parameter=torch.nn.Parameter(torch.ones(2)),
+        others=[collections.OrderedDict(a=1), torch.Size([3, 4]), bytearray(b'abc'), 1j, {1, 2}, 'ä'],
+        whole_model=model,
+    )
+    torch.save(content, path, _use_new_zipfile_serialization=zipped)
+    check_declared(path)
+    if zipped:
+        check_whole(path)
+
+
+class Call:
+    """Unpickled, it is what a function returns."""
+
+    def __init__(self, function, *args):
+        self.call = function, args
+
+    def __reduce__(self):
+        return self.call
+
+
+def deflated(path):
+    torch.save(dict(w=torch.zeros(1 << 20)), path)
+    rezip(path, lambda name, content: content, zipfile.ZIP_DEFLATED)
+
+
+def short(path):
+    """Torch itself reads past the end of this one's storage."""
+    torch.save(dict(w=torch.zeros(1 << 20)), path)
+    rezip(path, lambda name, content: b'abcd' if name.endswith('data/0') else content)
+
+
+def legacy(path):
+    torch.save(dict(w=torch.zeros(1 << 20)), path, _use_new_zipfile_serialization=False)
+    path.write_bytes(path.read_bytes()[:500])
+
+
+SIZES = dict(
+    deflated=(deflated, r'4,19\d,\d{3} bytes'),
+    short=(short, 'a storage of 4 bytes declares 4,194,304 bytes'),
+    legacy=(legacy, 'declares 4,194,304 bytes, 500 are'),
+    expanded=(
+        torch.ones(1).expand(1 << 20, 1 << 20),
+        'a tensor declares 4,398,046,511,104 bytes, 67,108,864',
+    ),
+    bytearray=(Call(bytearray, 2 << 30), '2,147,483,648 bytes'),
+    array=(Call(np.ndarray, (1 << 31,)), '2,147,483,648 bytes'),
+    wide=(Call(np.ndarray, (1,), np.dtype('V2000000000')), '2,000,000,000 bytes'),
+)
+
+
+@pytest.mark.parametrize('name', SIZES)
+def test_sizes_are_not_believed(path, name):
+    content, words = SIZES[name]
+    content(path) if callable(content) else torch.save(dict(state_dict=dict(w=content)), path)
+    with pytest.raises(ValueError, match=words) as error:
+        load_weights(str(path))
+    assert str(path) in str(error.value)
+    with pytest.raises(ValueError, match='--resume: '):
+        check_checkpoint(str(path), '--resume')
+
+
+def test_nothing_runs_while_sizes_are_looked_for(path, tmp_path):
+    for zipped in (True, False):
+        evil = [Call(os.system, f'touch {tmp_path}/ran'), Call(getattr, Call(__import__, 'os'), 'system')]
+        torch.save(dict(a=evil), path, _use_new_zipfile_serialization=zipped)
+        check_declared(path)  # torch refuses it
+    assert not (tmp_path / 'ran').exists()
+
+
+def test_a_pipe_is_not_waited_for(path):
+    os.mkfifo(path)
+    with pytest.raises(ValueError, match='no ordinary file'):
+        check_checkpoint(str(path), '--resume')
+
+
+def test_whole_means_all_bytes(path):
+    torch.save(dict(w=torch.arange(1000.0)), path)
+    check_whole(path)
+    content = bytearray(path.read_bytes())
+    at = content.index(torch.arange(500.0, 510.0).numpy().tobytes())
+    content[at : at + 40] = bytes(40)
+    path.write_bytes(content)
+    torch.load(path, weights_only=True)  # torch does not see it
+    with pytest.raises(ValueError, match='damaged'):
+        check_whole(path)
+    torch.serialization.set_crc32_options(False)
+    try:
+        torch.save(dict(w=torch.arange(1000.0)), path)
+    finally:
+        torch.serialization.set_crc32_options(True)
+    check_whole(path)
+    path.write_bytes(b'')
+    with pytest.raises(ValueError, match='is empty'):
+        check_whole(path)
