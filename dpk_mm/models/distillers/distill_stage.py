@@ -57,8 +57,6 @@ class DistillStage(BaseStage):
         shapes = f"the student's is {tuple(student_shape)}, the teacher's {tuple(teacher_shape)}"
         if {len(student_shape), len(teacher_shape)} not in ({2}, {4}):
             raise ValueError(f'maps (B, C, H, W) or logits (B, K) can be compared, but {shapes}.')
-        if not student_shape[0] == teacher_shape[0] == 1:
-            raise ValueError(f'this layer gives more than one row an image: of one image {shapes}.')
         if student_shape[2:] != teacher_shape[2:]:
             print_log(
                 f"{name}: {shapes}; the student's map is resized to the height and width of the teacher's.",

@@ -17,7 +17,7 @@ from dpk_mm.utils.probe import size_errors
 from .auto_weight import apply_auto_weights, share_out
 from .base_distiller import BaseDistiller
 from .distill_stage import DistillStage
-from .graph import check_graph
+from .graph import check_graph, check_shapes
 from .group_stage import GroupStage
 from .inheriting import can_inherit, inherit, inheritable
 from .inner_adamw import build_inner
@@ -58,6 +58,7 @@ class Distiller(BaseDistiller):
         stage_cfgs (dict[str, dict]): The stages that were built, as a config could write them.
         optimizer (dict or bool, optional): As given, or what a method has.
         layers (dict[str, tuple]): Stage -> the layers of student and teacher: names, or tuples of them.
+        shapes (list[dict]): Of student and teacher: layer -> the shape of what it gave for one image.
 
     Raises:
         ValueError: Anything in the config that does not fit; names the field, what came and what would.
@@ -88,10 +89,10 @@ class Distiller(BaseDistiller):
                 'stages must be a dict of stages by their names, such as '
                 f"dict(p4=dict(at='neck[1]', loss=...)), got {stages!r}."
             )
-        chosen = {}
+        chosen, seen = {}, ({}, {})
         if method is not None:
             pair = find_pair(self.student, self.teacher, input_shape)
-            chosen = build_stages(method, pair)
+            chosen, seen = build_stages(method, pair), pair.shapes
             if init_student is None:
                 init_student = pair.detects and can_inherit(self.student, self.teacher.model)
         for stage in chosen.values() if loss_weight is not None else ():
@@ -103,7 +104,7 @@ class Distiller(BaseDistiller):
             raise ValueError('stages is empty: nothing would be distilled, or inherited.')
         cfgs = complete_stages(self.stage_cfgs, self.student, self.teacher.model)
         self.layers = {name: (stage['student_at'], stage['teacher_at']) for name, stage in cfgs.items()}
-        shapes = [self._probe(side) for side in (0, 1)]
+        self.shapes = shapes = [self._probe(side, seen[side]) for side in (0, 1)]
         with preserve_random_state():
             for name, cfg in cfgs.items():
                 self._add_stage(name, cfg, *(_at(found, at) for found, at in zip(shapes, self.layers[name])))
@@ -122,9 +123,14 @@ class Distiller(BaseDistiller):
             self.inner = build_inner(self.distiller, self.optimizer)
         print_log(stage_table(self, *shapes), 'current')
 
-    def _probe(self, side: int) -> dict[str, torch.Size]:
-        """The shapes of the features of the student (0) or the teacher (1); an error names the stage."""
+    def _probe(self, side: int, seen: dict[str, torch.Size]) -> dict[str, torch.Size]:
+        """The shapes of the features of the student (0) or the teacher (1); an error names the stage.
+
+        What the method's dry run has seen is not shown again.
+        """
         taps = [tap for layers in self.layers.values() for tap in _layers(layers[side])]
+        if set(taps) <= set(seen):
+            return {tap: seen[tap] for tap in taps}
         model, name = ((self.student, 'student'), (self.teacher.model, 'teacher'))[side]
         try:
             with size_errors(name, model, self.input_shape):
@@ -163,6 +169,9 @@ class Distiller(BaseDistiller):
         for name, stage in self.distiller.items():
             if not stage.is_idle:
                 student_at, teacher_at = self.layers[name]
+                images = len(teacher_feats[_layers(teacher_at)[0]])
+                check_shapes(name, _layers(student_at), student_feats, self.shapes[0], images)
+                check_shapes(name, _layers(teacher_at), teacher_feats, self.shapes[1], images)
                 if not stage.watches:
                     check_graph(name, _layers(student_at), student_feats, self.student)
                 feats[name] = stage.align(_at(student_feats, student_at), _at(teacher_feats, teacher_at))

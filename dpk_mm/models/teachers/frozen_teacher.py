@@ -144,8 +144,11 @@ class FrozenTeacher(nn.Module):
     ) -> dict[str, torch.Size]:
         """The shapes of its features, as :meth:`forward` pads and cuts; see :func:`dpk_mm.utils.probe`."""
         size = blank_shape(self.model, input_shape)
+        return self.cropped(probe(self.model, taps, self.padded(size)), size)
+
+    def cropped(self, shapes: dict[str, torch.Size], size: tuple[int, int]) -> dict[str, torch.Size]:
+        """The shapes of features, layer -> shape, less the padding of images of a size."""
         padded = self.padded(size)
-        shapes = probe(self.model, taps, padded)
         return {
             tap: crop_feature(torch.empty(shape, device='meta'), padded, size).shape
             for tap, shape in shapes.items()
