@@ -4,7 +4,7 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Optional
+from typing import TYPE_CHECKING, Optional
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from dpk_mm.utils import blank_shape, is_detector
 from dpk_mm.utils.outputs import run_outputs
 from dpk_mm.utils.probe import look_twice, misfit, size_errors
+from dpk_mm.utils.sigmoid import sigmoid_loss
 
 if TYPE_CHECKING:
     from dpk_mm.models.teachers import FrozenTeacher
@@ -148,11 +149,13 @@ class _Side:
 def _look(model: nn.Module, side: str, detects: bool, blank: Sequence[int]) -> _Side:
     """Find the layers of a model that are worth a comparison."""
     part = 'neck' if detects and getattr(model, 'neck', None) is not None else 'backbone'
+    part = part if hasattr(model, part) else None  # a bare backbone
+    headless = getattr(model, 'head', None) is None
     modules = dict(model.named_modules())
     with size_errors(side, model, blank):
-        # what comes behind the neck of a detector is not needed
+        # what comes behind the neck of a detector, or the backbone of a headless model, is not needed
         ran, again, sizes = look_twice(
-            lambda size, images: run_outputs(model, 3, size, part if detects else None, images), blank
+            lambda size, images: run_outputs(model, 3, size, part if headless else None, images), blank
         )
     second = {tap: tensor.shape for runs in again.values() for run in runs for tap, tensor, _ in run}
     outputs, shapes, problems = {}, {}, []
@@ -165,12 +168,12 @@ def _look(model: nn.Module, side: str, detects: bool, blank: Sequence[int]) -> _
                 shapes[tap] = tensor.shape
                 if tap != name or any(modules[name].children()) or tensor.ndim == 2:
                     outputs[tap] = tensor
-            elif tensor.ndim == 4 and re.split(r'\[', tap)[0] == part:
+            elif tensor.ndim == 4 and part in (None, re.split(r'\[', tap)[0]):
                 problems.append(f'{side}.{tap} {problem}')
     maps = [
         tap
         for tap, tensor in outputs.items()
-        if tensor.ndim == 4 and min(tensor.shape[2:]) > 1 and re.split(r'[.\[]', tap)[0] == part
+        if tensor.ndim == 4 and min(tensor.shape[2:]) > 1 and part in (None, re.split(r'[.\[]', tap)[0])
     ]
     if detects:
         return _Side(shapes, [tap for tap in maps if '.' not in tap], None, tuple(problems))
@@ -185,18 +188,19 @@ def _look(model: nn.Module, side: str, detects: bool, blank: Sequence[int]) -> _
         min((tap for tap in maps if outputs[tap].data_ptr() == start), key=lambda tap: ('[' in tap, len(tap)))
         for start in starts
     ]
-    return _Side(shapes, names, _logits(getattr(model, 'head', None), outputs), tuple(problems))
+    return _Side(shapes, names, _logits(model, outputs), tuple(problems))
 
 
-def _logits(head: Any, outputs: dict[str, Tensor]) -> Optional[str]:
+def _logits(model: nn.Module, outputs: dict[str, Tensor]) -> Optional[str]:
     """The layer that gives the logits of one softmax over classes."""
-    kinds = ' '.join(kind.__name__ for kind in type(head).__mro__)
-    if 'MultiTask' in kinds or 'MultiLabel' in kinds:
+    head = getattr(model, 'head', None)
+    if any('MultiTask' in kind.__name__ for kind in type(head).__mro__):
         return None
     found = [tap for tap, out in outputs.items() if out.ndim == 2 and tap.startswith('head')]
     classes = getattr(head, 'num_classes', None)
     # hidden layers of a head are narrower or wider; the logits come last
-    return next((tap for tap in found if outputs[tap].shape[1] == classes), found[-1] if found else None)
+    last = next((tap for tap in found if outputs[tap].shape[1] == classes), found[-1] if found else None)
+    return None if last is None or sigmoid_loss(model, last) else last
 
 
 def _word(layer: str) -> str:

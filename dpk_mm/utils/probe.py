@@ -13,6 +13,8 @@ from .randomness import preserve_random_state
 from .taps import TapError, record
 
 T = TypeVar('T')
+# tried where a model does not run, so that no other size is advised where none helps
+_OTHER_SIZES = ((224, 224), (256, 256), (32, 32), (64, 64), (384, 384), (512, 512))
 # height and width of the one image and of the two, in pixels
 Sizes = tuple[tuple[int, int], tuple[int, int]]
 
@@ -123,12 +125,25 @@ def run_blank(model: nn.Module, input_shape: Optional[tuple[int, int]] = None, i
     samples = [_blank_detection(height, width) for _ in range(images)] if is_detector(model) else None
     like = next(model.parameters())
     with eval_without_side_effects(model):
-        predict(model, like.new_zeros(images, 3, height, width), samples)
+        predict(model, like.new_zeros(images, image_channels(model), height, width), samples)
+
+
+def image_channels(model: nn.Module) -> int:
+    """How many channels a model's images have: as its preprocessor's mean, else as its first convolution."""
+    mean = getattr(getattr(model, 'data_preprocessor', None), 'mean', None)
+    if isinstance(mean, Tensor) and mean.numel() > 1:
+        return mean.numel()
+    for layer in model.modules():
+        if type(layer).__name__ == 'Focus':  # YOLOX's, which makes one pixel of four
+            return next(part.in_channels for part in layer.modules() if isinstance(part, nn.Conv2d)) // 4
+        if isinstance(layer, nn.Conv2d):
+            return layer.in_channels
+    return 3
 
 
 @contextmanager
 def size_errors(side: str, model: nn.Module, input_shape: Optional[tuple[int, int]]) -> Iterator[None]:
-    """Say of a model that does not run on the blank image how to give it another.
+    """Say of a model that does not run on the blank image what it says, and whether another size would do.
 
     Args:
         side (str): ``'student'`` or ``'teacher'``, for the message.
@@ -136,16 +151,30 @@ def size_errors(side: str, model: nn.Module, input_shape: Optional[tuple[int, in
         input_shape (tuple[int, int], optional): See :func:`blank_shape`.
 
     Raises:
-        ValueError: In place of torch's error.
+        ValueError: In place of whatever the model raised, but for a :class:`TapError`.
     """
     try:
         yield
-    except RuntimeError as error:  # torch's way to say that a size does not fit
+    except TapError:
+        raise
+    except Exception as error:  # each model has its own way to say that something does not fit
         shape = blank_shape(model, input_shape)
+        fits = next((size for size in _OTHER_SIZES if size != shape and _runs(model, size)), None)
+        advice = f' It runs on {fits}: give input_shape=(H, W) a size that it takes.' if fits else ''
         raise ValueError(
-            f'{side}: {type(model).__name__} does not run on a blank image of {shape}; give '
-            f'input_shape=(H, W) one that it takes. torch says: {error}'
+            f'{side}: {type(model).__name__} does not run on a blank image of {shape} with '
+            f'{image_channels(model)} channels. It says {type(error).__name__}: '
+            f'{" ".join(str(error).split()).rstrip(".")}.{advice}'
         ) from error
+
+
+def _runs(model: nn.Module, size: tuple[int, int]) -> bool:
+    """Whether a model runs on a blank image of a size."""
+    try:
+        run_blank(model, size)
+    except Exception:
+        return False
+    return True
 
 
 def predict(model: nn.Module, inputs: Tensor, data_samples: Optional[Sequence] = None) -> Any:
@@ -196,5 +225,7 @@ def _blank_detection(height: int, width: int) -> Any:
             pad_shape=shape,
             batch_input_shape=shape,
             scale_factor=(1.0, 1.0),
+            text='object',  # of detectors that read texts
+            custom_entities=False,
         )
     )

@@ -9,9 +9,10 @@ from mmengine.logging import print_log
 from torch import Tensor, nn
 from torch.profiler import record_function
 
+from dpk_mm.models.parts import build_part, check_part
 from dpk_mm.utils import resize_like, step_generator
 
-from .base_stage import BaseStage, build_part, loss_class
+from .base_stage import BaseStage
 
 # A neck with fewer tokens has little to mix.
 FEW_TOKENS = 16
@@ -74,14 +75,12 @@ class DistillStage(BaseStage):
             self.prior.stage = name
         elif prior is not None:
             raise ValueError('a prior needs a neck to feed: give both or neither.')
-        elif student_shape[1] == teacher_shape[1] or loss_class(loss).any_channels:
+        elif student_shape[1] == teacher_shape[1] or check_part(loss, 'loss', 'loss').any_channels:
             self.adapter = nn.Identity()
         elif len(student_shape) == 4:
             self.adapter = nn.Conv2d(student_shape[1], teacher_shape[1], 1)
         else:
             raise ValueError(f'logits must agree, but {shapes}: stages=dict({name}=None) leaves it out.')
-        if len(student_shape) == 2 and student_shape[1] < 2:
-            raise ValueError(f'logits of one class say nothing, but {shapes}.')
         self.add_loss(loss, channels=teacher_shape[1], **channels)
         if self.loss.takes not in ('any', 'maps' if len(student_shape) == 4 else 'logits'):
             raise ValueError(f'{type(self.loss).__name__} compares {self.loss.takes}, but {shapes}.')

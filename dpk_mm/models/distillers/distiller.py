@@ -1,21 +1,22 @@
 """The distiller of every method that is a loss on some layers."""
 
 from collections.abc import Sequence
-from typing import Any, Optional, Union
+from typing import Annotated, Any, Literal, Optional, Union
 
 import torch
 from mmengine.logging import print_log
-from torch import Tensor, nn
+from torch import Tensor
 
 from dpk_mm.methods import build_stages, find_pair, merge_stages
+from dpk_mm.models.losses.distill_loss import LossWeight
 from dpk_mm.models.priors.measured_prior import compute_ratios
 from dpk_mm.registry import MODELS
 from dpk_mm.utils import TapError, is_detector, preserve_random_state, probe
-from dpk_mm.utils.checks import check_bool
+from dpk_mm.utils.checks import FieldError, NotNegative, Shape
 from dpk_mm.utils.probe import size_errors
 
 from .auto_weight import apply_auto_weights, share_out
-from .base_distiller import BaseDistiller
+from .base_distiller import BaseDistiller, Model, Teacher
 from .distill_stage import DistillStage
 from .graph import check_graph, check_shapes
 from .group_stage import GroupStage
@@ -24,6 +25,10 @@ from .inner_adamw import build_inner
 from .loss_watch import LossWatch
 from .stage_cfgs import complete_stages
 from .stage_table import stage_table
+
+Method = Annotated[Optional[str], "a name such as 'dpk', or a sum such as 'kd+fitnet'"]
+_OPTIMIZER = 'a dict of lr, betas, weight_decay, max_norm, or False'
+_STAGES = "a dict of stages by their names, such as dict(p4=dict(at='neck[1]', loss=...))"
 
 
 @MODELS.register_module()
@@ -72,23 +77,18 @@ class Distiller(BaseDistiller):
 
     def __init__(
         self,
-        student: Union[str, dict],
-        teacher: Union[str, dict, nn.Module],
-        method: Optional[str] = None,
-        stages: Optional[dict] = None,
-        loss_weight: Union[float, str, dict, None] = None,
+        student: Model,
+        teacher: Teacher,
+        method: Method = None,
+        stages: Annotated[Optional[dict], _STAGES] = None,
+        loss_weight: Optional[LossWeight] = None,
         init_student: Optional[bool] = None,
-        input_shape: Optional[tuple[int, int]] = None,
-        optimizer: Union[dict, bool, None] = None,
-        task_loss_weight: float = 1.0,
+        input_shape: Optional[Shape] = None,
+        optimizer: Annotated[Union[dict, Literal[False], None], _OPTIMIZER] = None,
+        task_loss_weight: NotNegative = 1.0,
         data_preprocessor: Optional[dict] = None,
     ) -> None:
         super().__init__(student, teacher, input_shape, task_loss_weight, data_preprocessor)
-        if not isinstance(stages or {}, dict):
-            raise ValueError(
-                'stages must be a dict of stages by their names, such as '
-                f"dict(p4=dict(at='neck[1]', loss=...)), got {stages!r}."
-            )
         chosen, seen = {}, ({}, {})
         if method is not None:
             pair = find_pair(self.student, self.teacher, input_shape)
@@ -98,7 +98,7 @@ class Distiller(BaseDistiller):
         for stage in chosen.values() if loss_weight is not None else ():
             stage['loss']['loss_weight'] = loss_weight
         self.method, self.loss_watch, self.inner = method, LossWatch(), None
-        self.init_student = check_bool(init_student or False, 'init_student')
+        self.init_student = init_student or False
         self.stage_cfgs = merge_stages(chosen, stages or {})
         if not self.stage_cfgs and not (method == 'start' and self.init_student):
             raise ValueError('stages is empty: nothing would be distilled, or inherited.')
@@ -146,6 +146,8 @@ class Distiller(BaseDistiller):
         parts = {key: cfg[key] for key in ('neck', 'prior', 'loss') if key in cfg}
         try:
             self.distiller[name] = kind(name, student_shape, teacher_shape, **parts)
+        except FieldError as error:
+            raise error.under(f'stages.{name}') from error
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise ValueError(f'stages.{name} ({", ".join(_layers(cfg["student_at"]))}): {error}') from error
 

@@ -350,15 +350,15 @@ BAD_STAGES = {
     ),
     'student channels': (
         dict(at='neck[0]', neck=dict(tiny.NECK, student_channels=7), loss=tiny.FGD),
-        r'neck declares student_channels=7, but the layer gives 8',
+        r'stages.p3.neck.student_channels is 7, but the layer gives 8',
     ),
     'loss channels': (
         dict(at='neck[0]', loss=dict(tiny.FGD, channels=256)),
-        r'loss declares channels=256, but the layer gives 8',
+        r'stages.p3.loss.channels is 256, but the layer gives 8',
     ),
     'ratio': (
         dict(at='neck[0]', neck=tiny.NECK, loss=tiny.FGD, prior=dict(type='dpk_mm.FixedPrior', ratio=1.5)),
-        r'ratio must lie in \[0, 1\], got 1.5',
+        r'stages.p3.prior.ratio must be a number from 0 to 1, got 1.5',
     ),
     'patch': (dict(at='neck[0]', neck=dict(tiny.NECK, patch_size=0), loss=tiny.FGD), r'patch_size.*got 0'),
     'heads': (
