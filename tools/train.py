@@ -79,7 +79,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     cli.launch_on_cpu(cfg)
     runner = cli.build_runner(cfg)
     dump_choice(runner)
-    cli.build_optimizers(runner)
+    cli.build_parts(runner)
     with cli.checkpoint_errors():
         runner.train()
 

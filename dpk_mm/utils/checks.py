@@ -33,7 +33,7 @@ class FieldError(ValueError):
         """The same of a field that lies in another one, somewhere in its value ``cfg``."""
         first = self.field.partition('.')[0]
         # a base class says its own name
-        own = _find(cfg, self.owner, first) or _find(cfg, '', first) if self.owner else None
+        own = _find(cfg, self.owner, first) or _find(cfg, '', first) if self.field else None
         path = '.'.join(filter(None, [field, own, self.field]))
         return FieldError(path, self.problem, '' if cfg else self.owner)
 
@@ -63,7 +63,8 @@ def within(field: str, cfg: Any = None) -> Iterator[None]:
 # what mmengine's registries and Python's calls say
 _UNKNOWN = re.compile(r"(\w+)\.__init__\(\) got an unexpected keyword argument '(\w+)'")
 _MISSING = re.compile(r'(\w+)\.__init__\(\) missing \d+ required .*?: (.*)')
-_UNREGISTERED = re.compile(r'(\S+) is not in the (\S+) registry')
+_UNREGISTERED = re.compile(r'(\S+) is not in the (\S+::.+?|\S+) registry')
+_FIELD = re.compile(r'(?!type\b)([A-Za-z_]\w*)[\w.\[\]]*(?=[ =:])')
 
 
 def _explain(text: str, cfg: Any) -> Optional[FieldError]:
@@ -74,6 +75,9 @@ def _explain(text: str, cfg: Any) -> Optional[FieldError]:
         return FieldError('type', f': {found[1]} also needs {found[2]}.', found[1])
     if found := _UNREGISTERED.search(text):
         return FieldError('type', f': {found[1]!r} is not registered as a {found[2]}.', found[1])
+    found = _FIELD.match(text)  # a message that begins with its field
+    if found and _find(cfg, '', found[1]) is not None:
+        return FieldError(found[0], text[found.end() :])
     return None
 
 
@@ -81,7 +85,7 @@ def _find(cfg: Any, kind: str, key: str) -> Optional[str]:
     """The path of the first dict in a config that has a key and is of a type, or of any; '' for the whole."""
     if isinstance(cfg, dict):
         own = str(getattr(cfg.get('type'), '__name__', cfg.get('type')))
-        if key in cfg and (kind in (own, own.rpartition('.')[2]) or not kind and 'type' in cfg):
+        if key in cfg and (kind in (own, own.rpartition('.')[2]) or not kind):
             return ''
         items: Any = cfg.items()
     elif isinstance(cfg, (list, tuple)):
@@ -91,8 +95,7 @@ def _find(cfg: Any, kind: str, key: str) -> Optional[str]:
     for name, value in items:
         inner = _find(value, kind, key)
         if inner is not None:
-            name = f'[{name}]' if isinstance(name, int) else str(name)
-            return f'{name}.{inner}'.rstrip('.').replace('.[', '[')
+            return _join(name, inner)
     return None
 
 
@@ -132,6 +135,60 @@ _NAMES = {
     Sequence: 'a list',
     type(None): 'None',
 }
+
+
+def find_value(cfg: Any, text: str) -> Optional[str]:
+    """The path of the first field in a config whose value a file name ends with."""
+    if isinstance(cfg, str):
+        return '' if cfg and text.endswith(cfg) else None
+    items = cfg.items() if isinstance(cfg, dict) else enumerate(cfg) if isinstance(cfg, (list, tuple)) else ()
+    for name, value in items:
+        inner = find_value(value, text)
+        if inner is not None:
+            return _join(name, inner)
+    return None
+
+
+def _join(name: Union[str, int], inner: str) -> str:
+    name = f'[{name}]' if isinstance(name, int) else str(name)
+    return f'{name}.{inner}'.rstrip('.').replace('.[', '[')
+
+
+def check_fields(cfg: dict, kind: type, field: str) -> None:
+    """Check the fields of a config by the annotations of a class of others.
+
+    Args:
+        cfg (dict): Fields; those without annotation, and those that equal their default, fit.
+        kind (type): The class that is built of it.
+        field (str): Its path, for the message.
+
+    Raises:
+        FieldError: A field does not fit.
+    """
+    for name, value in cfg.items():
+        for one in kind.__mro__:
+            default, hint = _annotations(one).get(name, (None, None))
+            if hint is not None:
+                is_part = isinstance(value, dict) and 'type' in value  # of which an object is made first
+                if not is_part and not (type(value) is type(default) and value == default):
+                    check(value, hint, f'{field}.{name}'.lstrip('.'))
+                break
+
+
+@functools.cache
+def _annotations(kind: type) -> dict[str, tuple[Any, Any]]:
+    """Argument -> default and annotation, of a class's own constructor."""
+    init = vars(kind).get('__init__')
+    if init is None or kind is object:
+        return {}
+    try:
+        hints, parameters = (
+            typing.get_type_hints(init, include_extras=True),
+            inspect.signature(init).parameters,
+        )
+    except Exception:  # annotations that say what is not there at runtime, or no function of Python's
+        return {}
+    return {name: (one.default, hints[name]) for name, one in parameters.items() if name in hints}
 
 
 def check(value: Any, hint: Any, field: str, owner: str = '') -> None:
