@@ -88,6 +88,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     cli.launch_on_cpu(cfg)
     with cli.checkpoint_errors():
         runner = cli.build_runner(cfg)
+        cli.build_test(runner)
         if args.out and args.out_item == 'pred':
             runner.test_evaluator.metrics.append(dump_metric(cfg, str(args.out)))
         metrics = runner.test()

@@ -84,7 +84,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
         runner = cli.build_runner(cfg)
         cli.choose_checkpoint(runner)
         dump_choice(runner)
-        cli.build_optimizers(runner)
+        cli.build_parts(runner)
         with cli.checkpoint_errors():
             runner.train()
 

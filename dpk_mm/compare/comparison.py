@@ -8,7 +8,7 @@ from typing import Any, Optional
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
-from dpk_mm.compare import csv_files, display, plan, plot, plot_cost, pool, report, run, table
+from dpk_mm.compare import csv_files, display, plan, plot, plot_cost, pool, report, run, table, trial
 from dpk_mm.compare.digest import digest_settings
 from dpk_mm.compare.fairness import recipe
 from dpk_mm.compare.inputs import Comparison
@@ -58,9 +58,13 @@ def run_comparison(
         with quiet():
             runs = run.make_runs(methods, work_dir)
             left = [one for one in runs if one.result is None]
-            run.check_starts(left, alone)
             if left:
-                _check_data(alone)
+                problems = run.check_starts(left, alone)
+                whole = [one for one in left if one.method.name not in problems]
+                problems.update(trial.try_builds(whole, alone))
+                problems.update(_check_data(alone))
+                if problems:
+                    raise ValueError('; '.join(problems.values()))
         print(
             f'{len(runs)} runs, {len(left)} to do; recipes and first weights were compared',
             flush=True,
@@ -96,14 +100,16 @@ def fill_config(cfg: Config) -> None:
     fill_dataloaders(cfg, ('train_dataloader', 'test_dataloader'), no_pin_memory=False)
 
 
-def _check_data(cfg: Config) -> None:
-    """Read the first sample that a config trains on, and the first that it tests on, before all else."""
+def _check_data(cfg: Config) -> dict[str, str]:
+    """Read the first sample that a config trains on, and the first that it tests on; what is wrong."""
+    problems = {}
     for field in ('train_dataloader', 'test_dataloader'):
         try:
             with DefaultScope.overwrite_default_scope(cfg.get('default_scope')):
                 DATASETS.build(copy.deepcopy(cfg[field].dataset))[0]
         except Exception as error:  # whatever a data set raises, the runs would raise it too
-            raise ValueError(f'{field}.dataset: {type(error).__name__}: {error}') from error
+            problems[field] = f'{field}.dataset: {type(error).__name__}: {error}'
+    return problems
 
 
 def _check_files(model: dict) -> None:

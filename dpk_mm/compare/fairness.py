@@ -89,11 +89,10 @@ def _around(cfg: Config) -> Dict[str, Any]:
     return plain(dict(default_hooks=hooks, env_cfg=dict(cudnn_benchmark=is_tuned)))
 
 
-def check_recipe(name: str, cfg: Config, base: Config, allow: list, teacher: Optional[dict] = None) -> None:
+def check_recipe(cfg: Config, base: Config, allow: list, teacher: Optional[dict] = None) -> None:
     """Refuse a method that differs from the student alone in more than its distillation.
 
     Args:
-        name (str): The method, for the message.
         cfg (Config): Its config.
         base (Config): The student alone.
         allow (list[str]): Fields that it may differ in.
@@ -122,7 +121,7 @@ def check_recipe(name: str, cfg: Config, base: Config, allow: list, teacher: Opt
         top = field.split('.')[0]
         other = 'of the comparison' if top == 'teacher' else 'of the student alone'
         raise ValueError(
-            f'method {name!r}: {field} is {new!r}, that {other} is {found[1]!r}; '
+            f'{field} is {new!r}, that {other} is {found[1]!r}; '
             f'a method that may differ there says allow=[{top!r}]'
         )
 

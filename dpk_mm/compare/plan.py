@@ -48,7 +48,7 @@ def make_methods(
         tuple[Config, list[Method]]: The student alone, and the methods in the order of the input.
 
     Raises:
-        ValueError: A method differs where it must not; names method and field.
+        ValueError: Methods differ where they must not; names each and its field.
     """
     base = load(comparison.base)
     _check_model(base, f'base: {comparison.base}')
@@ -65,17 +65,20 @@ def make_methods(
     except (ValueError, TypeError, KeyError) as error:
         raise ValueError(f'options: {error.args[0]}') from error
     alone = _finish(base, comparison, fill)
-    methods = []
+    methods, problems = [], []
     for row in comparison.rows:
         try:
             cfg = _finish(_make(comparison.methods[row.name], base, comparison, load), comparison, fill)
+            check_recipe(cfg, alone, row.allow, comparison.teacher)
         except (ValueError, TypeError, KeyError) as error:
-            raise ValueError(f'method {row.name!r}: {error.args[0] if error.args else error}') from error
-        check_recipe(row.name, cfg, alone, row.allow, comparison.teacher)
+            problems.append(f'method {row.name!r}: {error.args[0] if error.args else error}')
+            continue
         test_cfg = copy.deepcopy(alone)
         if 'student' in {item.split('.')[0] for item in row.allow}:
             test_cfg.model = main_model_cfg(cfg)
         methods.append(Method(**asdict(row), cfg=cfg, test_cfg=test_cfg))
+    if problems:
+        raise ValueError('; '.join(problems))
     return alone, methods
 
 

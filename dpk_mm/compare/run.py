@@ -124,31 +124,37 @@ def make_runs(methods: List[Method], work_dir: Path) -> List[Run]:
     return runs
 
 
-def check_starts(runs: List[Run], base: Config) -> None:
-    """Refuse runs whose student would not start as the student alone.
+def check_starts(runs: List[Run], base: Config) -> Dict[str, str]:
+    """Find runs whose student would not start as the student alone.
 
     Args:
         runs (list[Run]): Those that are not finished; finished ones were checked in their first step.
         base (Config): The student alone.
 
-    Raises:
-        ValueError: Names method and seed, or a model that cannot be built.
+    Returns:
+        dict[str, str]: Method -> a line that names method and seed, or says why its model cannot be built.
     """
     expected: Dict[int, str] = {}
+    problems: Dict[str, str] = {}
     for run in runs:
+        name = run.method.name
+        if name in problems:
+            continue
         try:
             start = digest_start(run.cfg, run.seed)
         except (ValueError, FileNotFoundError, ImportError, KeyError, TypeError) as error:
-            raise ValueError(f'method {run.method.name!r}: {error}') from error
+            problems[name] = f'method {name!r}: {error}'
+            continue
         if not must_share_start(run.method.allow):
             continue
         if run.seed not in expected:
             expected[run.seed] = start if run.method.is_alone else digest_start(base, run.seed)
         if start != expected[run.seed]:
-            raise ValueError(
-                f"method {run.method.name!r}: the student's first weights (seed {run.seed}) are not those of "
+            problems[name] = (
+                f"method {name!r}: the student's first weights (seed {run.seed}) are not those of "
                 "the student alone; a method that may differ there says allow=['student']"
             )
+    return problems
 
 
 def checkpoints(folder: Path) -> List[Path]:

@@ -21,10 +21,6 @@ def build_stages(method: str, pair: Pair) -> dict[str, dict]:
     Raises:
         ValueError: There is no such method, or it does not fit the pair; says which would.
     """
-    if not isinstance(method, str) or not method:
-        raise ValueError(
-            f"method must be a name such as 'dpk', or a sum such as 'kd+fitnet', got {method!r}."
-        )
     names = [name.strip() for name in method.split('+')]
     known = list(METHODS.module_dict)
     for name in names:

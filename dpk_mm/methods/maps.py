@@ -34,7 +34,8 @@ def need_maps(pair: Pair) -> Sequence[Level]:
     """
     if not pair.maps:
         names = f'{type(pair.student).__name__} and {type(pair.teacher).__name__}'
-        raise ValueError(f'it compares maps (B, C, H, W), and {names} have none in common')
+        why = f': {pair.problems[0]}' if pair.problems else ''
+        raise ValueError(f'it compares maps (B, C, H, W), and {names} have none in common{why}')
     return pair.maps
 
 

@@ -4,14 +4,15 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Optional
+from typing import TYPE_CHECKING, Optional
 
 import torch
 from torch import Tensor, nn
 
 from dpk_mm.utils import blank_shape, is_detector
 from dpk_mm.utils.outputs import run_outputs
-from dpk_mm.utils.probe import size_errors
+from dpk_mm.utils.probe import look_twice, misfit, size_errors
+from dpk_mm.utils.sigmoid import sigmoid_loss
 
 if TYPE_CHECKING:
     from dpk_mm.models.teachers import FrozenTeacher
@@ -61,6 +62,8 @@ class Pair:
             backbone, the finest first.
         logits (Level, optional): The logits, of models that are no detectors.
         detects (bool): Whether the student is a detector.
+        shapes (tuple[dict, dict]): Of student and teacher: layer -> the shape of what it gave for one image.
+        problems (tuple[str, ...]): Outputs of backbone or neck that are no maps, and why.
     """
 
     student: nn.Module
@@ -68,6 +71,8 @@ class Pair:
     maps: tuple[Level, ...]
     logits: Optional[Level]
     detects: bool
+    shapes: tuple[dict, dict] = ({}, {})
+    problems: tuple[str, ...] = ()
 
     @property
     def heads(self) -> list[str]:
@@ -80,7 +85,7 @@ class Pair:
 def find_pair(
     student: nn.Module, teacher: 'FrozenTeacher', input_shape: Optional[tuple[int, int]] = None
 ) -> Pair:
-    """Find by one blank image what student and teacher have in common.
+    """Find by blank images what student and teacher have in common.
 
     Args:
         student (nn.Module): The student.
@@ -103,11 +108,11 @@ def find_pair(
         )
     blank = blank_shape(student, input_shape)
     image = tuple(input_shape or (DETECTOR_IMAGE if detects else blank))
-    ours, ours_logits = _layers(student, 'student', detects, blank)
-    theirs, theirs_logits = _layers(teacher.model, 'teacher', detects, teacher.padded(blank))
-    teacher_shapes = teacher.probe(list(theirs), blank)  # of what its padding leaves
-    own = {tuple(shape[2:]): tap for tap, shape in ours.items()}
-    other = {tuple(shape[2:]): tap for tap, shape in teacher_shapes.items()}
+    student_side = _look(student, 'student', detects, blank)
+    teacher_side = _look(teacher.model, 'teacher', detects, teacher.padded(blank))
+    ours, theirs = student_side.shapes, teacher.cropped(teacher_side.shapes, blank)
+    own = {tuple(ours[tap][2:]): tap for tap in student_side.maps}
+    other = {tuple(theirs[tap][2:]): tap for tap in teacher_side.maps}
     shared = [size for size in own if size in other]
     couples = [(own[size], other[size]) for size in shared]
     if not couples and not detects:
@@ -116,41 +121,62 @@ def find_pair(
         couples = list(zip(list(own.values())[-count:], list(other.values())[-count:])) if count else []
     maps = []
     for student_at, teacher_at in couples:
-        shape = teacher_shapes[teacher_at]
+        shape = theirs[teacher_at]
         stride = 2 ** round(math.log2(max(1, blank[0] / shape[2])))
         size = tuple(-(-side * cells // given) for side, cells, given in zip(image, shape[2:], blank))
         name = _word(f'p{stride.bit_length() - 1}' if detects else student_at.rpartition('.')[2])
         if name in {level.name for level in maps}:
             name = _word(student_at)
         maps.append(Level(name, student_at, teacher_at, ours[student_at][1], shape[1], size, stride))
-    logits = None
-    if ours_logits and theirs_logits:
-        logits = Level('logits', ours_logits[0], theirs_logits[0], ours_logits[1], theirs_logits[1])
-    return Pair(student, teacher.model, tuple(maps), logits, detects)
+    logits, sides = None, (student_side, teacher_side)
+    if all(side.logits for side in sides):
+        widths = (shapes[side.logits][1] for shapes, side in zip((ours, theirs), sides))
+        logits = Level('logits', *(side.logits for side in sides), *widths)
+    problems = student_side.problems + teacher_side.problems
+    return Pair(student, teacher.model, tuple(maps), logits, detects, (ours, theirs), problems)
 
 
-def _layers(
-    model: nn.Module, side: str, detects: bool, blank: Sequence[int]
-) -> tuple[dict[str, torch.Size], Optional[tuple[str, int]]]:
-    """The layers worth a comparison and their shapes, the finest first; the logits with their width."""
+@dataclass(frozen=True)
+class _Side:
+    """What the dry run found of one model."""
+
+    shapes: dict[str, torch.Size]  # of all layers that a stage could read
+    maps: list[str]  # those worth a comparison, the finest first
+    logits: Optional[str]
+    problems: tuple[str, ...]
+
+
+def _look(model: nn.Module, side: str, detects: bool, blank: Sequence[int]) -> _Side:
+    """Find the layers of a model that are worth a comparison."""
     part = 'neck' if detects and getattr(model, 'neck', None) is not None else 'backbone'
+    part = part if hasattr(model, part) else None  # a bare backbone
+    headless = getattr(model, 'head', None) is None
     modules = dict(model.named_modules())
     with size_errors(side, model, blank):
-        # what comes behind the neck of a detector is not needed
-        ran = run_outputs(model, 3, tuple(blank), part if detects else None)
-    outputs = {}
+        # what comes behind the neck of a detector, or the backbone of a headless model, is not needed
+        ran, again, sizes = look_twice(
+            lambda size, images: run_outputs(model, 3, size, part if headless else None, images), blank
+        )
+    second = {tap: tensor.shape for runs in again.values() for run in runs for tap, tensor, _ in run}
+    outputs, shapes, problems = {}, {}, []
     for name, runs in ran.items():
         for tap, tensor, version in runs[0] if len(runs) == 1 else ():
-            is_whole = tap != name or any(modules[name].children()) or tensor.ndim == 2
-            if is_whole and tensor.shape[:1] == (1,) and tensor._version == version:
-                outputs[tap] = tensor
+            if tensor._version != version or tap not in second:
+                continue
+            problem = misfit(tensor.shape, second[tap], sizes)
+            if problem is None:
+                shapes[tap] = tensor.shape
+                if tap != name or any(modules[name].children()) or tensor.ndim == 2:
+                    outputs[tap] = tensor
+            elif tensor.ndim == 4 and part in (None, re.split(r'\[', tap)[0]):
+                problems.append(f'{side}.{tap} {problem}')
     maps = [
         tap
         for tap, tensor in outputs.items()
-        if tensor.ndim == 4 and min(tensor.shape[2:]) > 1 and re.split(r'[.\[]', tap)[0] == part
+        if tensor.ndim == 4 and min(tensor.shape[2:]) > 1 and part in (None, re.split(r'[.\[]', tap)[0])
     ]
     if detects:
-        return {tap: outputs[tap].shape for tap in maps if '.' not in tap}, None
+        return _Side(shapes, [tap for tap in maps if '.' not in tap], None, tuple(problems))
     # the last of each size ends a stage; inside of a block another size begins too early
     last: dict[tuple, str] = {}
     for tap in sorted(maps, key=lambda tap: tap.count('.') < 2):
@@ -162,18 +188,19 @@ def _layers(
         min((tap for tap in maps if outputs[tap].data_ptr() == start), key=lambda tap: ('[' in tap, len(tap)))
         for start in starts
     ]
-    return {tap: outputs[tap].shape for tap in names}, _logits(getattr(model, 'head', None), outputs)
+    return _Side(shapes, names, _logits(model, outputs), tuple(problems))
 
 
-def _logits(head: Any, outputs: dict[str, Tensor]) -> Optional[tuple[str, int]]:
-    """The layer that gives the logits of one softmax over classes, and their number."""
-    kinds = ' '.join(kind.__name__ for kind in type(head).__mro__)
-    if 'MultiTask' in kinds or 'MultiLabel' in kinds:
+def _logits(model: nn.Module, outputs: dict[str, Tensor]) -> Optional[str]:
+    """The layer that gives the logits of one softmax over classes."""
+    head = getattr(model, 'head', None)
+    if any('MultiTask' in kind.__name__ for kind in type(head).__mro__):
         return None
-    found = [(tap, out.shape[1]) for tap, out in outputs.items() if out.ndim == 2 and tap.startswith('head')]
+    found = [tap for tap, out in outputs.items() if out.ndim == 2 and tap.startswith('head')]
     classes = getattr(head, 'num_classes', None)
     # hidden layers of a head are narrower or wider; the logits come last
-    return next((one for one in found if one[1] == classes), found[-1] if found else None)
+    last = next((tap for tap in found if outputs[tap].shape[1] == classes), found[-1] if found else None)
+    return None if last is None or sigmoid_loss(model, last) else last
 
 
 def _word(layer: str) -> str:

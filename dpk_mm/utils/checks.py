@@ -1,75 +1,304 @@
-"""Checks of numbers and switches in configs."""
+"""Check what a config says by the annotations of the constructor that takes it.
 
+Each class that is registered in :mod:`dpk_mm.registry` is checked, so a constructor states what fits once: by
+its annotations. ``Annotated[float, Range(above=0)]`` has bounds, ``Literal['a', 'b']`` has choices.
+"""
+
+import difflib
+import functools
+import inspect
 import math
-from typing import Any, Optional
+import numbers
+import re
+import typing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, Optional, Union
 
 
-def check_number(
-    value: Any, field: str, least: Optional[float] = None, above: Optional[float] = None
-) -> float:
-    """Check a number of a config.
+class FieldError(ValueError):
+    """A field of a config that does not fit.
+
+    Args:
+        field (str): Its path, such as ``'stages.p4.loss.temperature'``.
+        problem (str): The rest of the message, such as ``' must be a number above 0, got -1.'``.
+    """
+
+    def __init__(self, field: str, problem: str, owner: str = '') -> None:
+        super().__init__(f'{field}{problem}'.removeprefix(': '))
+        self.field, self.problem, self.owner = field, problem, owner
+
+    def under(self, field: str, cfg: Any = None) -> 'FieldError':
+        """The same of a field that lies in another one, somewhere in its value ``cfg``."""
+        first = self.field.partition('.')[0]
+        # a base class says its own name
+        own = _find(cfg, self.owner, first) or _find(cfg, '', first) if self.field else None
+        path = '.'.join(filter(None, [field, own, self.field]))
+        return FieldError(path, self.problem, '' if cfg else self.owner)
+
+
+@contextmanager
+def within(field: str, cfg: Any = None) -> Iterator[None]:
+    """Name the field in whose value an error arose.
+
+    Args:
+        field (str): Its path; '' for a whole config.
+        cfg (Any, optional): Its value, in which what registries and constructors of others say is looked for.
+
+    Raises:
+        FieldError: In place of what a constructor raises for a wrong value.
+    """
+    try:
+        yield
+    except FieldError as error:
+        raise error.under(field, cfg) from error
+    except (ValueError, TypeError, KeyError, AttributeError, AssertionError) as error:
+        text = ' '.join(str(error.args[0] if error.args else type(error).__name__).split())
+        if field and text.startswith(field):
+            raise ValueError(text) from error
+        raise (_explain(text, cfg) or FieldError('', f': {text}')).under(field, cfg) from error
+
+
+# what mmengine's registries and Python's calls say
+_UNKNOWN = re.compile(r"(\w+)\.__init__\(\) got an unexpected keyword argument '(\w+)'")
+_MISSING = re.compile(r'(\w+)\.__init__\(\) missing \d+ required .*?: (.*)')
+_UNREGISTERED = re.compile(r'(\S+) is not in the (\S+::.+?|\S+) registry')
+_FIELD = re.compile(r'(?!type\b)([A-Za-z_]\w*)[\w.\[\]]*(?=[ =:])')
+
+
+def _explain(text: str, cfg: Any) -> Optional[FieldError]:
+    """The field that an error of a registry, or of a constructor of others, is about."""
+    if found := _UNKNOWN.search(text):
+        return FieldError(found[2], f': {found[1]} has no such field.', found[1])
+    if found := _MISSING.search(text):
+        return FieldError('type', f': {found[1]} also needs {found[2]}.', found[1])
+    if found := _UNREGISTERED.search(text):
+        return FieldError('type', f': {found[1]!r} is not registered as a {found[2]}.', found[1])
+    found = _FIELD.match(text)  # a message that begins with its field
+    if found and _find(cfg, '', found[1]) is not None:
+        return FieldError(found[0], text[found.end() :])
+    return None
+
+
+def _find(cfg: Any, kind: str, key: str) -> Optional[str]:
+    """The path of the first dict in a config that has a key and is of a type, or of any; '' for the whole."""
+    if isinstance(cfg, dict):
+        own = str(getattr(cfg.get('type'), '__name__', cfg.get('type')))
+        if key in cfg and (kind in (own, own.rpartition('.')[2]) or not kind):
+            return ''
+        items: Any = cfg.items()
+    elif isinstance(cfg, (list, tuple)):
+        items = enumerate(cfg)
+    else:
+        return None
+    for name, value in items:
+        inner = _find(value, kind, key)
+        if inner is not None:
+            return _join(name, inner)
+    return None
+
+
+@dataclass(frozen=True)
+class Range:
+    """Bounds of a number: ``least`` and ``most`` fit, ``above`` and ``below`` do not."""
+
+    least: float = -math.inf
+    most: float = math.inf
+    above: float = -math.inf
+    below: float = math.inf
+
+    def __contains__(self, value: float) -> bool:
+        return self.least <= value <= self.most and self.above < value < self.below
+
+    def __str__(self) -> str:
+        bounds = {'from': self.least, 'above': self.above, 'to': self.most, 'to below': self.below}
+        said = [f'{word} {bound:g}' for word, bound in bounds.items() if math.isfinite(bound)]
+        return ' '.join(said) + (' on' if len(said) == 1 and math.isfinite(self.least) else '')
+
+
+NotNegative = Annotated[float, Range(least=0)]
+Positive = Annotated[float, Range(above=0)]
+Share = Annotated[float, Range(least=0, most=1)]
+NotNegativeInt = Annotated[int, Range(least=0)]
+Count = Annotated[int, Range(least=1), 'a positive integer']
+Shape = Annotated[tuple[Count, Count], 'a height and a width, such as (800, 1344)']
+
+_NAMES = {
+    float: 'a number',
+    int: 'an integer',
+    bool: 'True or False',
+    str: 'a text',
+    dict: 'a dict',
+    list: 'a list',
+    tuple: 'a list',
+    Sequence: 'a list',
+    type(None): 'None',
+}
+
+
+def find_value(cfg: Any, text: str) -> Optional[str]:
+    """The path of the first field in a config whose value a file name ends with."""
+    if isinstance(cfg, str):
+        return '' if cfg and text.endswith(cfg) else None
+    items = cfg.items() if isinstance(cfg, dict) else enumerate(cfg) if isinstance(cfg, (list, tuple)) else ()
+    for name, value in items:
+        inner = find_value(value, text)
+        if inner is not None:
+            return _join(name, inner)
+    return None
+
+
+def _join(name: Union[str, int], inner: str) -> str:
+    name = f'[{name}]' if isinstance(name, int) else str(name)
+    return f'{name}.{inner}'.rstrip('.').replace('.[', '[')
+
+
+def check_fields(cfg: dict, kind: type, field: str) -> None:
+    """Check the fields of a config by the annotations of a class of others.
+
+    Args:
+        cfg (dict): Fields; those without annotation, and those that equal their default, fit.
+        kind (type): The class that is built of it.
+        field (str): Its path, for the message.
+
+    Raises:
+        FieldError: A field does not fit.
+    """
+    for name, value in cfg.items():
+        for one in kind.__mro__:
+            default, hint = _annotations(one).get(name, (None, None))
+            if hint is not None:
+                is_part = isinstance(value, dict) and 'type' in value  # of which an object is made first
+                if not is_part and not (type(value) is type(default) and value == default):
+                    check(value, hint, f'{field}.{name}'.lstrip('.'))
+                break
+
+
+@functools.cache
+def _annotations(kind: type) -> dict[str, tuple[Any, Any]]:
+    """Argument -> default and annotation, of a class's own constructor."""
+    init = vars(kind).get('__init__')
+    if init is None or kind is object:
+        return {}
+    try:
+        hints, parameters = (
+            typing.get_type_hints(init, include_extras=True),
+            inspect.signature(init).parameters,
+        )
+    except Exception:  # annotations that say what is not there at runtime, or no function of Python's
+        return {}
+    return {name: (one.default, hints[name]) for name, one in parameters.items() if name in hints}
+
+
+def check(value: Any, hint: Any, field: str, owner: str = '') -> None:
+    """Check a value of a config.
 
     Args:
         value (Any): What the config says.
-        field (str): Its name there, for the message.
-        least (float, optional): The smallest number that fits.
-        above (float, optional): A number that it must exceed.
-
-    Returns:
-        float: The value as it came.
+        hint (Any): A type hint. Numbers must be finite, True and False are no numbers, a list fits a tuple.
+        field (str): Its name, for the message.
+        owner (str): The class that takes it.
 
     Raises:
-        ValueError: It is no finite number, or too small; names the field, what came and what would fit.
+        FieldError: It does not fit; names the field, what came and what would fit.
     """
-    wanted = 'a number'
-    if least is not None:
-        wanted += f' from {least:g} on'
-    if above is not None:
-        wanted += f' above {above:g}'
-    fits = (
-        isinstance(value, (int, float))
-        and not isinstance(value, bool)
-        and math.isfinite(value)
-        and (least is None or value >= least)
-        and (above is None or value > above)
-    )
-    if not fits:
-        raise ValueError(f'{field} must be {wanted}, got {value!r}.')
-    return value
+    if not _fits(value, hint):
+        raise FieldError(field, f' must be {_describe(hint)}, got {value!r}.', owner)
 
 
-def check_bool(value: Any, field: str) -> bool:
-    """Check a switch of a config: the command line gives a text for anything but True and False.
+def _fits(value: Any, hint: Any) -> bool:
+    kind, parts = typing.get_origin(hint) or hint, typing.get_args(hint)
+    if kind is Any:
+        return True
+    if kind is Annotated:
+        bounds = (part for part in parts[1:] if isinstance(part, Range))
+        return _fits(value, parts[0]) and all(value in bound for bound in bounds)
+    if kind is Union or str(kind) == "<class 'types.UnionType'>":
+        return any(_fits(value, part) for part in parts)
+    if kind is Literal:
+        return any(type(value) is type(part) and value == part for part in parts)
+    if kind in (None, type(None)):
+        return value is None
+    if kind in (float, int):
+        number = numbers.Real if kind is float else numbers.Integral
+        return isinstance(value, number) and not isinstance(value, bool) and math.isfinite(value)
+    if kind in (list, tuple, Sequence):
+        if not isinstance(value, (list, tuple)):
+            return False
+        if kind is tuple and parts and parts[-1] is not Ellipsis:
+            return len(value) == len(parts) and all(map(_fits, value, parts))
+        return not parts or all(_fits(item, parts[0]) for item in value)
+    if kind in (dict, Mapping):
+        return isinstance(value, dict)
+    return not isinstance(kind, type) or isinstance(value, kind)
 
-    Args:
-        value (Any): What the config says.
-        field (str): Its name there, for the message.
 
-    Returns:
-        bool: The value as it came.
+def _describe(hint: Any) -> str:
+    """What fits, in words."""
+    kind, parts = typing.get_origin(hint) or hint, typing.get_args(hint)
+    if kind is Annotated:
+        said = [part for part in parts[1:] if isinstance(part, str)]
+        return said[0] if said else ' '.join([_describe(parts[0]), *map(str, parts[1:])])
+    if kind is Union or str(kind) == "<class 'types.UnionType'>":
+        words = list(dict.fromkeys(_describe(part) for part in parts if part is not type(None)))
+        return ' or '.join(filter(None, [', '.join(words[:-1]), words[-1]]))
+    if kind is Literal:
+        return ' or '.join(filter(None, [', '.join(map(repr, parts[:-1])), repr(parts[-1])]))
+    return _NAMES.get(kind) or f'a {getattr(kind, "__name__", kind)}'
+
+
+def checked(init: Callable[..., None]) -> Callable[..., None]:
+    """Make a constructor check its arguments by its annotations; what equals its default always fits.
 
     Raises:
-        ValueError: It is neither True nor False; names the field and what came.
+        FieldError: From the constructor: a field that it does not take, lacks, or that does not fit.
     """
-    if not isinstance(value, bool):
-        raise ValueError(f'{field} must be True or False, got {value!r}.')
-    return value
+    if getattr(init, 'is_checked', False):
+        return init
+    parameters = dict(list(inspect.signature(init).parameters.items())[1:])
+    takes = {
+        name for name, one in parameters.items() if one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)
+    }
+    hints: Optional[dict[str, Any]] = None
+
+    @functools.wraps(init)
+    def constructor(self: Any, *args: Any, **kwargs: Any) -> None:
+        nonlocal hints
+        if hints is None:
+            try:
+                hints = typing.get_type_hints(init, include_extras=True)
+            except Exception:  # annotations that say what is not there at runtime
+                hints = {}
+        given = {**dict(zip(parameters, args)), **kwargs}
+        if len(takes) == len(parameters):
+            for name in set(given) - takes:
+                known = ', '.join(list(parameters)[len(args) :])
+                near = difflib.get_close_matches(name, takes, n=1)
+                meant = f' Is {near[0]} meant?' if near else ''
+                raise FieldError(
+                    name,
+                    f': {type(self).__name__} has no such field, but {known}.{meant}',
+                    type(self).__name__,
+                )
+        for name in takes:
+            default = parameters[name].default
+            if name not in given:
+                if default is inspect.Parameter.empty:
+                    owner = type(self).__name__
+                    raise FieldError(name, f' is missing: {owner} needs it.', owner)
+            elif name in hints and given[name] is not default:
+                check(given[name], hints[name], name, type(self).__name__)
+        init(self, *args, **kwargs)
+
+    constructor.is_checked = True
+    return constructor
 
 
-def check_shape(value: Any, field: str) -> tuple[int, int]:
-    """Check a height and a width.
-
-    Args:
-        value (Any): What the config says.
-        field (str): Its name there, for the message.
-
-    Returns:
-        tuple[int, int]: The two.
-
-    Raises:
-        ValueError: They are not two positive integers; names the field and what came.
-    """
-    fits = isinstance(value, (list, tuple)) and len(value) == 2
-    if not fits or not all(type(side) is int and side > 0 for side in value):
-        raise ValueError(f'{field} must be a height and a width, such as (800, 1344), got {value!r}.')
-    return tuple(value)
+def accepts(function: Callable[..., Any], number: int) -> bool:
+    """Whether a function, or a method with its ``self``, can be called with so many arguments."""
+    try:
+        inspect.signature(function).bind(*range(number))
+    except TypeError:
+        return False
+    return True

@@ -12,11 +12,13 @@ from typing import Any, NoReturn, Optional
 
 from mmengine.config import Config, DictAction
 
-from dpk_mm.utils import checkpoint, files, resume, runner
+from dpk_mm.utils import build, checkpoint, files, resume, runner
 from dpk_mm.utils.checkpoint import explain_load_error
 
 # torch's own switch for files that one trusts.
 OPT_IN = 'TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD'
+# shows where an error arose that is one line else
+TRACEBACK = 'DPK_MM_TRACEBACK'
 
 
 def die(message: str) -> NoReturn:
@@ -26,6 +28,8 @@ def die(message: str) -> NoReturn:
 
 def one_line(function: Callable[..., Any]) -> Callable[..., Any]:
     """Make a function of a library one of a command: it exits with one line where the user made a mistake.
+
+    With the environment variable ``DPK_MM_TRACEBACK`` set the error is left as it is.
 
     Args:
         function (Callable): Raises a ValueError, an OSError or an ImportError for a mistake.
@@ -39,6 +43,8 @@ def one_line(function: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return function(*args, **kwargs)
         except (ValueError, OSError, ImportError) as error:
+            if os.environ.get(TRACEBACK):
+                raise
             die(' '.join(str(error).split()))
 
     return command
@@ -49,8 +55,8 @@ load_config = one_line(runner.load_config)
 check_checkpoint = one_line(checkpoint.check_checkpoint)
 enable_amp = one_line(runner.enable_amp)
 launch_on_cpu = one_line(runner.launch_on_cpu)
-build_optimizers = one_line(runner.build_optimizers)
-build_runner = one_line(runner.build_runner)
+build_parts, build_test = one_line(build.build_parts), one_line(build.build_test)
+build_runner = one_line(build.build_runner)
 check_writable = one_line(files.check_writable)
 choose_checkpoint = one_line(resume.choose_checkpoint)
 fill_dataloaders, save_safely = runner.fill_dataloaders, runner.save_safely

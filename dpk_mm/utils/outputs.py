@@ -9,18 +9,22 @@ from .probe import run_blank
 
 
 def run_outputs(
-    model: nn.Module, depth: int, input_shape: Optional[tuple[int, int]] = None, enough: Optional[str] = None
+    model: nn.Module,
+    depth: int,
+    input_shape: Optional[tuple[int, int]] = None,
+    enough: Optional[str] = None,
+    images: int = 1,
 ) -> dict[str, list[list[tuple[str, Tensor, int]]]]:
-    """Run a model on a blank image and keep what its layers give.
+    """Run a model on blank images and keep what its layers give.
 
     Args:
         model (nn.Module): A detector or a classifier.
         depth (int): Most names in a layer's path.
         input_shape (tuple[int, int], optional): Height and width of the image; see
             :func:`run_blank`.
-
         enough (str, optional): A layer behind which the model may fail: a blank image is no image for every
             head.
+        images (int): How many images.
 
     Returns:
         dict: Layer -> for each time it ran, its tensors: tap, tensor and version, which grows when the tensor
@@ -40,7 +44,7 @@ def run_outputs(
         for name, module in model.named_modules():
             if name and name.count('.') < depth and name != 'data_preprocessor':
                 handles.append(module.register_forward_hook(hook_for(name)))
-        run_blank(model, input_shape)
+        run_blank(model, input_shape, images)
     except Exception:  # whatever a head raises
         if enough is None or enough not in outputs:
             raise

@@ -1,9 +1,9 @@
 """Run a model once, to learn the shapes of what its layers give."""
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Optional
+from typing import Any, Optional, TypeVar
 
 import torch
 from mmengine.model import BaseModel
@@ -12,11 +12,17 @@ from torch import Tensor, nn
 from .randomness import preserve_random_state
 from .taps import TapError, record
 
+T = TypeVar('T')
+# tried where a model does not run, so that no other size is advised where none helps
+_OTHER_SIZES = ((224, 224), (256, 256), (32, 32), (64, 64), (384, 384), (512, 512))
+# height and width of the one image and of the two, in pixels
+Sizes = tuple[tuple[int, int], tuple[int, int]]
+
 
 def probe(
     model: nn.Module, taps: Sequence[str], input_shape: Optional[tuple[int, int]] = None
 ) -> dict[str, torch.Size]:
-    """Learn the shapes of features from one blank image.
+    """Learn the shapes of features from one blank image, and from two of another size what their axes mean.
 
     Args:
         model (nn.Module): The model to run.
@@ -25,17 +31,81 @@ def probe(
 
     Returns:
         dict[str, torch.Size]: tap -> (1, C, H', W').
+
+    Raises:
+        TapError: A layer cannot be read, or gives something else than maps or logits, see :func:`misfit`.
     """
-    features: dict[str, Tensor] = {}
-    try:
-        with record(model, taps) as features:
-            run_blank(model, input_shape)
-    except TapError:
-        raise
-    except Exception:  # a blank image is no image for every head: what comes behind the taps is not needed
-        if not set(taps) <= set(features):
+
+    def look(size: tuple[int, int], images: int) -> dict[str, torch.Size]:
+        features: dict[str, Tensor] = {}
+        try:
+            with record(model, taps) as features:
+                run_blank(model, size, images)
+        except TapError:
             raise
-    return {tap: feat.shape for tap, feat in features.items()}
+        except Exception:  # a blank image is no image for every head: what is behind the taps is not needed
+            if not set(taps) <= set(features):
+                raise
+        return {tap: feat.shape for tap, feat in features.items()}
+
+    first, second, sizes = look_twice(look, blank_shape(model, input_shape))
+    for tap in taps:
+        if problem := misfit(first[tap], second[tap], sizes):
+            raise TapError(tap, f'{tap!r} {problem}.')
+    return first
+
+
+def look_twice(look: Callable[[tuple[int, int], int], T], size: Sequence[int]) -> tuple[T, T, Sizes]:
+    """Look at a model that is shown one blank image, then two that are smaller and of another form.
+
+    Args:
+        look (Callable): Called with height and width, and the number of images.
+        size (Sequence[int]): Height and width of the first image.
+
+    Returns:
+        tuple: What it gave for the one image and for the two, and both sizes. Of a model that takes one size
+        alone, the second is the first.
+    """
+    size = (size[0], size[1])
+    first = look(size, 1)
+    # most models take multiples of 32
+    halved = [side // 32 * 32 or side for side in (size[0] // 2, size[1] * 3 // 4)]
+    other = (max(1, halved[0]), max(1, halved[1]))
+    try:
+        return first, look(other, 2), (size, other)
+    except Exception:  # whatever a model raises that takes one size alone
+        return first, look(size, 2), (size, size)
+
+
+def misfit(first: Sequence[int], second: Sequence[int], sizes: Sizes) -> Optional[str]:
+    """What keeps a layer from a comparison, by what it gave for one image and for two of another size.
+
+    Maps are (B, C, H, W) and logits (B, K), with C and K whatever the image's size. Where the third and
+    fourth number of a map do not follow the image's size, but the second and third do, the channels are last.
+
+    Args:
+        first (Sequence[int]): The shape for one image.
+        second (Sequence[int]): The shape for two.
+        sizes (tuple): Height and width of the one image and of the two, in pixels.
+
+    Returns:
+        str or None: The rest of a sentence that begins with the layer.
+    """
+    given = f'{tuple(first)} for one image of {sizes[0]}, {tuple(second)} for two of {sizes[1]}'
+    if (len(first), first[:1], second[:1]) != (len(second), (1,), (2,)):
+        return f'does not give one row an image, but {given}'
+    if len(first) == 4 and first[3] == second[3]:
+        moved = first[1] != second[1] and first[2] != second[2]
+        if moved or (not _has_form(first[2:], sizes[0]) and _has_form(first[1:3], sizes[0])):
+            return f'gives its channels last, {given}; maps (B, C, H, W) are needed'
+    if len(first) in (2, 4) and first[1] != second[1]:
+        return f'has a width that follows the size of the image, {given}'
+    return None
+
+
+def _has_form(sides: Sequence[int], size: tuple[int, int]) -> bool:
+    """Whether a map's height and width are to each other as those of the image, but for rounding."""
+    return abs(sides[0] * size[1] / size[0] - sides[1]) <= 1
 
 
 def blank_shape(model: nn.Module, input_shape: Optional[tuple[int, int]] = None) -> tuple[int, int]:
@@ -43,23 +113,37 @@ def blank_shape(model: nn.Module, input_shape: Optional[tuple[int, int]] = None)
     return tuple(input_shape) if input_shape else (256, 256) if is_detector(model) else (224, 224)
 
 
-def run_blank(model: nn.Module, input_shape: Optional[tuple[int, int]] = None) -> None:
-    """Show a model one blank image, in eval mode and without gradient, leaving no trace.
+def run_blank(model: nn.Module, input_shape: Optional[tuple[int, int]] = None, images: int = 1) -> None:
+    """Show a model blank images, in eval mode and without gradient, leaving no trace.
 
     Args:
         model (nn.Module): A detector of mmdet's, or a model that predicts from images alone.
-        input_shape (tuple[int, int], optional): Height and width of the image; see :func:`blank_shape`.
+        input_shape (tuple[int, int], optional): Height and width of the images; see :func:`blank_shape`.
+        images (int): How many.
     """
     height, width = blank_shape(model, input_shape)
-    samples = [_blank_detection(height, width)] if is_detector(model) else None
+    samples = [_blank_detection(height, width) for _ in range(images)] if is_detector(model) else None
     like = next(model.parameters())
     with eval_without_side_effects(model):
-        predict(model, like.new_zeros(1, 3, height, width), samples)
+        predict(model, like.new_zeros(images, image_channels(model), height, width), samples)
+
+
+def image_channels(model: nn.Module) -> int:
+    """How many channels a model's images have: as its preprocessor's mean, else as its first convolution."""
+    mean = getattr(getattr(model, 'data_preprocessor', None), 'mean', None)
+    if isinstance(mean, Tensor) and mean.numel() > 1:
+        return mean.numel()
+    for layer in model.modules():
+        if type(layer).__name__ == 'Focus':  # YOLOX's, which makes one pixel of four
+            return next(part.in_channels for part in layer.modules() if isinstance(part, nn.Conv2d)) // 4
+        if isinstance(layer, nn.Conv2d):
+            return layer.in_channels
+    return 3
 
 
 @contextmanager
 def size_errors(side: str, model: nn.Module, input_shape: Optional[tuple[int, int]]) -> Iterator[None]:
-    """Say of a model that does not run on the blank image how to give it another.
+    """Say of a model that does not run on the blank image what it says, and whether another size would do.
 
     Args:
         side (str): ``'student'`` or ``'teacher'``, for the message.
@@ -67,16 +151,30 @@ def size_errors(side: str, model: nn.Module, input_shape: Optional[tuple[int, in
         input_shape (tuple[int, int], optional): See :func:`blank_shape`.
 
     Raises:
-        ValueError: In place of torch's error.
+        ValueError: In place of whatever the model raised, but for a :class:`TapError`.
     """
     try:
         yield
-    except RuntimeError as error:  # torch's way to say that a size does not fit
+    except TapError:
+        raise
+    except Exception as error:  # each model has its own way to say that something does not fit
         shape = blank_shape(model, input_shape)
+        fits = next((size for size in _OTHER_SIZES if size != shape and _runs(model, size)), None)
+        advice = f' It runs on {fits}: give input_shape=(H, W) a size that it takes.' if fits else ''
         raise ValueError(
-            f'{side}: {type(model).__name__} does not run on a blank image of {shape}; give '
-            f'input_shape=(H, W) one that it takes. torch says: {error}'
+            f'{side}: {type(model).__name__} does not run on a blank image of {shape} with '
+            f'{image_channels(model)} channels. It says {type(error).__name__}: '
+            f'{" ".join(str(error).split()).rstrip(".")}.{advice}'
         ) from error
+
+
+def _runs(model: nn.Module, size: tuple[int, int]) -> bool:
+    """Whether a model runs on a blank image of a size."""
+    try:
+        run_blank(model, size)
+    except Exception:
+        return False
+    return True
 
 
 def predict(model: nn.Module, inputs: Tensor, data_samples: Optional[Sequence] = None) -> Any:
@@ -127,5 +225,7 @@ def _blank_detection(height: int, width: int) -> Any:
             pad_shape=shape,
             batch_input_shape=shape,
             scale_factor=(1.0, 1.0),
+            text='object',  # of detectors that read texts
+            custom_entities=False,
         )
     )

@@ -12,9 +12,6 @@ import torch
 from mmengine.config import Config, ConfigDict
 from mmengine.device import get_device
 from mmengine.dist import is_distributed
-from mmengine.optim import OptimWrapperDict
-from mmengine.registry import RUNNERS
-from mmengine.runner import Runner
 
 from dpk_mm.utils.config import package_config, spell_out_teacher
 from dpk_mm.utils.files import only_one
@@ -165,53 +162,3 @@ def _end_gloo() -> None:
     """
     torch.distributed.destroy_process_group()
     gc.collect()
-
-
-def build_optimizers(runner: Runner) -> None:
-    """Build the optimizers, which mmengine does after training began.
-
-    Args:
-        runner (Runner): Takes them; one of another ``runner_type`` builds its own.
-
-    Raises:
-        ValueError: A mistake in ``optim_wrapper`` or ``param_scheduler``.
-    """
-    if not isinstance(runner, Runner):
-        return  # another runner_type does it in its own way
-    wrapper = runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
-    schedules = runner.param_schedulers
-    if not isinstance(schedules, dict) or 'type' in schedules:
-        return
-    names = list(wrapper.keys()) if isinstance(wrapper, OptimWrapperDict) else []
-    if not names or not set(names) <= set(schedules):
-        expected = f'schedules for {names}' if names else 'a list, as there is one optimizer'
-        raise ValueError(f'param_scheduler has schedules for {sorted(schedules)}; expected {expected}')
-
-
-def build_runner(cfg: Config) -> Runner:
-    """Build the runner, upstream's or ``runner_type``'s.
-
-    Args:
-        cfg (Config): A whole config.
-
-    Returns:
-        Runner: As the config says.
-
-    Raises:
-        ValueError: A mistake in the config, such as a type that is not registered.
-        FileNotFoundError: A file that it names is not there.
-        ImportError: A module that it names is not there.
-    """
-    if cfg.get('strategy') is not None:
-        cfg.setdefault('runner_type', 'FlexibleRunner')  # Runner passes over it in silence
-    if cfg.get('runner_type') == 'FlexibleRunner' and cfg.get('activation_checkpointing'):
-        raise ValueError(
-            'activation_checkpointing: FlexibleRunner, which a strategy needs, does not read it; leave it out'
-        )
-    try:
-        return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
-    except (KeyError, TypeError) as error:
-        # a type that is not registered, or a field that it does not have
-        if not any(words in str(error) for words in ('registry', 'unexpected keyword argument')):
-            raise
-        raise ValueError(str(error.args[0])) from error

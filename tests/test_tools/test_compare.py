@@ -369,12 +369,12 @@ def test_the_images_are_prepared_alike():
     usual = student.pop('data_preprocessor')
     base = Config(dict(data_preprocessor=usual, model=student))
     model = dict(type='dpk_mm.Distiller', student=student, teacher=dict(config='x.py'))
-    check_recipe('kd', Config(dict(base, model=model)), base, [])
+    check_recipe(Config(dict(base, model=model)), base, [])
     model['data_preprocessor'] = dict(usual, mean=[0.0] * 3)
     with pytest.raises(ValueError, match='student.data_preprocessor.mean.0 is 0.0, .* is 127.0'):
-        check_recipe('kd', Config(dict(base, model=model)), base, [])
+        check_recipe(Config(dict(base, model=model)), base, [])
     model['student'] = dict(student, data_preprocessor=usual)
-    check_recipe('kd', Config(dict(base, model=model)), base, [])
+    check_recipe(Config(dict(base, model=model)), base, [])
 
 
 def test_a_method_says_whether_its_student_inherits():
@@ -384,12 +384,12 @@ def test_a_method_says_whether_its_student_inherits():
     for model in (dict(type='dpk_mm.DPKDistiller'), dict(type='dpk_mm.Distiller', method='pkd')):
         model.update(student=tiny_cls.classifier(), teacher=dict(config='x.py'))
         with pytest.raises(ValueError, match='a method inherits where it can: say model.init_student=False'):
-            check_recipe('pkd', Config(dict(base, model=model)), base, [])
-        check_recipe('pkd', Config(dict(base, model=dict(model, init_student=False))), base, [])
+            check_recipe(Config(dict(base, model=model)), base, [])
+        check_recipe(Config(dict(base, model=dict(model, init_student=False))), base, [])
         inherits = Config(dict(base, model=dict(model, init_student=True)))
-        check_recipe('pkd', inherits, base, ['init_student'])
+        check_recipe(inherits, base, ['init_student'])
         with pytest.raises(ValueError, match='init_student is True'):
-            check_recipe('pkd', inherits, base, [])
+            check_recipe(inherits, base, [])
 
 
 def test_the_first_step_is_compared(tmp_path):
@@ -863,3 +863,24 @@ def test_ratios_of_finished_runs_are_gathered(tmp_path):
     text = csv_files.make_ratio_csv(runs)
     assert text == 'method,seed,step,p3,p4\ncka,0,10,0.5000,0.2500\ncka,0,20,0.1235,\n'
     assert csv_files.make_ratio_csv(runs[1:]) == ''
+
+
+def test_a_check_builds_all_and_tells_all_at_once(compare, place):
+    """Optimizers, schedules, hooks and metrics; of several methods each."""
+    lr = dict(KD, optim_wrapper=dict(optimizer=dict(lr=-1)), allow=['optim_wrapper'])
+    schedule = [dict(type='MultiStepLR', milestone=[2])]
+    late = dict(KD, param_scheduler=schedule, allow=['param_scheduler'])
+    path = write_input(place, methods=dict(alone=None, lr=lr, late=late), seeds=[0], reference=None)
+    message = error_of(compare, path, '--check', '--work-dir', place / 'parts')
+    assert "method 'lr': optim_wrapper.optimizer.lr must be a number from 0 on, got -1" in message
+    assert "method 'late': param_scheduler[0].milestone: MultiStepParamScheduler has no such field" in message
+    options = {'test_evaluator.topk': 'x', 'train_dataloader.dataset.data_root': 'gone'}
+    path = write_input(place, methods=ALONE, seeds=[0], reference=None, options=options)
+    message = error_of(compare, path, '--check', '--work-dir', place / 'metrics')
+    assert "test_evaluator.topk must be an integer or a list, got 'x'" in message and 'gone' in message
+    unfair = dict(kd=dict(KD, load_from='a.pth'), other=dict(KD, load_from='b.pth'))
+    path = write_input(place, methods=dict(alone=None, **unfair), seeds=[0], reference=None)
+    message = error_of(compare, path, '--check', '--work-dir', place / 'unfair')
+    assert (
+        "method 'kd': load_from is 'a.pth'" in message and "method 'other': load_from is 'b.pth'" in message
+    )

@@ -2,16 +2,25 @@
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Any, Optional, Union
+from typing import Annotated, Any, Optional, Union
 
+from mmengine.model import BaseModel
 from torch import Tensor, nn
 from torch.profiler import record_function
 
 from dpk_mm.registry import MODELS
 from dpk_mm.utils import load_model_cfg, record, teacher_cfg
-from dpk_mm.utils.checks import check_number, check_shape
+from dpk_mm.utils.checks import FieldError, NotNegative, Shape, within
+from dpk_mm.utils.probe import image_channels
 
 from .model_wrapper import ModelWrapper
+
+Model = Annotated[Union[str, dict], "'pkg::path', a config file, or a model dict"]
+Teacher = Annotated[
+    Union[str, dict, nn.Module],
+    "'CONFIG:CHECKPOINT', a config whose weights upstream publishes, a dict with config and checkpoint, or a "
+    'model',
+]
 
 
 class BaseDistiller(ModelWrapper):
@@ -44,26 +53,34 @@ class BaseDistiller(ModelWrapper):
 
     def __init__(
         self,
-        student: Union[str, dict],
-        teacher: Union[str, dict, nn.Module],
-        input_shape: Optional[tuple[int, int]] = None,
-        task_loss_weight: float = 1.0,
+        student: Model,
+        teacher: Teacher,
+        input_shape: Optional[Shape] = None,
+        task_loss_weight: NotNegative = 1.0,
         data_preprocessor: Optional[dict] = None,
     ) -> None:
-        check_number(task_loss_weight, 'task_loss_weight', least=0)
-        if input_shape is not None:
-            input_shape = check_shape(input_shape, 'input_shape')
+        input_shape = None if input_shape is None else tuple(input_shape)
         student_cfg = load_model_cfg(student, 'student')
         if data_preprocessor is not None:
             student_cfg.setdefault('data_preprocessor', data_preprocessor)
-        student_model = MODELS.build(student_cfg)
+        with within('student', student_cfg):
+            student_model = MODELS.build(student_cfg)
+        if not isinstance(student_model, BaseModel) or getattr(student_model, 'with_head', True) is False:
+            what = type(student_model).__name__
+            raise FieldError(
+                'student', f': a {what} without a head has no loss to train by; name a model with one.'
+            )
         super().__init__()
         self.wrap(student_model, nn.ModuleDict())
         self.student_taps: list[str] = []
         self.teacher_taps: list[str] = []
         self.input_shape = input_shape
         self.task_loss_weight = task_loss_weight
-        teacher_model = MODELS.build({'type': 'dpk_mm.FrozenTeacher', **teacher_cfg(teacher)})
+        with within('teacher'):
+            teacher_model = MODELS.build({'type': 'dpk_mm.FrozenTeacher', **teacher_cfg(teacher)})
+        ours, theirs = image_channels(student_model), image_channels(teacher_model.model)
+        if ours != theirs:
+            raise FieldError('teacher', f": its images have {theirs} channels, the student's {ours}.")
         teacher_model.match_input_normalization(self.data_preprocessor)
         # Past nn.Module's own __setattr__, which would make it a submodule.
         self.__dict__['teacher'] = teacher_model

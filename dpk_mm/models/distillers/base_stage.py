@@ -1,6 +1,5 @@
 """What all stages have in common: where a student learns from its teacher."""
 
-import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, Optional
@@ -8,8 +7,8 @@ from typing import Any, Optional
 import torch
 from torch import Tensor, nn
 
-from dpk_mm.models.losses import DistillLoss
-from dpk_mm.registry import MODELS
+from dpk_mm.models.parts import build_part, check_part
+from dpk_mm.utils.checks import FieldError
 
 
 class BaseStage(nn.Module, ABC):
@@ -37,6 +36,9 @@ class BaseStage(nn.Module, ABC):
 
     def add_loss(self, loss: dict, **found: Any) -> None:
         """Build the loss, the last part of the stage; ``found`` as in :func:`build_part`."""
+        least, widths = check_part(loss, 'loss', 'loss').least_channels, found['teacher_channels']
+        if min(widths if isinstance(widths, tuple) else [widths]) < least:
+            raise FieldError('loss', f': {loss["type"]} needs {least} classes or channels at least.')
         self.loss = build_part(loss, 'loss', **found)
         self.loss.stage = self.name
         self.watches = self.loss.loss_weight == 0
@@ -80,40 +82,3 @@ class BaseStage(nn.Module, ABC):
         self, student: Any, teacher: Any, data_samples: Optional[Sequence], ratio: Optional[float]
     ) -> Tensor:
         """The loss, a scalar; arguments as in :meth:`forward`."""
-
-
-def part_class(cfg: Any) -> Optional[type]:
-    """The class that a config's ``type`` is or names; None where there is none."""
-    if not isinstance(cfg, dict) or 'type' not in cfg:
-        return None
-    return MODELS.get(cfg['type']) if isinstance(cfg['type'], str) else cfg['type']
-
-
-def loss_class(cfg: Any) -> type[DistillLoss]:
-    """The class of a loss's config.
-
-    Raises:
-        ValueError: It is no config, its type is not registered, or no :class:`DistillLoss`.
-    """
-    if not isinstance(cfg, dict) or 'type' not in cfg:
-        raise ValueError(f'loss must be a dict with a type, got {cfg!r}.')
-    kind = part_class(cfg)
-    if not (isinstance(kind, type) and issubclass(kind, DistillLoss)):
-        what = 'is not registered' if kind is None else 'is no DistillLoss'
-        raise ValueError(f'loss.type: {cfg["type"]!r} {what}.')
-    return kind
-
-
-def build_part(cfg: dict, field: str, **found: Any) -> Any:
-    """Build a module, filling in those of the channel counts ``found`` that its class asks for.
-
-    Raises:
-        ValueError: No config of a module, or a declared channel count that is not the one found.
-    """
-    if not isinstance(cfg, dict) or 'type' not in cfg:
-        raise ValueError(f'{field} must be a dict with a type, got {cfg!r}.')
-    asked = inspect.signature(part_class(cfg).__init__).parameters
-    for name, value in found.items():
-        if name in asked and cfg.get(name, value) != value:
-            raise ValueError(f'{field} declares {name}={cfg[name]}, but the layer gives {value}.')
-    return MODELS.build({**{k: v for k, v in found.items() if k in asked}, **cfg})

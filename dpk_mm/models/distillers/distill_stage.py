@@ -9,9 +9,10 @@ from mmengine.logging import print_log
 from torch import Tensor, nn
 from torch.profiler import record_function
 
+from dpk_mm.models.parts import build_part, check_part
 from dpk_mm.utils import resize_like, step_generator
 
-from .base_stage import BaseStage, build_part, loss_class
+from .base_stage import BaseStage
 
 # A neck with fewer tokens has little to mix.
 FEW_TOKENS = 16
@@ -57,8 +58,6 @@ class DistillStage(BaseStage):
         shapes = f"the student's is {tuple(student_shape)}, the teacher's {tuple(teacher_shape)}"
         if {len(student_shape), len(teacher_shape)} not in ({2}, {4}):
             raise ValueError(f'maps (B, C, H, W) or logits (B, K) can be compared, but {shapes}.')
-        if not student_shape[0] == teacher_shape[0] == 1:
-            raise ValueError(f'this layer gives more than one row an image: of one image {shapes}.')
         if student_shape[2:] != teacher_shape[2:]:
             print_log(
                 f"{name}: {shapes}; the student's map is resized to the height and width of the teacher's.",
@@ -76,14 +75,12 @@ class DistillStage(BaseStage):
             self.prior.stage = name
         elif prior is not None:
             raise ValueError('a prior needs a neck to feed: give both or neither.')
-        elif student_shape[1] == teacher_shape[1] or loss_class(loss).any_channels:
+        elif student_shape[1] == teacher_shape[1] or check_part(loss, 'loss', 'loss').any_channels:
             self.adapter = nn.Identity()
         elif len(student_shape) == 4:
             self.adapter = nn.Conv2d(student_shape[1], teacher_shape[1], 1)
         else:
             raise ValueError(f'logits must agree, but {shapes}: stages=dict({name}=None) leaves it out.')
-        if len(student_shape) == 2 and student_shape[1] < 2:
-            raise ValueError(f'logits of one class say nothing, but {shapes}.')
         self.add_loss(loss, channels=teacher_shape[1], **channels)
         if self.loss.takes not in ('any', 'maps' if len(student_shape) == 4 else 'logits'):
             raise ValueError(f'{type(self.loss).__name__} compares {self.loss.takes}, but {shapes}.')

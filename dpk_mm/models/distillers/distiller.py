@@ -1,29 +1,34 @@
 """The distiller of every method that is a loss on some layers."""
 
 from collections.abc import Sequence
-from typing import Any, Optional, Union
+from typing import Annotated, Any, Literal, Optional, Union
 
 import torch
 from mmengine.logging import print_log
-from torch import Tensor, nn
+from torch import Tensor
 
 from dpk_mm.methods import build_stages, find_pair, merge_stages
+from dpk_mm.models.losses.distill_loss import LossWeight
 from dpk_mm.models.priors.measured_prior import compute_ratios
 from dpk_mm.registry import MODELS
 from dpk_mm.utils import TapError, is_detector, preserve_random_state, probe
-from dpk_mm.utils.checks import check_bool
+from dpk_mm.utils.checks import FieldError, NotNegative, Shape
 from dpk_mm.utils.probe import size_errors
 
 from .auto_weight import apply_auto_weights, share_out
-from .base_distiller import BaseDistiller
+from .base_distiller import BaseDistiller, Model, Teacher
 from .distill_stage import DistillStage
-from .graph import check_graph
+from .graph import check_graph, check_shapes
 from .group_stage import GroupStage
 from .inheriting import can_inherit, inherit, inheritable
 from .inner_adamw import build_inner
 from .loss_watch import LossWatch
 from .stage_cfgs import complete_stages
 from .stage_table import stage_table
+
+Method = Annotated[Optional[str], "a name such as 'dpk', or a sum such as 'kd+fitnet'"]
+_OPTIMIZER = 'a dict of lr, betas, weight_decay, max_norm, or False'
+_STAGES = "a dict of stages by their names, such as dict(p4=dict(at='neck[1]', loss=...))"
 
 
 @MODELS.register_module()
@@ -59,6 +64,7 @@ class Distiller(BaseDistiller):
         stage_cfgs (dict[str, dict]): The stages that were built, as a config could write them.
         optimizer (dict or bool, optional): As given, or what a method has.
         layers (dict[str, tuple]): Stage -> the layers of student and teacher: names, or tuples of them.
+        shapes (list[dict]): Of student and teacher: layer -> the shape of what it gave for one image.
 
     Raises:
         ValueError: Anything in the config that does not fit; names the field, what came and what would.
@@ -72,39 +78,34 @@ class Distiller(BaseDistiller):
 
     def __init__(
         self,
-        student: Union[str, dict],
-        teacher: Union[str, dict, nn.Module],
-        method: Optional[str] = None,
-        stages: Optional[dict] = None,
-        loss_weight: Union[float, str, dict, None] = None,
+        student: Model,
+        teacher: Teacher,
+        method: Method = None,
+        stages: Annotated[Optional[dict], _STAGES] = None,
+        loss_weight: Optional[LossWeight] = None,
         init_student: Optional[bool] = None,
-        input_shape: Optional[tuple[int, int]] = None,
-        optimizer: Union[dict, bool, None] = None,
-        task_loss_weight: float = 1.0,
+        input_shape: Optional[Shape] = None,
+        optimizer: Annotated[Union[dict, Literal[False], None], _OPTIMIZER] = None,
+        task_loss_weight: NotNegative = 1.0,
         data_preprocessor: Optional[dict] = None,
     ) -> None:
         super().__init__(student, teacher, input_shape, task_loss_weight, data_preprocessor)
-        if not isinstance(stages or {}, dict):
-            raise ValueError(
-                'stages must be a dict of stages by their names, such as '
-                f"dict(p4=dict(at='neck[1]', loss=...)), got {stages!r}."
-            )
-        chosen = {}
+        chosen, seen = {}, ({}, {})
         if method is not None:
             pair = find_pair(self.student, self.teacher, input_shape)
-            chosen = build_stages(method, pair)
+            chosen, seen = build_stages(method, pair), pair.shapes
             if init_student is None:
                 init_student = pair.detects and can_inherit(self.student, self.teacher.model)
         for stage in chosen.values() if loss_weight is not None else ():
             stage['loss']['loss_weight'] = loss_weight
         self.method, self.loss_watch, self.inner = method, LossWatch(), None
-        self.init_student = check_bool(init_student or False, 'init_student')
+        self.init_student = init_student or False
         self.stage_cfgs = merge_stages(chosen, stages or {})
         if not self.stage_cfgs and not (method == 'start' and self.init_student):
             raise ValueError('stages is empty: nothing would be distilled, or inherited.')
         cfgs = complete_stages(self.stage_cfgs, self.student, self.teacher.model)
         self.layers = {name: (stage['student_at'], stage['teacher_at']) for name, stage in cfgs.items()}
-        shapes = [self._probe(side) for side in (0, 1)]
+        self.shapes = shapes = [self._probe(side, seen[side]) for side in (0, 1)]
         with preserve_random_state():
             for name, cfg in cfgs.items():
                 self._add_stage(name, cfg, *(_at(found, at) for found, at in zip(shapes, self.layers[name])))
@@ -123,9 +124,14 @@ class Distiller(BaseDistiller):
             self.inner = build_inner(self.distiller, self.optimizer)
         print_log(stage_table(self, *shapes), 'current')
 
-    def _probe(self, side: int) -> dict[str, torch.Size]:
-        """The shapes of the features of the student (0) or the teacher (1); an error names the stage."""
+    def _probe(self, side: int, seen: dict[str, torch.Size]) -> dict[str, torch.Size]:
+        """The shapes of the features of the student (0) or the teacher (1); an error names the stage.
+
+        What the method's dry run has seen is not shown again.
+        """
         taps = [tap for layers in self.layers.values() for tap in _layers(layers[side])]
+        if set(taps) <= set(seen):
+            return {tap: seen[tap] for tap in taps}
         model, name = ((self.student, 'student'), (self.teacher.model, 'teacher'))[side]
         try:
             with size_errors(name, model, self.input_shape):
@@ -141,6 +147,8 @@ class Distiller(BaseDistiller):
         parts = {key: cfg[key] for key in ('neck', 'prior', 'loss') if key in cfg}
         try:
             self.distiller[name] = kind(name, student_shape, teacher_shape, **parts)
+        except FieldError as error:
+            raise error.under(f'stages.{name}') from error
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise ValueError(f'stages.{name} ({", ".join(_layers(cfg["student_at"]))}): {error}') from error
 
@@ -164,6 +172,9 @@ class Distiller(BaseDistiller):
         for name, stage in self.distiller.items():
             if not stage.is_idle:
                 student_at, teacher_at = self.layers[name]
+                images = len(teacher_feats[_layers(teacher_at)[0]])
+                check_shapes(name, _layers(student_at), student_feats, self.shapes[0], images)
+                check_shapes(name, _layers(teacher_at), teacher_feats, self.shapes[1], images)
                 if not stage.watches:
                     check_graph(name, _layers(student_at), student_feats, self.student)
                 feats[name] = stage.align(_at(student_feats, student_at), _at(teacher_feats, teacher_at))

@@ -1,10 +1,10 @@
 """The distiller of DPK."""
 
-from typing import Any, Optional
+from typing import Any
 
 from dpk_mm.registry import MODELS
 
-from .distiller import Distiller
+from .distiller import Distiller, Method
 
 
 @MODELS.register_module()
@@ -23,5 +23,5 @@ class DPKDistiller(Distiller):
         **kwargs (Any): As for :class:`Distiller`.
     """
 
-    def __init__(self, *args: Any, method: Optional[str] = 'dpk', **kwargs: Any) -> None:
+    def __init__(self, *args: Any, method: Method = 'dpk', **kwargs: Any) -> None:
         super().__init__(*args, method=method, **kwargs)

@@ -1,9 +1,34 @@
-"""Whether a stage can teach: its gradient must reach the student."""
+"""Whether a stage can teach in a step: it gets what the dry run saw, and its gradient reaches the student."""
 
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+
+
+def check_shapes(
+    name: str, layers: Sequence[str], feats: dict[str, Tensor], seen: dict[str, torch.Size], images: int
+) -> None:
+    """Refuse to compare what is not what the dry run saw, as a head may do something else in training.
+
+    Args:
+        name (str): Of the stage.
+        layers (Sequence[str]): The layers that it reads on one side.
+        feats (dict[str, Tensor]): Layer -> what it gave.
+        seen (dict[str, torch.Size]): Layer -> the shape of what it gave for one image.
+        images (int): B.
+
+    Raises:
+        ValueError: Another number of axes, of rows or of channels.
+    """
+    for layer in layers:
+        shape, known = tuple(feats[layer].shape), tuple(seen[layer])
+        if (len(shape), shape[:2]) != (len(known), (images, *known[1:2])):
+            raise ValueError(
+                f'stages.{name}: {layer} gave {shape} for a batch of {images} images, where {known} was seen '
+                'for one image in the dry run. It runs on a part of the batch, or otherwise in training: '
+                'take another layer.'
+            )
 
 
 def check_graph(name: str, layers: Sequence[str], feats: dict[str, Tensor], student: nn.Module) -> None:

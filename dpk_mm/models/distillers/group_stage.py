@@ -37,10 +37,8 @@ class GroupStage(BaseStage):
         super().__init__(name)
         for side, shapes in (('student', student_shapes), ('teacher', teacher_shapes)):
             for shape in shapes:
-                if len(shape) != 4 or shape[0] != 1:
-                    raise ValueError(
-                        f'a group takes maps, of one image (1, C, H, W), but the {side} gives {tuple(shape)}.'
-                    )
+                if len(shape) != 4:
+                    raise ValueError(f'a group takes maps (B, C, H, W), but the {side} gives {tuple(shape)}.')
                 if shape[1] != shapes[0][1]:
                     raise ValueError(
                         f'all layers of a group must have one width, but the {side} gives '

@@ -2,14 +2,14 @@
 
 import weakref
 from functools import partial
-from typing import Any, Optional
+from typing import Annotated, Any, Optional
 
 import torch
 from torch import nn
 from torch.optim import AdamW, Optimizer
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
-from dpk_mm.utils.checks import check_number
+from dpk_mm.utils.checks import NotNegative, Positive, Range, checked, within
 
 # Gradients are held so small until the step that clipping does not count them. A power of two is exact.
 _SCALE = 2.0**-20
@@ -17,6 +17,7 @@ _SCALE = 2.0**-20
 _READ_ALL_STATE = ('ASGD', 'Adagrad', 'NAdam')
 # After so many forward passes without a step something is wrong: gradients are accumulated over fewer.
 _PATIENCE = 1000
+_Beta = Annotated[float, Range(least=0, below=1)]
 
 
 class InnerAdamW:
@@ -42,19 +43,16 @@ class InnerAdamW:
         ValueError: A number that does not fit.
     """
 
+    @checked
     def __init__(
         self,
         distiller: nn.Module,
-        lr: float = 1e-3,
-        betas: tuple[float, float] = (0.9, 0.95),
-        weight_decay: float = 1e-4,
-        max_norm: float = 1.0,
+        lr: Positive = 1e-3,
+        betas: Annotated[tuple[_Beta, _Beta], 'two numbers from 0 to below 1'] = (0.9, 0.95),
+        weight_decay: NotNegative = 1e-4,
+        max_norm: Positive = 1.0,
     ) -> None:
-        self.lr = check_number(lr, 'optimizer.lr', above=0)
-        if not isinstance(betas, (list, tuple)) or len(betas) != 2 or not all(0 <= one < 1 for one in betas):
-            raise ValueError(f'optimizer.betas must be two numbers from 0 to below 1, got {betas!r}.')
-        self.max_norm = check_number(max_norm, 'optimizer.max_norm', above=0)
-        check_number(weight_decay, 'optimizer.weight_decay', least=0)
+        self.lr, self.max_norm = lr, max_norm
         self.parameters = [parameter for parameter in distiller.parameters() if parameter.requires_grad]
         self._waited = 0
         self._hooks: list[Any] = []
@@ -130,13 +128,11 @@ class InnerAdamW:
         return self
 
 
-def build_inner(distiller: nn.Module, cfg: Any) -> InnerAdamW:
+def build_inner(distiller: nn.Module, cfg: dict) -> InnerAdamW:
     """Build it from a config's ``optimizer``.
 
     Raises:
-        ValueError: It is no dict, or one with fields that :class:`InnerAdamW` does not take.
+        FieldError: A field that :class:`InnerAdamW` does not take, or that does not fit.
     """
-    known = ('lr', 'betas', 'weight_decay', 'max_norm')
-    if not isinstance(cfg, dict) or not set(cfg) <= set(known):
-        raise ValueError(f'optimizer must be a dict of {", ".join(known)}, or False, got {cfg!r}.')
-    return InnerAdamW(distiller, **cfg)
+    with within('optimizer'):
+        return InnerAdamW(distiller, **cfg)

@@ -2,18 +2,19 @@
 
 import re
 from collections.abc import Sequence
-from typing import Optional, Union
+from typing import Annotated, Optional, Union
 
 import torch
 from torch import Tensor, nn
 
 from dpk_mm.models.losses import LogitsKLLoss
+from dpk_mm.models.parts import build_part
 from dpk_mm.registry import MODELS
-from dpk_mm.utils import check_tap, load_model_cfg, preserve_random_state, probe, record
-from dpk_mm.utils.checks import check_number
+from dpk_mm.utils import TapError, check_tap, load_model_cfg, preserve_random_state, probe, record
+from dpk_mm.utils.checks import NotNegative, Shape, within
+from dpk_mm.utils.probe import size_errors
 
-from .base_distiller import task_losses
-from .base_stage import build_part
+from .base_distiller import Model, task_losses
 from .model_wrapper import ModelWrapper
 from .student_branch import StudentBranch
 
@@ -60,31 +61,30 @@ class SFTN(ModelWrapper):
 
     def __init__(
         self,
-        teacher: Union[str, dict],
-        student: Union[str, dict],
-        blocks: Sequence[Union[str, dict]],
+        teacher: Model,
+        student: Model,
+        blocks: Annotated[Sequence, 'a list of layers'],
         logits_at: str = 'head.fc',
         loss_kl: Optional[dict] = None,
-        task_loss_weight: float = 1.0,
-        branch_loss_weight: float = 1.0,
-        input_shape: tuple[int, int] = (224, 224),
+        task_loss_weight: NotNegative = 1.0,
+        branch_loss_weight: NotNegative = 1.0,
+        input_shape: Shape = (224, 224),
         data_preprocessor: Optional[dict] = None,
     ) -> None:
-        check_number(task_loss_weight, 'task_loss_weight', least=0)
-        check_number(branch_loss_weight, 'branch_loss_weight', least=0)
         super().__init__()
         teacher_cfg, student_cfg = load_model_cfg(teacher, 'teacher'), load_model_cfg(student, 'student')
         if data_preprocessor is not None:
             teacher_cfg.setdefault('data_preprocessor', data_preprocessor)
-        self.wrap(MODELS.build(teacher_cfg), nn.ModuleDict())
-        if not isinstance(blocks, (list, tuple)) or not blocks:
+        with within('teacher', teacher_cfg):
+            self.wrap(MODELS.build(teacher_cfg), nn.ModuleDict())
+        if not blocks:
             raise ValueError(f'blocks must be a list of layers, got {blocks!r}.')
         check_tap(self.teacher, logits_at, 'logits_at')
         self.logits_at = logits_at
         self.task_loss_weight = task_loss_weight
         self.branch_loss_weight = branch_loss_weight
         loss_kl = _LOSS_KL if loss_kl is None else loss_kl
-        self.loss_kl = build_part(loss_kl, 'loss_kl')
+        self.loss_kl = build_part(loss_kl, 'loss', 'loss_kl')
         if self.loss_kl.takes not in ('any', 'logits'):
             raise ValueError(f'loss_kl: {type(self.loss_kl).__name__} does not compare logits.')
         if self.loss_kl.state_dict():
@@ -105,7 +105,8 @@ class SFTN(ModelWrapper):
         shapes = _probe(self.teacher, [*self.taps.values(), logits_at], input_shape, 'teacher')
         with preserve_random_state():
             for (name, teacher_at), (_, student_at) in zip(self.taps.items(), places):
-                rest = MODELS.build(student_cfg)
+                with within('student', student_cfg):
+                    rest = MODELS.build(student_cfg)
                 check_tap(rest, logits_at, 'logits_at')
                 logits = shapes[logits_at], _probe(rest, [logits_at], input_shape, 'student')[logits_at]
                 if len(logits[0]) != 2 or logits[0] != logits[1]:
@@ -145,9 +146,10 @@ def _probe(
 ) -> dict[str, torch.Size]:
     """The shapes of what the layers give; an error names the field."""
     try:
-        return probe(model, taps, input_shape)
-    except (ValueError, RuntimeError) as error:
-        raise ValueError(f'{field}, on a blank image of input_shape={input_shape}: {error}') from error
+        with size_errors(field, model, input_shape):
+            return probe(model, taps, input_shape)
+    except TapError as error:
+        raise ValueError(f'{field}: {error}') from error
 
 
 def _places(block: Union[str, dict], field: str) -> tuple[str, str]:

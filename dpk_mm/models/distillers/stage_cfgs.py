@@ -4,9 +4,10 @@ from typing import Any
 
 from torch import nn
 
+from dpk_mm.models.parts import check_part
 from dpk_mm.utils import find_taps
-
-from .base_stage import loss_class
+from dpk_mm.utils.checks import FieldError
+from dpk_mm.utils.sigmoid import sigmoid_loss
 
 _FIELDS = ('at', 'loss', 'neck', 'prior', 'student_at', 'teacher_at')
 
@@ -47,12 +48,21 @@ def complete_stages(stages: dict[str, dict], student: nn.Module, teacher: nn.Mod
                 raise ValueError(f'{field} needs at, or both student_at and teacher_at.')
             where = f'{field}.{"at" if stage[side] == at else side}'
             stage[side] = find_taps(model, stage[side], where)
-        _check_group(stage, field)
+        kind = check_part(stage['loss'], 'loss', f'{field}.loss')
+        _check_group(stage, field, kind)
+        for side, model in (('student', student), ('teacher', teacher)) if kind.takes == 'logits' else ():
+            if trained_by := sigmoid_loss(model, stage[f'{side}_at']):
+                raise FieldError(
+                    f'{field}.loss',
+                    f': {kind.__name__} compares softmaxes over the classes, but the {side} trains '
+                    f'{stage[f"{side}_at"]} by {trained_by}, a sigmoid for each class. Take '
+                    'dpk_mm.FeatureMSELoss, which compares any logits.',
+                )
         completed[name] = stage
     return completed
 
 
-def _check_group(stage: dict[str, Any], field: str) -> None:
+def _check_group(stage: dict[str, Any], field: str, kind: type) -> None:
     """Check that both sides, and the loss, are of a group or of one layer, and that a group has no neck."""
     groups = [side for side in ('student_at', 'teacher_at') if isinstance(stage[side], tuple)]
     if len(groups) == 1:
@@ -60,10 +70,6 @@ def _check_group(stage: dict[str, Any], field: str) -> None:
     for part in ('neck', 'prior'):
         if groups and part in stage:
             raise ValueError(f'{field}: a group of layers takes no {part}.')
-    try:
-        kind = loss_class(stage['loss'])
-    except ValueError as error:
-        raise ValueError(f'{field}: {error}') from error
     if (kind.takes == 'groups') == bool(groups):
         return
     if groups:

@@ -7,6 +7,7 @@ from mmcv.cnn import ConvModule
 from torch import Tensor, nn
 
 from dpk_mm.utils import check_tap, eval_without_side_effects, record
+from dpk_mm.utils.probe import image_channels
 
 
 class StudentBranch(nn.Module):
@@ -62,7 +63,9 @@ class StudentBranch(nn.Module):
         """Replace what runs up to the layer ``at``; the shape of that layer's output for one image."""
         path = at.split('[')[0]
         # two, as a rest that takes the batch for something else may yet do for one
-        images = torch.rand(2, 3, *input_shape, generator=torch.Generator().manual_seed(0))
+        images = torch.rand(
+            2, image_channels(self.rest), *input_shape, generator=torch.Generator().manual_seed(0)
+        )
         done: list[str] = []
         later: set[str] = set()
 

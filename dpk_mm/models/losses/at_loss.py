@@ -8,7 +8,7 @@ from torch import Tensor
 
 from dpk_mm.registry import MODELS
 
-from .distill_loss import DistillLoss
+from .distill_loss import DistillLoss, LossWeight
 
 
 @MODELS.register_module()
@@ -31,7 +31,7 @@ class ATLoss(DistillLoss):
     takes = 'maps'
     any_channels = True
 
-    def __init__(self, loss_weight: float = 1000.0) -> None:
+    def __init__(self, loss_weight: LossWeight = 1000.0) -> None:
         super().__init__(loss_weight)
 
     def forward(

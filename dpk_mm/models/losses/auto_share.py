@@ -2,13 +2,13 @@
 
 import logging
 from functools import cache
-from typing import Optional
+from typing import Annotated, Literal, Optional
 
 import torch
 from mmengine.logging import print_log
 from torch import Tensor, nn
 
-from dpk_mm.utils.checks import check_number
+from dpk_mm.utils.checks import Positive, Range, checked
 
 # Sum of the shares of the stages of a kind whose config names none. Those of maps were best on images held
 # out (experiments/auto_weight). KD has some 0.8 with its usual weight.
@@ -25,6 +25,7 @@ class AutoShare(nn.Module):
     gradients changes fast at first. They are averaged, as logarithms.
 
     Args:
+        type (str): ``'auto'``, as a config says.
         share (float, optional): Norm of the weighted gradient over the norm of the task's. Defaults to
             that of ``DEFAULT_SHARES``, for logits, or the maps of a detector or a classifier, over the number
             of stages of that kind.
@@ -39,12 +40,14 @@ class AutoShare(nn.Module):
         ValueError: A share that is not positive, or fewer than 2 measurements.
     """
 
-    def __init__(self, share: Optional[float] = None, iters: Optional[int] = None) -> None:
+    @checked
+    def __init__(
+        self,
+        type: Literal['auto'] = 'auto',
+        share: Optional[Positive] = None,
+        iters: Optional[Annotated[int, Range(least=2)]] = None,
+    ) -> None:
         super().__init__()
-        if share is not None:
-            check_number(share, 'loss_weight.share', above=0)
-        if iters is not None and (not isinstance(iters, int) or isinstance(iters, bool) or iters < 2):
-            raise ValueError(f'loss_weight.iters must be an integer from 2 on, got {iters!r}.')
         self.share, self.iters, self.number = share, iters, 1
         self._started = False
         self.register_buffer('weight', torch.zeros(()))

@@ -7,9 +7,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from dpk_mm.registry import MODELS
-from dpk_mm.utils.checks import check_number
+from dpk_mm.utils.checks import Positive
 
-from .distill_loss import DistillLoss
+from .distill_loss import DistillLoss, LossWeight
 
 
 @MODELS.register_module()
@@ -35,9 +35,9 @@ class CWDLoss(DistillLoss):
 
     takes = 'maps'
 
-    def __init__(self, temperature: float = 1.0, loss_weight: float = 10.0) -> None:
+    def __init__(self, temperature: Positive = 1.0, loss_weight: LossWeight = 10.0) -> None:
         super().__init__(loss_weight)
-        self.temperature = check_number(temperature, 'temperature', above=0)
+        self.temperature = temperature
 
     def forward(
         self, student_feat: Tensor, teacher_feat: Tensor, data_samples: Optional[Sequence] = None

@@ -6,9 +6,9 @@ from typing import Optional
 from torch import Tensor
 
 from dpk_mm.registry import MODELS
-from dpk_mm.utils.checks import check_number
+from dpk_mm.utils.checks import NotNegative, Positive
 
-from .distill_loss import DistillLoss
+from .distill_loss import DistillLoss, LossWeight
 
 
 @MODELS.register_module()
@@ -37,15 +37,20 @@ class DISTLoss(DistillLoss):
     """
 
     takes = 'logits'
+    least_channels = 2
 
     def __init__(
-        self, beta: float = 1.0, gamma: float = 1.0, temperature: float = 1.0, loss_weight: float = 1.0
+        self,
+        beta: NotNegative = 1.0,
+        gamma: NotNegative = 1.0,
+        temperature: Positive = 1.0,
+        loss_weight: LossWeight = 1.0,
     ) -> None:
         # Two weights of zero are a loss of weight zero.
         super().__init__(loss_weight if beta or gamma else 0.0)
-        self.beta = check_number(beta, 'beta', least=0)
-        self.gamma = check_number(gamma, 'gamma', least=0)
-        self.temperature = check_number(temperature, 'temperature', above=0)
+        self.beta = beta
+        self.gamma = gamma
+        self.temperature = temperature
 
     def forward(
         self,

@@ -2,13 +2,18 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any, Optional, Union
+from typing import Annotated, Any, Literal, Optional, Union
 
 from torch import Tensor, nn
 
-from dpk_mm.utils.checks import check_number
+from dpk_mm.utils.checks import NotNegative, checked, within
 
 from .auto_share import AutoShare
+
+LossWeight = Annotated[
+    Union[NotNegative, Literal['auto'], dict],
+    "a number from 0 on, 'auto', or dict(type='auto') with share or iters",
+]
 
 
 class DistillLoss(nn.Module, ABC):
@@ -27,6 +32,8 @@ class DistillLoss(nn.Module, ABC):
             ``'groups'``, tuples of maps. Defaults to ``'any'``.
         any_channels (bool): Class attribute: whether student and teacher may differ in channels. Where they
             may not, the stage puts a 1x1 convolution before the loss. Defaults to False.
+        least_channels (int): Class attribute: the fewest channels or classes of which it says something.
+            Defaults to 1.
         stage (str): Name of the stage that it serves, which the stage sets.
         auto (AutoShare, optional): The weight that finds itself. The distiller applies it; ``loss_weight``
             is 1 then, and :meth:`forward` gives the loss without it.
@@ -37,28 +44,20 @@ class DistillLoss(nn.Module, ABC):
 
     takes = 'any'
     any_channels = False
+    least_channels = 1
     stage = ''
 
-    def __init__(self, loss_weight: Union[float, str, dict] = 1.0) -> None:
+    @checked
+    def __init__(self, loss_weight: LossWeight = 1.0) -> None:
         super().__init__()
         self.auto = None
         if loss_weight == 'auto':
             loss_weight = dict(type='auto')
         if isinstance(loss_weight, dict):
-            loss_weight = self._set_auto(dict(loss_weight))
-        if not isinstance(loss_weight, (int, float)):
-            raise ValueError(f"loss_weight must be a number from 0 on, or 'auto', got {loss_weight!r}.")
-        self.loss_weight = check_number(loss_weight, 'loss_weight', least=0)
-
-    def _set_auto(self, cfg: dict) -> float:
-        if cfg.get('type') != 'auto' or not set(cfg) <= {'type', 'share', 'iters'}:
-            raise ValueError(
-                "loss_weight must be a number, 'auto', or dict(type='auto') with share or iters, got "
-                f'{cfg!r}.'
-            )
-        del cfg['type']
-        self.auto = AutoShare(**cfg)
-        return 1.0
+            with within('loss_weight'):
+                self.auto = AutoShare(**loss_weight)
+            loss_weight = 1.0
+        self.loss_weight = loss_weight
 
     @abstractmethod
     def forward(self, student: Any, teacher: Any, data_samples: Optional[Sequence] = None) -> Tensor:

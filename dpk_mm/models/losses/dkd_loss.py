@@ -9,9 +9,9 @@ from mmengine.logging import MessageHub
 from torch import Tensor
 
 from dpk_mm.registry import MODELS
-from dpk_mm.utils.checks import check_number
+from dpk_mm.utils.checks import NotNegative, NotNegativeInt, Positive
 
-from .distill_loss import DistillLoss
+from .distill_loss import DistillLoss, LossWeight
 
 
 @MODELS.register_module()
@@ -40,21 +40,22 @@ class DKDLoss(DistillLoss):
     """
 
     takes = 'logits'
+    least_channels = 2
 
     def __init__(
         self,
-        alpha: float = 1.0,
-        beta: float = 8.0,
-        temperature: float = 4.0,
-        warmup_epochs: int = 20,
-        loss_weight: float = 1.0,
+        alpha: NotNegative = 1.0,
+        beta: NotNegative = 8.0,
+        temperature: Positive = 4.0,
+        warmup_epochs: NotNegativeInt = 20,
+        loss_weight: LossWeight = 1.0,
     ) -> None:
         # Two weights of zero are a loss of weight zero.
         super().__init__(loss_weight if alpha or beta else 0.0)
-        self.alpha = check_number(alpha, 'alpha', least=0)
-        self.beta = check_number(beta, 'beta', least=0)
-        self.temperature = check_number(temperature, 'temperature', above=0)
-        self.warmup_epochs = check_number(warmup_epochs, 'warmup_epochs', least=0)
+        self.alpha = alpha
+        self.beta = beta
+        self.temperature = temperature
+        self.warmup_epochs = warmup_epochs
 
     def forward(
         self,

@@ -10,9 +10,9 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from dpk_mm.registry import MODELS
-from dpk_mm.utils.checks import check_number
+from dpk_mm.utils.checks import NotNegative, Positive
 
-from .distill_loss import DistillLoss
+from .distill_loss import DistillLoss, LossWeight
 
 
 @MODELS.register_module()
@@ -37,25 +37,26 @@ class FGDLoss(DistillLoss):
     """
 
     takes = 'maps'
+    least_channels = 2
 
     def __init__(
         self,
         channels: int,
-        alpha_fg: float = 2e-3,
-        beta_bg: float = 2e-4,
-        gamma_mask: float = 3e-4,
-        lambda_rela: float = 5e-6,
-        temp: float = 0.5,
-        loss_weight: float = 1.0,
+        alpha_fg: NotNegative = 2e-3,
+        beta_bg: NotNegative = 2e-4,
+        gamma_mask: NotNegative = 3e-4,
+        lambda_rela: NotNegative = 5e-6,
+        temp: Positive = 0.5,
+        loss_weight: LossWeight = 1.0,
     ) -> None:
         # Four weights of zero are a loss of weight zero.
         weights = (alpha_fg, beta_bg, gamma_mask, lambda_rela)
         super().__init__(loss_weight if any(weights) else 0.0)
-        self.alpha_fg = check_number(alpha_fg, 'alpha_fg', least=0)
-        self.beta_bg = check_number(beta_bg, 'beta_bg', least=0)
-        self.gamma_mask = check_number(gamma_mask, 'gamma_mask', least=0)
-        self.lambda_rela = check_number(lambda_rela, 'lambda_rela', least=0)
-        self.temp = check_number(temp, 'temp', above=0)
+        self.alpha_fg = alpha_fg
+        self.beta_bg = beta_bg
+        self.gamma_mask = gamma_mask
+        self.lambda_rela = lambda_rela
+        self.temp = temp
         self.student_relation = ContextBlock(channels, ratio=0.5)
         self.teacher_relation = ContextBlock(channels, ratio=0.5)
 

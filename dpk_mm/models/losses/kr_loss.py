@@ -8,9 +8,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dpk_mm.registry import MODELS
-from dpk_mm.utils.checks import check_number
+from dpk_mm.utils.checks import NotNegative, Positive
 
-from .distill_loss import DistillLoss
+from .distill_loss import DistillLoss, LossWeight
 
 
 @MODELS.register_module()
@@ -50,20 +50,21 @@ class KRLoss(DistillLoss):
     """
 
     takes = 'groups'
+    least_channels = 2
 
     def __init__(
         self,
         student_channels: Sequence[int],
         teacher_channels: Sequence[int],
-        temperature: float = 1.0,
-        threshold: float = 0.1,
-        l1_weight: float = 0.1,
-        loss_weight: float = 1.0,
+        temperature: Positive = 1.0,
+        threshold: NotNegative = 0.1,
+        l1_weight: NotNegative = 0.1,
+        loss_weight: LossWeight = 1.0,
     ) -> None:
         super().__init__(loss_weight)
-        self.temperature = check_number(temperature, 'temperature', above=0)
-        self.threshold = check_number(threshold, 'threshold', least=0)
-        self.l1_weight = check_number(l1_weight, 'l1_weight', least=0)
+        self.temperature = temperature
+        self.threshold = threshold
+        self.l1_weight = l1_weight
         student, teacher = student_channels[0], teacher_channels[0]
         # A 1x1 convolution of every layer, averaged, is a linear map of their average.
         self.align = nn.Identity() if student == teacher else nn.Linear(student, teacher)

@@ -7,9 +7,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from dpk_mm.registry import MODELS
-from dpk_mm.utils.checks import check_number
+from dpk_mm.utils.checks import Positive
 
-from .distill_loss import DistillLoss
+from .distill_loss import DistillLoss, LossWeight
 
 
 @MODELS.register_module()
@@ -26,12 +26,13 @@ class LogitsKLLoss(DistillLoss):
     """
 
     takes = 'logits'
+    least_channels = 2
 
     def __init__(
-        self, temperature: float = 1.0, loss_weight: float = 1.0, detach_teacher: bool = True
+        self, temperature: Positive = 1.0, loss_weight: LossWeight = 1.0, detach_teacher: bool = True
     ) -> None:
         super().__init__(loss_weight)
-        self.temperature = check_number(temperature, 'temperature', above=0)
+        self.temperature = temperature
         self.detach_teacher = detach_teacher
 
     def forward(

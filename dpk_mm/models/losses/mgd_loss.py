@@ -1,7 +1,7 @@
 """Masked generative distillation."""
 
 from collections.abc import Sequence
-from typing import Optional
+from typing import Annotated, Literal, Optional
 
 import torch
 import torch.nn.functional as F
@@ -9,8 +9,9 @@ from torch import Tensor, nn
 
 from dpk_mm.registry import MODELS
 from dpk_mm.utils import step_generator
+from dpk_mm.utils.checks import Range
 
-from .distill_loss import DistillLoss
+from .distill_loss import DistillLoss, LossWeight
 
 
 @MODELS.register_module()
@@ -53,15 +54,11 @@ class MGDLoss(DistillLoss):
     def __init__(
         self,
         channels: int,
-        mask_ratio: float = 0.65,
-        mask: str = 'positions',
-        loss_weight: float = 2e-5,
+        mask_ratio: Annotated[float, Range(least=0, below=1)] = 0.65,
+        mask: Literal['positions', 'channels'] = 'positions',
+        loss_weight: LossWeight = 2e-5,
     ) -> None:
         super().__init__(loss_weight)
-        if not 0 <= mask_ratio < 1:
-            raise ValueError(f'mask_ratio must lie in [0, 1), got {mask_ratio}.')
-        if mask not in ('positions', 'channels'):
-            raise ValueError(f"mask must be 'positions' or 'channels', got {mask!r}.")
         self.mask_ratio = mask_ratio
         self.mask = mask
         self.generation = nn.Sequential(

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from dpk_mm.registry import MODELS
 
-from .distill_loss import DistillLoss
+from .distill_loss import DistillLoss, LossWeight
 
 
 @MODELS.register_module()
@@ -32,7 +32,7 @@ class PKDLoss(DistillLoss):
 
     takes = 'maps'
 
-    def __init__(self, loss_weight: float = 6.0) -> None:
+    def __init__(self, loss_weight: LossWeight = 6.0) -> None:
         super().__init__(loss_weight)
 
     def forward(

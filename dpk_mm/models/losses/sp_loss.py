@@ -9,7 +9,7 @@ from torch import Tensor
 
 from dpk_mm.registry import MODELS
 
-from .distill_loss import DistillLoss
+from .distill_loss import DistillLoss, LossWeight
 
 
 @MODELS.register_module()
@@ -32,7 +32,7 @@ class SPLoss(DistillLoss):
     takes = 'maps'
     any_channels = True
 
-    def __init__(self, loss_weight: float = 3000.0) -> None:
+    def __init__(self, loss_weight: LossWeight = 3000.0) -> None:
         super().__init__(loss_weight)
 
     def forward(

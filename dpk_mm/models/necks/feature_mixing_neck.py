@@ -1,16 +1,19 @@
 """The feature-mixing neck of DPK: mask, encode, stitch, decode."""
 
-from typing import Optional, Union
+from typing import Annotated, Literal, Optional, Union
 
 import torch
 from torch import Tensor, nn
 
+from dpk_mm.models.parts import build_part
 from dpk_mm.registry import MODELS
-from dpk_mm.utils.checks import check_bool
+from dpk_mm.utils.checks import Count, within
 
 from .sizes import fill_sizes
 from .tokens import embed, fold, mix, pad_to_patches, stitch
 from .vit import Transformer
+
+_SIZES = 'a dict of embed_dims, num_layers, num_heads'
 
 
 @MODELS.register_module()
@@ -55,42 +58,36 @@ class FeatureMixingNeck(nn.Module):
 
     def __init__(
         self,
-        student_channels: int,
-        teacher_channels: int,
-        patch_size: int = 1,
+        student_channels: Count,
+        teacher_channels: Count,
+        patch_size: Count = 1,
         *,
-        encoder: Optional[dict] = None,
-        decoder: Optional[dict] = None,
+        encoder: Annotated[Optional[dict], _SIZES] = None,
+        decoder: Annotated[Optional[dict], _SIZES] = None,
         mask: Union[dict, str] = 'dpk_mm.RandomMask',
-        min_teacher_tokens: int = 2,
-        preset: Optional[str] = None,
+        min_teacher_tokens: Count = 2,
+        preset: Optional[Literal['lean']] = None,
         residual: bool = False,
     ) -> None:
         super().__init__()
-        for name, value in dict(
-            student_channels=student_channels,
-            teacher_channels=teacher_channels,
-            patch_size=patch_size,
-            min_teacher_tokens=min_teacher_tokens,
-        ).items():
-            if not isinstance(value, int) or value < 1:
-                raise ValueError(f'{name} must be a positive integer, got {value!r}.')
         if residual and student_channels != teacher_channels:
             raise ValueError(
                 f'residual needs as many channels on both sides, got {student_channels} of the student and '
                 f'{teacher_channels} of the teacher.'
             )
-        self.residual = check_bool(residual, 'neck.residual')
+        self.residual = residual
         self.student_channels = student_channels
         self.teacher_channels = teacher_channels
         self.patch_size = patch_size
         self.min_teacher_tokens = min_teacher_tokens
-        self.mask = MODELS.build(dict(type=mask) if isinstance(mask, str) else mask)
+        self.mask = build_part(dict(type=mask) if isinstance(mask, str) else mask, 'mask')
 
         encoder, decoder = fill_sizes(preset, teacher_channels, encoder=encoder, decoder=decoder)
-        self.student_encoder = Transformer(**encoder)
-        self.teacher_encoder = Transformer(**encoder)
-        self.decoder = Transformer(**decoder)
+        with within('encoder'):
+            self.student_encoder = Transformer(**encoder)
+            self.teacher_encoder = Transformer(**encoder)
+        with within('decoder'):
+            self.decoder = Transformer(**decoder)
         width, self.decoder_dims = encoder['embed_dims'], decoder['embed_dims']
         self.student_stem = nn.Conv2d(student_channels, width, patch_size, stride=patch_size)
         self.teacher_stem = nn.Conv2d(teacher_channels, width, patch_size, stride=patch_size)

@@ -2,6 +2,8 @@
 
 from typing import Optional
 
+from dpk_mm.utils.checks import FieldError
+
 _SIZES = ('embed_dims', 'num_layers', 'num_heads')
 
 
@@ -26,16 +28,12 @@ def fill_sizes(preset: Optional[str], teacher_channels: int, **given: Optional[d
         list[dict]: ``embed_dims``, ``num_layers`` and ``num_heads`` of each.
 
     Raises:
-        ValueError: No such preset, sizes that are no dict, or sizes left out without a preset.
+        ValueError: Sizes left out without a preset.
     """
-    if preset not in (None, *_PRESETS):
-        raise ValueError(f'preset must be one of {", ".join(_PRESETS)}, got {preset!r}.')
     usual = _PRESETS[preset](teacher_channels) if preset else {}
     filled = []
     for name, sizes in given.items():
-        if not isinstance(sizes or {}, dict):
-            raise ValueError(f'{name} must be a dict of {", ".join(_SIZES)}, got {sizes!r}.')
         filled.append({**usual, **(sizes or {})})
         if missing := [size for size in _SIZES if size not in filled[-1]]:
-            raise ValueError(f'{name} needs {", ".join(missing)}, or the neck a preset.')
+            raise FieldError(name, f' needs {", ".join(missing)}, or the neck a preset.')
     return filled

@@ -7,6 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from dpk_mm.utils.checks import Count, checked
+
 
 class QKV(nn.Linear):
     """The projection to q, k and v: learned biases for q and v, none for k.
@@ -85,10 +87,8 @@ class Transformer(nn.Sequential):
         ValueError: A number that does not fit.
     """
 
-    def __init__(self, embed_dims: int, num_layers: int, num_heads: int) -> None:
-        for name, value in dict(embed_dims=embed_dims, num_layers=num_layers, num_heads=num_heads).items():
-            if not isinstance(value, int) or value < 1:
-                raise ValueError(f'{name} must be a positive integer, got {value!r}.')
+    @checked
+    def __init__(self, embed_dims: Count, num_layers: Count, num_heads: Count) -> None:
         if embed_dims % num_heads or embed_dims % 2:
             raise ValueError(
                 f'embed_dims must be even and a multiple of num_heads, got {embed_dims} and {num_heads}.'

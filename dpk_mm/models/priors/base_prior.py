@@ -8,11 +8,13 @@ import torch
 from mmengine.logging import print_log
 from torch import Tensor
 
+from dpk_mm.utils.checks import Share, checked
+
 
 class BasePrior(metaclass=ABCMeta):
     """The prior ratio (paper): the share of tokens that the teacher fills, kept within bounds.
 
-    A prior is called with (student_feat, teacher_feat) and gives a float; any callable that does is one.
+    A prior is called with (student_feat, teacher_feat) and gives a float.
 
     Args:
         floor (float): Lowest ratio given out.
@@ -26,11 +28,10 @@ class BasePrior(metaclass=ABCMeta):
         ValueError: Not 0 <= floor <= cap <= 1, or a fallback outside [0, 1].
     """
 
-    def __init__(self, floor: float = 0.0, cap: float = 1.0, fallback: float = 0.5) -> None:
-        if not 0 <= floor <= cap <= 1:
+    @checked
+    def __init__(self, floor: Share = 0.0, cap: Share = 1.0, fallback: Share = 0.5) -> None:
+        if floor > cap:
             raise ValueError(f'a prior needs 0 <= floor <= cap <= 1, got floor={floor}, cap={cap}.')
-        if not 0 <= fallback <= 1:
-            raise ValueError(f'fallback must lie in [0, 1], got {fallback}.')
         self.floor = float(floor)
         self.cap = float(cap)
         self.fallback = float(fallback)

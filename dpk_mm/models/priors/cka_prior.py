@@ -2,13 +2,14 @@
 
 import math
 from collections.abc import Sequence
+from typing import Annotated, Literal
 
 import torch
 from torch import Tensor
 
 from dpk_mm.registry import MODELS
 from dpk_mm.utils import hsics, positions_as_samples
-from dpk_mm.utils.checks import check_bool
+from dpk_mm.utils.checks import Range, Share
 
 from .measured_prior import MeasuredPrior
 
@@ -42,21 +43,17 @@ class CKAPrior(MeasuredPrior):
 
     def __init__(
         self,
-        samples: str = 'auto',
-        max_positions: int = 4096,
+        samples: Literal['images', 'positions', 'auto'] = 'auto',
+        max_positions: Annotated[int, Range(least=4)] = 4096,
         sync: bool = True,
-        floor: float = 0.15,
-        cap: float = 0.95,
-        fallback: float = 0.5,
+        floor: Share = 0.15,
+        cap: Share = 0.95,
+        fallback: Share = 0.5,
     ) -> None:
         super().__init__(floor, cap, fallback)
-        if samples not in ('images', 'positions', 'auto'):
-            raise ValueError(f"samples must be 'images', 'positions' or 'auto', got {samples!r}.")
-        if max_positions < 4:
-            raise ValueError(f'max_positions must be at least 4, got {max_positions}.')
         self.samples = samples
         self.max_positions = max_positions
-        self.sync = check_bool(sync, 'prior.sync')
+        self.sync = sync
 
     def measure(self, student_feat: Tensor, teacher_feat: Tensor) -> Tensor:
         """The three HSICs of the batch, (3,) float64; zeros where it has too few samples."""

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from dpk_mm.registry import MODELS
+from dpk_mm.utils.checks import Share
 
 from .measured_prior import MeasuredPrior
 
@@ -22,7 +23,7 @@ class CosinePrior(MeasuredPrior):
         cap (float): Highest ratio.
     """
 
-    def __init__(self, floor: float = 0.0, cap: float = 0.95) -> None:
+    def __init__(self, floor: Share = 0.0, cap: Share = 0.95) -> None:
         super().__init__(floor, cap)
 
     def measure(self, student_feat: Tensor, teacher_feat: Tensor) -> Tensor:

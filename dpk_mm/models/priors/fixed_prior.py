@@ -3,6 +3,7 @@
 from torch import Tensor
 
 from dpk_mm.registry import MODELS
+from dpk_mm.utils.checks import Share
 
 from .base_prior import BasePrior
 
@@ -18,9 +19,7 @@ class FixedPrior(BasePrior):
         ValueError: A ratio outside [0, 1].
     """
 
-    def __init__(self, ratio: float = 0.5) -> None:
-        if not 0 <= ratio <= 1:
-            raise ValueError(f'ratio must lie in [0, 1], got {ratio}.')
+    def __init__(self, ratio: Share = 0.5) -> None:
         super().__init__()
         self.value = float(ratio)
 

@@ -4,6 +4,7 @@ from mmengine.logging import MessageHub
 from torch import Tensor
 
 from dpk_mm.registry import MODELS
+from dpk_mm.utils.checks import Share
 
 from .base_prior import BasePrior
 
@@ -21,9 +22,7 @@ class LinearPrior(BasePrior):
         ValueError: A start outside [0, 1].
     """
 
-    def __init__(self, start: float = 0.95, floor: float = 0.0, cap: float = 0.95) -> None:
-        if not 0 <= start <= 1:
-            raise ValueError(f'start must lie in [0, 1], got {start}.')
+    def __init__(self, start: Share = 0.95, floor: Share = 0.0, cap: Share = 0.95) -> None:
         super().__init__(floor, cap)
         self.start = start
 

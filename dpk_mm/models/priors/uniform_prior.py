@@ -8,6 +8,7 @@ from torch import Tensor
 
 from dpk_mm.registry import MODELS
 from dpk_mm.utils import step_generator
+from dpk_mm.utils.checks import Share
 
 from .measured_prior import MeasuredPrior
 
@@ -23,7 +24,7 @@ class UniformPrior(MeasuredPrior):
         cap (float): Highest ratio.
     """
 
-    def __init__(self, floor: float = 0.0, cap: float = 0.95) -> None:
+    def __init__(self, floor: Share = 0.0, cap: Share = 0.95) -> None:
         super().__init__(floor, cap)
 
     def measure(self, student_feat: Tensor, teacher_feat: Tensor) -> Tensor:

@@ -19,7 +19,7 @@ from dpk_mm.utils import (
     record,
 )
 from dpk_mm.utils.checkpoint import fetch
-from dpk_mm.utils.checks import check_bool
+from dpk_mm.utils.checks import Count, FieldError, within
 from dpk_mm.utils.config import describe, hub_weights
 from dpk_mm.utils.files import digest_file
 
@@ -65,19 +65,13 @@ class FrozenTeacher(nn.Module):
         allow_incomplete: bool = False,
         trust_checkpoint: bool = False,
         dtype: Optional[str] = None,
-        pad_size_divisor: Optional[int] = None,
+        pad_size_divisor: Optional[Count] = None,
         compile: Union[bool, dict] = False,
     ) -> None:
         super().__init__()
-        check_bool(allow_incomplete, 'teacher.allow_incomplete')
-        check_bool(trust_checkpoint, 'teacher.trust_checkpoint')
         self.dtype = getattr(torch, str(dtype).removeprefix('torch.'), dtype)
         if dtype is not None and not (isinstance(self.dtype, torch.dtype) and self.dtype.is_floating_point):
-            raise ValueError(f"teacher.dtype must be a floating type such as 'float16', got {dtype!r}.")
-        if pad_size_divisor is not None and (not isinstance(pad_size_divisor, int) or pad_size_divisor < 1):
-            raise ValueError(f'teacher.pad_size_divisor must be a positive int, got {pad_size_divisor!r}.')
-        if not isinstance(compile, (bool, dict)):
-            raise ValueError(f'teacher.compile must be a bool or options of torch.compile, got {compile!r}.')
+            raise FieldError('dtype', f" must be a floating type such as 'float16', got {dtype!r}.")
         self.pad_size_divisor = pad_size_divisor
         self.compile_options = {} if compile is True else compile
         if self.compile_options is not False:
@@ -95,7 +89,7 @@ class FrozenTeacher(nn.Module):
             self.model = config
         else:
             model_cfg = load_model_cfg(config, 'teacher.config')
-            with preserve_random_state():
+            with preserve_random_state(), within('config', model_cfg):
                 self.model = MODELS.build(model_cfg)
         if checkpoint is not None:
             if checkpoint == 'hub':
@@ -144,8 +138,11 @@ class FrozenTeacher(nn.Module):
     ) -> dict[str, torch.Size]:
         """The shapes of its features, as :meth:`forward` pads and cuts; see :func:`dpk_mm.utils.probe`."""
         size = blank_shape(self.model, input_shape)
+        return self.cropped(probe(self.model, taps, self.padded(size)), size)
+
+    def cropped(self, shapes: dict[str, torch.Size], size: tuple[int, int]) -> dict[str, torch.Size]:
+        """The shapes of features, layer -> shape, less the padding of images of a size."""
         padded = self.padded(size)
-        shapes = probe(self.model, taps, padded)
         return {
             tap: crop_feature(torch.empty(shape, device='meta'), padded, size).shape
             for tap, shape in shapes.items()

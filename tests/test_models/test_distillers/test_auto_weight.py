@@ -104,11 +104,11 @@ def test_measurements_cost_less_than_a_hundredth_of_a_run():
     'weight, message',
     [
         ('automatic', 'loss_weight must be a number'),
-        (dict(type='fixed'), "'auto', or dict"),
+        (dict(type='fixed'), "loss_weight.type must be 'auto', got 'fixed'"),
         (auto(share=0), 'loss_weight.share must be a number above 0'),
         (auto(share='x'), 'loss_weight.share must be a number above 0'),
         (auto(iters=1), 'loss_weight.iters must be an integer from 2 on'),
-        (auto(weight=2), "'auto', or dict"),
+        (auto(weight=2), 'loss_weight.weight: AutoShare has no such field, but type, share, iters'),
         (-1.0, 'loss_weight must be a number from 0 on'),
         (math.nan, 'loss_weight must be a number from 0 on'),
     ],

@@ -230,14 +230,17 @@ BAD = {
     ),
     'temperature': (
         dict(at='backbone.layer1.*', loss=dict(KR, temperature=0)),
-        r'stages\.kr \(backbone.layer1.0\): temperature must be a number above 0, got 0',
+        r'stages\.kr\.loss\.temperature must be a number above 0, got 0',
     ),
     'no loss type': (
         dict(at='backbone.layer1.*', loss=dict(weight=1)),
-        r'stages\.kr: loss must be a dict with a type',
+        r'stages\.kr\.loss must be a dict with a type',
     ),
     'unknown loss': (dict(at='backbone.layer1.*', loss=dict(type='dpk_mm.NoLoss')), 'NoLoss'),
-    'unknown argument': (dict(at='backbone.layer1.*', loss=dict(KR, alpha=1)), r'stages\.kr .*alpha'),
+    'unknown argument': (
+        dict(at='backbone.layer1.*', loss=dict(KR, alpha=1)),
+        r'stages\.kr\.loss\.alpha: KRLoss has',
+    ),
 }
 
 

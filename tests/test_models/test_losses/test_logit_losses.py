@@ -108,7 +108,7 @@ def test_dkd_says_what_it_needs():
 
 
 def test_dkd_refuses_a_negative_warm_up():
-    with pytest.raises(ValueError, match='warmup_epochs must be a number from 0 on, got -1'):
+    with pytest.raises(ValueError, match='warmup_epochs must be an integer from 0 on, got -1'):
         DKDLoss(warmup_epochs=-1)
 
 

@@ -405,7 +405,7 @@ def test_cpu_autocast_trains():
         (dict(encoder=dict(embed_dims=16)), 'encoder needs num_layers, num_heads, or'),
         (dict(encoder='big'), "encoder must be a dict of embed_dims, num_layers, num_heads, got 'big'"),
         (dict(residual=True), 'residual needs as many channels on both sides, got 4 of the student and 6 of'),
-        (dict(preset='thin'), "preset must be one of lean, got 'thin'"),
+        (dict(preset='thin'), "preset must be 'lean', got 'thin'"),
     ],
 )
 def test_wrong_sizes_are_errors(kwargs, message):

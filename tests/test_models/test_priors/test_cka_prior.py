@@ -156,10 +156,10 @@ def test_sigmoid_prior_falls_back_and_keeps_its_bounds():
     'kwargs, message',
     [
         (dict(samples='rows'), "'images', 'positions' or 'auto', got 'rows'"),
-        (dict(max_positions=3), 'max_positions must be at least 4, got 3'),
-        (dict(fallback=1.5), r'fallback must lie in \[0, 1\], got 1.5'),
-        (dict(floor=-0.1), 'floor=-0.1'),
-        (dict(cap=1.1), 'cap=1.1'),
+        (dict(max_positions=3), 'max_positions must be an integer from 4 on, got 3'),
+        (dict(fallback=1.5), 'fallback must be a number from 0 to 1, got 1.5'),
+        (dict(floor=-0.1), 'floor must be a number from 0 to 1, got -0.1'),
+        (dict(cap=1.1), 'cap must be a number from 0 to 1, got 1.1'),
         (dict(floor=0.5, cap=0.4), 'floor=0.5, cap=0.4'),
     ],
 )

@@ -58,7 +58,7 @@ def test_dtype_of_its_own(config, checkpoint):
     features = teacher(torch.rand(2, 3, 64, 64), ['neck[0]'])
     assert next(teacher.parameters()).dtype == torch.bfloat16
     assert features['neck[0]'].dtype == torch.float32
-    with pytest.raises(ValueError, match='teacher.dtype'):
+    with pytest.raises(ValueError, match='dtype must be'):
         FrozenTeacher(config, checkpoint, dtype='half-ish')
 
 
@@ -93,13 +93,13 @@ def test_a_mistake_in_the_options_of_compile_is_found_at_build(config, checkpoin
 
 @pytest.mark.parametrize('compile', ['yes', 1])
 def test_compile_is_a_bool_or_options(config, checkpoint, compile):
-    with pytest.raises(ValueError, match=f'teacher.compile must be a bool or options.*{compile!r}'):
+    with pytest.raises(ValueError, match=f'compile must be True or False or a dict, got {compile!r}'):
         FrozenTeacher(config, checkpoint, compile=compile)
 
 
 @pytest.mark.parametrize('dtype', ['int8', 'Tensor', 'float7'])
 def test_dtypes_that_are_none(config, checkpoint, dtype):
-    with pytest.raises(ValueError, match=f"teacher.dtype must be a floating type .*got '{dtype}'"):
+    with pytest.raises(ValueError, match=f"^dtype must be a floating type .*got '{dtype}'"):
         FrozenTeacher(config, checkpoint, dtype=dtype)
 
 
@@ -302,5 +302,5 @@ def test_weights_that_are_not_finite_are_refused(config, tmp_path):
 @pytest.mark.parametrize('field', ['trust_checkpoint', 'allow_incomplete'])
 @pytest.mark.parametrize('value', ['no', 'false', 0, None])
 def test_a_switch_is_no_text(config, checkpoint, field, value):
-    with pytest.raises(ValueError, match=f'teacher.{field} must be True or False, got {value!r}'):
+    with pytest.raises(ValueError, match=f'^{field} must be True or False, got {value!r}'):
         FrozenTeacher(config, checkpoint, **{field: value})

@@ -54,5 +54,5 @@ def test_teacher_pads_as_its_preprocessor_does():
     assert feat.shape[-2:] == (9, 12) and torch.equal(feat, seen[:, :, :9, :12])
     own = FrozenTeacher(config, allow_incomplete=True, pad_size_divisor=1)
     assert own(inputs, ['neck[0]'])['neck[0]'].shape == feat.shape
-    with pytest.raises(ValueError, match='teacher.pad_size_divisor must be a positive int, got 0'):
+    with pytest.raises(ValueError, match='pad_size_divisor must be a positive integer, got 0'):
         FrozenTeacher(config, allow_incomplete=True, pad_size_divisor=0)

@@ -1,0 +1,71 @@
+"""Build what the runs of a comparison will build, before the first of them begins."""
+
+import copy
+import tempfile
+import time
+from collections.abc import Sequence
+
+from mmengine.config import Config
+from mmengine.evaluator import Evaluator
+from mmengine.registry import DefaultScope
+from torch.utils.data import Dataset
+
+from dpk_mm.compare.run import Run
+from dpk_mm.registry import DATASETS
+from dpk_mm.utils.build import build_parts, build_runner, part_errors
+from dpk_mm.utils.check_config import check_config
+
+
+@DATASETS.register_module()
+class StandIn(Dataset):
+    """Data of which only the number counts: the data themselves are read once for all methods.
+
+    Args:
+        length (int): Number of samples.
+    """
+
+    def __init__(self, length: int) -> None:
+        self.length = length
+
+    def __len__(self) -> int:
+        """Number of samples."""
+        return self.length
+
+
+def try_builds(runs: Sequence[Run], base: Config) -> dict[str, str]:
+    """Build hooks, optimizers, schedules and metrics of each method, on data that are not there.
+
+    Args:
+        runs (Sequence[Run]): Those to do; one of each method is tried.
+        base (Config): The student alone, whose metrics all are tested by.
+
+    Returns:
+        dict[str, str]: Method -> what is wrong with it; ``''`` stands for the student alone.
+    """
+    problems = {}
+    for name, cfg in {run.method.name: run.cfg for run in reversed(runs)}.items():
+        try:
+            _build(cfg)
+        except (ValueError, OSError, ImportError) as error:
+            problems[name] = f'method {name!r}: {error}'
+    try:
+        with part_errors(base, 'test_evaluator'):
+            check_config(base)
+            with DefaultScope.overwrite_default_scope(base.get('default_scope')):
+                Evaluator(copy.deepcopy(base.test_evaluator))
+    except (ValueError, OSError, ImportError) as error:
+        problems[''] = str(error)
+    return problems
+
+
+def _build(cfg: Config) -> None:
+    """Build the parts of a training."""
+    cfg = copy.deepcopy(cfg)
+    cfg.experiment_name = f'trial_{time.time_ns()}'
+    if cfg.get('visualizer'):
+        cfg.visualizer.name = cfg.experiment_name
+    batch = cfg.train_dataloader.get('batch_size', 1)
+    cfg.train_dataloader.dataset = dict(type='dpk_mm.StandIn', length=100 * batch)
+    with tempfile.TemporaryDirectory() as folder:
+        cfg.work_dir = folder
+        build_parts(build_runner(cfg))

@@ -1,0 +1,114 @@
+"""Check a whole config before anything is built: numbers, and what upstream's own annotations say."""
+
+import inspect
+import math
+from collections.abc import Iterator
+from typing import Any, Optional
+
+import torch
+from mmengine.config import Config
+from mmengine.hooks import CheckpointHook
+from mmengine.registry import HOOKS, LOOPS, METRICS, OPTIM_WRAPPERS, OPTIMIZERS, PARAM_SCHEDULERS, Registry
+from mmengine.runner import Runner
+
+from dpk_mm.utils.checks import Count, FieldError, NotNegative, check, check_fields
+
+
+def check_config(cfg: Config) -> None:
+    """Refuse what upstream would trip over late, or pass over in silence.
+
+    Args:
+        cfg (Config): Of a training or a test.
+
+    Raises:
+        FieldError: A number is NaN, a type is not registered, or a field is not what its class is annotated
+            for; names the field.
+    """
+    fields = cfg.to_dict()
+    _check_numbers(fields)
+    check_fields(fields, Runner, '')
+    check((fields.get('randomness') or {}).get('seed'), Optional[int], 'randomness.seed')
+    for name in ('max_epochs', 'max_iters'):
+        if name in (fields.get('train_cfg') or {}):
+            check(fields['train_cfg'][name], Count, f'train_cfg.{name}')
+    for field, part, registry in _parts(fields):
+        if isinstance(part, dict) and 'type' in part:
+            _check_part(field, part, registry, fields.get('default_scope'))
+    optim = fields.get('optim_wrapper') or {}
+    for name in ('lr', 'weight_decay', 'momentum'):
+        value = (optim.get('optimizer') or {}).get(name)
+        if value is not None:
+            check(value, NotNegative, f'optim_wrapper.optimizer.{name}')
+    _check_clipping(optim.get('clip_grad'))
+
+
+def _parts(fields: dict) -> Iterator[tuple[str, Any, Registry]]:
+    """The parts of a config whose classes are known, with their registry."""
+    optim = fields.get('optim_wrapper') or {}
+    yield 'optim_wrapper', {'type': 'OptimWrapper', **optim}, OPTIM_WRAPPERS
+    yield 'optim_wrapper.optimizer', optim.get('optimizer'), OPTIMIZERS
+    for name in ('train_cfg', 'val_cfg', 'test_cfg'):
+        yield name, fields.get(name), LOOPS
+    for name, registry in (
+        ('param_scheduler', PARAM_SCHEDULERS),
+        ('custom_hooks', HOOKS),
+        ('val_evaluator', METRICS),
+        ('test_evaluator', METRICS),
+    ):
+        part = fields.get(name)
+        for i, one in enumerate(part if isinstance(part, (list, tuple)) else ()):
+            yield f'{name}[{i}]', one, registry
+        if isinstance(part, dict) and part.get('type') != 'Evaluator':
+            yield name, part, registry
+    for name, hook in (fields.get('default_hooks') or {}).items():
+        yield f'default_hooks.{name}', hook, HOOKS
+
+
+def _check_part(field: str, part: dict, registry: Registry, scope: Optional[str]) -> None:
+    """Check one part by the annotations of its class."""
+    kind = part['type']
+    if isinstance(kind, str):
+        with registry.switch_scope_and_registry(part.get('_scope_') or scope) as own:
+            kind = own.get(kind)
+    if kind is None:
+        raise FieldError(f'{field}.type', f': {part["type"]!r} is not registered as a {registry.name}.')
+    if inspect.isclass(kind):
+        check_fields(part, kind, field)
+        if issubclass(kind, CheckpointHook):
+            _check_saving(part, kind, field)
+
+
+def _check_saving(part: dict, kind: type, field: str) -> None:
+    """Refuse what mmengine's hook hands on, unseen, to who saves the first checkpoint."""
+    known = {'type', '_scope_', 'priority'}.union(
+        *(
+            inspect.signature(one).parameters
+            for one in (*(one.__init__ for one in kind.__mro__), Runner.save_checkpoint)
+        )
+    )
+    if unknown := sorted(set(part) - known):
+        raise FieldError(f'{field}.{unknown[0]}', f': {kind.__name__} has no such field.')
+
+
+def _check_clipping(clip: Any) -> None:
+    """Check the arguments of clipping, which nobody reads before the first step."""
+    if not isinstance(clip, dict):
+        return
+    kind = clip.get('type', 'norm')
+    if kind not in ('norm', 'value'):
+        raise FieldError('optim_wrapper.clip_grad.type', f" must be 'norm' or 'value', got {kind!r}.")
+    known = list(inspect.signature(getattr(torch.nn.utils, f'clip_grad_{kind}_')).parameters)[1:]
+    if unknown := sorted(set(clip) - {*known, 'type'}):
+        raise FieldError(f'optim_wrapper.clip_grad.{unknown[0]}', f' is none of {", ".join(known)}.')
+
+
+def _check_numbers(value: Any, field: str = '') -> None:
+    """Refuse a config with a number that is NaN."""
+    if isinstance(value, float) and math.isnan(value):
+        raise FieldError(field, ' must be a number, got nan.')
+    if isinstance(value, dict):
+        for name, item in value.items():
+            _check_numbers(item, f'{field}.{name}'.lstrip('.'))
+    elif isinstance(value, (list, tuple)):
+        for i, item in enumerate(value):
+            _check_numbers(item, f'{field}[{i}]')

@@ -1,0 +1,34 @@
+"""Whether a head is trained by a softmax over its classes or by a sigmoid for each."""
+
+from typing import Optional
+
+from torch import nn
+
+# losses that do not say use_sigmoid
+_BY_NAME = ('BCE', 'Binary', 'MultiLabel', 'Asymmetric', 'Focal')
+
+
+def sigmoid_loss(model: nn.Module, layer: str) -> Optional[str]:
+    """The loss that trains the logits of a layer by a sigmoid for each class.
+
+    Args:
+        model (nn.Module): A classifier.
+        layer (str): The name of the layer, which may end in ``[i]``.
+
+    Returns:
+        str or None: The class of the loss of the innermost head around the layer; None where it is a
+        softmax, or not known.
+    """
+    names = layer.partition('[')[0].split('.')
+    for depth in range(len(names), 0, -1):
+        head = model.get_submodule('.'.join(names[:depth]))
+        losses = [child for child in head.children() if type(child).__name__.endswith('Loss')]
+        if losses:
+            return next((type(loss).__name__ for loss in losses if _is_sigmoid(loss)), None)
+    return None
+
+
+def _is_sigmoid(loss: nn.Module) -> bool:
+    # that of a LabelSmoothLoss lies inside of it
+    said = [part.use_sigmoid for part in loss.modules() if hasattr(part, 'use_sigmoid')]
+    return any(said) if said else any(word in type(loss).__name__ for word in _BY_NAME)
