@@ -71,6 +71,21 @@ def main_model_cfg(cfg: Union[Config, dict]) -> ConfigDict:
     return load_model_cfg(whole, 'model')
 
 
+def plain_config(cfg: Config) -> Optional[str]:
+    """The text of a config whose model is the one which is trained, tested and saved: see :func:`main_field`.
+
+    Args:
+        cfg (Config): A whole config.
+
+    Returns:
+        str or None: As ``Config.pretty_text``; None where the config's model is that model itself.
+    """
+    if not isinstance(cfg.get('model'), dict) or main_field(cfg) is None:
+        return None
+    fields = {key: value for key, value in cfg.to_dict().items() if key != 'model'}
+    return Config(dict(fields, model=main_model_cfg(cfg).to_dict())).pretty_text
+
+
 def _check_fields(cfg: Config, field: str) -> None:
     """Refuse what only the main model can take: whoever builds that one alone would pass over it."""
     kind = _model_class(cfg)

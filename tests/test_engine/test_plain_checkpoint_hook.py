@@ -2,11 +2,13 @@
 
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import tiny
 import torch
+from mmengine.config import Config
 
 from dpk_mm.engine.hooks.plain_checkpoint_hook import PlainCheckpointHook, _plain
 
@@ -41,7 +43,7 @@ def test_all_but_weights_and_optimizer_are_made_plain():
     """Schedulers that watch a metric keep it as numpy gives it."""
     weights = dict(w=torch.ones(1))
     checkpoint = dict(param_schedulers=[dict(best=np.float64(0.5))], state_dict=weights, optimizer=weights)
-    PlainCheckpointHook().before_save_checkpoint(None, checkpoint)
+    PlainCheckpointHook().before_save_checkpoint(SimpleNamespace(cfg=Config()), checkpoint)
     assert type(checkpoint['param_schedulers'][0]['best']) is float
     assert checkpoint['state_dict'] is checkpoint['optimizer'] is weights
 
@@ -53,3 +55,27 @@ def test_plain_values():
     assert plain['b'][0] == 3 and type(plain['b'][0]) is int
     assert torch.equal(plain['b'][1][0], torch.arange(2))
     assert plain['c'] == 'text' and plain['d'] is None
+
+
+def test_inferencers_open_a_distillers_checkpoint_without_a_config(data, tmp_path, export_student):
+    """The config in the file is the student's own, also in an export."""
+    from mmdet.apis import DetInferencer
+
+    cfg = tiny.training_cfg(tiny.distiller(), data, tmp_path, epochs=1)
+    cfg.test_dataloader, cfg.test_cfg, cfg.test_evaluator = cfg.val_dataloader, cfg.val_cfg, cfg.val_evaluator
+    cfg.visualizer = dict(type='DetLocalVisualizer')
+    model = tiny.train(cfg).model.eval()
+    export_student.main([str(tmp_path / 'epoch_1.pth'), str(tmp_path / 'student.pth')])
+    image = np.random.default_rng(0).integers(0, 255, (96, 80, 3), np.uint8)
+    found = []
+    for name in ('epoch_1.pth', 'student.pth'):
+        saved = torch.load(tmp_path / name, weights_only=True)
+        assert Config.fromstring(saved['meta']['cfg'], '.py').model.type == 'RetinaNet'
+        inferencer = DetInferencer(weights=str(tmp_path / name), device='cpu', show_progress=False)
+        assert type(inferencer.model).__name__ == 'RetinaNet'
+        with torch.no_grad():
+            found.append(inferencer(image, pred_score_thr=0.0)['predictions'][0])
+    assert found[0] == found[1] and found[0]['scores']
+    weights = {key: value for key, value in model.state_dict().items() if not key.startswith('distiller.')}
+    for key, value in inferencer.model.state_dict().items():
+        assert torch.equal(value, weights[key])

@@ -31,8 +31,10 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     weights = content.get('state_dict') if isinstance(content, dict) else None
     if not weights:
         cli.die(f'{args.checkpoint}: no state_dict in it')
-    # stock tools read the names of the classes from it
-    meta = {key: value for key, value in content.get('meta', {}).items() if key == 'dataset_meta'}
+    # stock tools read the names of the classes from it, and inferencers the student's config
+    meta = content.get('meta', {})
+    wanted = ('dataset_meta', *(('cfg',) if meta.get('plain_cfg') else ()))
+    meta = {key: meta[key] for key in wanted if key in meta}
     # a student may have parts called branches, which only SFTN's own are without a distiller
     starts = (f'{BaseDistiller.aux_name}.', f'{SFTN.aux_name}.')
     others = next((start for start in starts if any(key.startswith(start) for key in weights)), ())

@@ -15,6 +15,7 @@ from mmengine.runner.base_loop import BaseLoop
 
 from dpk_mm.registry import HOOKS
 from dpk_mm.utils import files
+from dpk_mm.utils.config import plain_config
 from dpk_mm.utils.resume import choose_checkpoint, on_first_rank
 
 from .unfinished_step import restore_gradients, unfinished_gradients
@@ -32,6 +33,7 @@ class PlainCheckpointHook(CheckpointHook):
 
     A checkpoint is written beside its place, brought to the disk and then renamed; only then are older ones
     removed. Where gradients are accumulated and the step is unfinished, it holds the gradients so far.
+    The config in a checkpoint is the student's own, by which upstream's inferencers build the model.
     Resuming by ``resume=True`` passes over files that are damaged. A work dir takes one training at a time.
     """
 
@@ -70,7 +72,11 @@ class PlainCheckpointHook(CheckpointHook):
             self._gradients = None
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Make everything beside the weights plain."""
+        """Make everything beside the weights plain, and the config the one of the model that is saved."""
+        if text := plain_config(runner.cfg):
+            checkpoint['meta'].update(cfg=text, plain_cfg=True)
+            # inferencers look here first
+            checkpoint['message_hub']['runtime_info']['cfg'] = text
         if self._gradients is not None:
             checkpoint['gradients'] = self._gradients
         for part in checkpoint.keys() - {'state_dict', 'optimizer', 'gradients'}:
