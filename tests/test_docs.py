@@ -74,3 +74,15 @@ def test_the_page_of_a_folder_of_configs_lists_its_files(folder):
     page = ROOT / 'configs' / folder / 'README.md'
     listed = re.findall(r'`([\w.-]+\.py)`', page.read_text(encoding='utf-8'))
     assert sorted(listed) == sorted(path.name for path in page.parent.glob('*.py'))
+
+
+def test_the_messages_of_the_troubleshooting_page_are_those_of_the_code():
+    page = (ROOT / 'docs/troubleshooting.md').read_text(encoding='utf-8')
+    source = ' '.join(path.read_text(encoding='utf-8') for path in sorted(ROOT.glob('dpk_mm/**/*.py')))
+    source = re.sub(r"""['"]\s*\n\s*f?['"]""", '', source)  # texts over several lines
+    assert len(messages := re.findall(r'^> (.*)$', page, re.MULTILINE)) == 7
+    for message in messages:
+        # what stands for a name or a number in the message is in braces in the code
+        words = re.sub(r'\b(p4|neck\[1\]|[\d.e-]*\d[\d.e-]*)\b', ' ', message)
+        parts = [part for part in re.split(r'\s{2,}', words) if len(part) > 20]
+        assert parts and all(part.strip() in source for part in parts), message
