@@ -83,6 +83,6 @@ def test_the_messages_of_the_troubleshooting_page_are_those_of_the_code():
     assert len(messages := re.findall(r'^> (.*)$', page, re.MULTILINE)) == 7
     for message in messages:
         # what stands for a name or a number in the message is in braces in the code
-        parts = re.split(r'(?:[Ss]tages?[ .])?p4|neck\[1\]|\d[\d.e-]*', message)
+        parts = re.split(r'(?:[Ss]tages?[ .])?p4|neck\[1\]|\d[\d.e-]+|its loss ', message)
         parts = [part for part in parts if len(part) > 15]
         assert parts and all(part.strip() in source for part in parts), message
