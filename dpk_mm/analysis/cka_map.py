@@ -110,7 +110,9 @@ def draw_map(matrix: np.ndarray, rows: Sequence[str], columns: Sequence[str], la
         colour = 'black' if not value < 0.6 else 'white'
         text = f'{value:.2f}'.replace('-0.00', '0.00') if np.isfinite(value) else '-'
         axes.text(j, i, text, ha='center', va='center', fontsize=8, color=colour)
-    figure.colorbar(image, label='CKA')
+    axes.set_title('How alike are the layers? 1: the same but for a rotation, 0: unrelated', fontsize=9)
+    # the unbiased estimate of unrelated layers may lie below 0
+    figure.colorbar(image, label='CKA', extend='min' if np.nanmin(matrix, initial=0) < 0 else 'neither')
     return figure
 
 

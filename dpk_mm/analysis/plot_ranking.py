@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from dpk_mm.analysis.ranking import Ranking
-from dpk_mm.utils.plots import COLOURS, new_figure, set_style
+from dpk_mm.utils.plots import COLOURS, new_figure, set_style, stage_colours
 
 
 def draw_ranking(ranking: Ranking) -> Any:
@@ -26,7 +26,7 @@ def draw_ranking(ranking: Ranking) -> Any:
     metric.errorbar(own, places, xerr=error, fmt='o', color=COLOURS[0], capsize=3)
     metric.set(xlabel=ranking.metric, ylim=(len(rows) - 0.5, -0.5))
     metric.set_yticks(places, [row.label for row in rows])
-    for stage, colour in zip(ranking.stages, COLOURS * len(ranking.stages)):
+    for stage, colour in stage_colours(ranking.stages).items():
         gap.plot(ranking.gaps(stage), places, 'o', color=colour, label=stage)
     # an unbiased CKA can be a little below 0
     gap.set(xlabel='gap to the student: 1 - CKA', xlim=(0, max(1, gap.get_xlim()[1])))

@@ -8,7 +8,7 @@ import numpy as np
 
 from dpk_mm.analysis.priors import Ratios
 from dpk_mm.analysis.stats import rank_correlation
-from dpk_mm.utils.plots import COLOURS, new_figure, set_style
+from dpk_mm.utils.plots import new_figure, set_style, stage_colours
 
 _COLUMNS = ('checkpoint', 'stage', 'positions', 'positions_sd', 'images')
 
@@ -46,7 +46,7 @@ def plot_forms(ratios: Ratios, batch_size: int, path: Path) -> None:
     figure = new_figure(11, 3.8)
     left, middle, right = figure.subplots(1, 3)
     steps = np.arange(len(labels))
-    for stage, colour in zip(stages, COLOURS * len(stages)):
+    for stage, colour in stage_colours(stages).items():
         mean, sd, images = np.array([ratios[label, stage] for label in labels]).T
         left.plot(steps, mean, 'o-', color=colour, label=stage, linewidth=1.5, markersize=4)
         left.fill_between(steps, mean - sd, mean + sd, color=colour, alpha=0.15, linewidth=0)
@@ -66,6 +66,10 @@ def plot_forms(ratios: Ratios, batch_size: int, path: Path) -> None:
     for axes in (left, middle, right):
         set_style(axes)
     left.legend(frameon=False, fontsize=8)
+    figure.suptitle(
+        'The ratio by two kinds of samples: positions can stand in where they order checkpoints as images do.',
+        fontsize=10,
+    )
     figure.savefig(path)
 
 

@@ -7,7 +7,7 @@ from typing import Dict, List, Optional, Sequence, Tuple
 import numpy as np
 
 from dpk_mm.utils import cli, read_ratios
-from dpk_mm.utils.plots import COLOURS, new_figure, set_style
+from dpk_mm.utils.plots import new_figure, set_style, stage_colours
 from dpk_mm.utils.ratio_log import Curves
 
 _STYLES = ('-', '--', ':', '-.')
@@ -20,11 +20,11 @@ def plot(runs: Dict[str, List[Curves]], path: Path) -> None:
         runs (dict): Label -> its runs, such as seeds of one config.
         path (Path): Picture to write.
     """
-    stages = sorted({stage for curves in runs.values() for run in curves for stage in run})
+    colours = stage_colours(sorted({stage for curves in runs.values() for run in curves for stage in run}))
     figure = new_figure(7, 4)
     axes = figure.subplots()
     for (label, curves), style in zip(runs.items(), _STYLES * len(runs)):
-        for stage, colour in zip(stages, COLOURS * len(stages)):
+        for stage, colour in colours.items():
             found = [run[stage] for run in curves if stage in run]
             if not found:
                 continue
@@ -35,7 +35,12 @@ def plot(runs: Dict[str, List[Curves]], path: Path) -> None:
             axes.plot(steps, values.mean(0), color=colour, alpha=0.25, linewidth=0.8)
             axes.plot(_smooth(steps), _smooth(values.mean(0)), style, color=colour, label=name, linewidth=1.8)
             axes.fill_between(steps, values.min(0), values.max(0), color=colour, alpha=0.15, linewidth=0)
-    axes.set(xlabel='step', ylabel='ratio: share of teacher tokens', ylim=(0, 1))
+    axes.set(xlabel='step', ylabel='prior ratio: share of teacher tokens', ylim=(0, 1))
+    axes.set_title(
+        'How much the teacher helps: less as the student comes closer.\n'
+        'Flat lines are floor or cap of the prior.',
+        fontsize=9,
+    )
     set_style(axes)
     axes.legend(frameon=False, fontsize=8)
     figure.savefig(path)
