@@ -67,7 +67,7 @@ def plot_forms(ratios: Ratios, batch_size: int, path: Path) -> None:
         set_style(axes)
     left.legend(frameon=False, fontsize=8)
     figure.suptitle(
-        'The ratio by two kinds of samples: positions can stand in where they order checkpoints as images do.',
+        'Positions can stand in for images where both order the checkpoints alike.',
         fontsize=10,
     )
     figure.savefig(path)
