@@ -293,3 +293,15 @@ def test_a_yaml_config_runs_nothing(tmp_path, text, words):
     assert not (tmp_path / 'ran').exists()
     (tmp_path / 'a.yaml').write_text('model: &a {type: A, other: [*b]}'.replace('*b', '1'))
     assert cli.load_config(str(tmp_path / 'b.yaml')).model == dict(type='A', other=[1])
+
+
+def test_a_package_that_pip_does_not_know_is_not_installed(tmp_path, monkeypatch):
+    """As a fork of mmsegmentation: mmengine would install upstream's, and upstream's mmengine with it."""
+    (tmp_path / 'mmseg').mkdir()
+    (tmp_path / 'mmseg/__init__.py').touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(
+        'mmengine.utils.package_utils.call_command', lambda command: pytest.fail(str(command))
+    )
+    with pytest.raises(ImportError, match='mmsegmentation is not installed'):
+        load_model_cfg('mmseg::unet/unet.py')
