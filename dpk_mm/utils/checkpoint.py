@@ -4,6 +4,7 @@ import hashlib
 import os
 import pickle
 import re
+import zipfile
 from pathlib import Path
 from typing import Optional
 from urllib.parse import urlparse
@@ -13,7 +14,7 @@ from mmengine.dist import barrier
 from torch import Tensor
 
 from dpk_mm.utils.compat import allow_upstream_checkpoints
-from dpk_mm.utils.declared import check_declared
+from dpk_mm.utils.declared import check_declared, check_whole
 
 # How torch's weights-only loader, and dpk_mm's stand-in for getattr, name what they refuse.
 _REFUSED = re.compile(
@@ -44,7 +45,7 @@ def load_weights(checkpoint: str, trust: bool = False, field: str = 'checkpoint'
     """
     path = fetch(checkpoint, field)
     allow_upstream_checkpoints()
-    check_sizes(path, f'{field}={checkpoint!r}')
+    check_file(path, f'{field}={checkpoint!r}')
     try:
         content = torch.load(path, map_location='cpu', weights_only=not trust)
     except Exception as error:  # torch raises whatever the bytes lead to
@@ -119,25 +120,28 @@ def check_checkpoint(path: Optional[str], what: str) -> None:
         return
     if not Path(path).exists():
         raise FileNotFoundError(f'{what}: no such checkpoint: {path}')
-    check_sizes(path, f'{what}: {path}')
+    check_file(path, f'{what}: {path}')
 
 
-def check_sizes(path: str, what: str) -> None:
-    """Refuse a file that declares more than it has, see :func:`check_declared`, and one that is none.
+def check_file(path: str, what: str) -> None:
+    """Refuse a file whose bytes are not those that were written, or that declares more than it has.
+
+    Torch itself reads changed bytes, such as the zeros that a crash of the machine leaves, as weights. See
+    :func:`check_whole` and :func:`check_declared`.
 
     Args:
         path (str): A local path; a folder, as sharded checkpoints are, passes.
         what (str): Names it in the error.
 
     Raises:
-        ValueError: It is no ordinary file, such as a pipe, or declares too much.
+        ValueError: It is no ordinary file, such as a pipe, is damaged, or declares too much.
     """
     if Path(path).is_dir():
         return
     if not Path(path).is_file():
         raise ValueError(f'{what} is no ordinary file')
     try:
-        check_declared(path)
+        (check_whole if zipfile.is_zipfile(path) else check_declared)(path)
     except ValueError as error:
         raise ValueError(f'{what} {error}') from error
 

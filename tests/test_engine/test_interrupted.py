@@ -1,5 +1,6 @@
 """A training that is interrupted loses nothing: checkpoints, gradients, and the work dir's lock."""
 
+import contextlib
 import errno
 import os
 import time
@@ -13,6 +14,7 @@ from mmengine.runner.checkpoint import get_state_dict
 
 from dpk_mm.engine.hooks import plain_checkpoint_hook
 from dpk_mm.utils import files
+from dpk_mm.utils.runner import only_training
 
 
 @pytest.fixture(scope='module')
@@ -205,6 +207,25 @@ def test_two_trainings_in_one_work_dir(cfg, tmp_path):
         os.waitpid(pid, 0)
     assert not list((tmp_path / 'run').glob('*.pth'))
     tiny.train(cfg)  # its child still runs
+
+
+def test_only_the_first_rank_locks(cfg, tmp_path, monkeypatch):
+    """Of torchrun's processes, and of Slurm's; without a launcher each process is a first one."""
+    pid = hold(tmp_path / 'run')
+    try:
+        for launcher, name in (('pytorch', 'RANK'), ('slurm', 'SLURM_PROCID'), ('none', 'RANK')):
+            cfg.launcher = launcher
+            with monkeypatch.context() as patch:
+                patch.setenv(name, '1')
+                refused = pytest.raises(ValueError, match='in use by process')
+                with refused if launcher == 'none' else contextlib.nullcontext(), only_training(cfg):
+                    pass
+                patch.setenv(name, '0')
+                with pytest.raises(ValueError, match='in use by process'), only_training(cfg):
+                    pass
+    finally:
+        os.kill(pid, 9)
+        os.waitpid(pid, 0)
 
 
 def test_a_planted_lock_is_not_followed(tmp_path):

@@ -117,6 +117,13 @@ def read_csv(folder):
         return {(row['method'], int(row['seed'])): row for row in csv.DictReader(file)}
 
 
+def test_an_out_that_cannot_be_written_is_told_before_the_runs(compare, place):
+    (place / 'file').write_text('')
+    flags = ['--work-dir', place / 'no_out', '--out', place / 'file/out']
+    assert 'file' in error_of(compare, write_input(place), *flags)
+    assert not (place / 'no_out/runs').exists()
+
+
 @pytest.fixture(scope='module')
 def whole(compare, place):
     """A comparison that was not interrupted; one of its methods fails."""
