@@ -6,7 +6,7 @@ import pickle
 import re
 import zipfile
 from pathlib import Path
-from typing import Optional
+from typing import Any, Optional
 from urllib.parse import urlparse
 
 import torch
@@ -57,8 +57,44 @@ def load_weights(checkpoint: str, trust: bool = False, field: str = 'checkpoint'
             content = content[entry]
             break
     if not isinstance(content, dict) or not any(isinstance(v, Tensor) for v in content.values()):
-        raise ValueError(f'{field}={checkpoint!r} holds no weights.')
+        raise ValueError(
+            f'{field}={checkpoint!r} holds no weights at its top, nor in state_dict or model, but '
+            f'{_describe(content)}.'
+        )
     return {key[7:] if key.startswith('module.') else key: value for key, value in content.items()}
+
+
+def _describe(content: Any) -> str:
+    """What a file holds, in some words: the entries of a dict, with the number of tensors in each."""
+    if not isinstance(content, dict):
+        return f'a {type(content).__name__}'
+    numbers = {
+        str(key): sum(isinstance(one, Tensor) for one in value.values()) if isinstance(value, dict) else 0
+        for key, value in content.items()
+    }
+    said = [f'{key!r} of {number} tensors' if number else repr(key) for key, number in numbers.items()]
+    return ', '.join(said[:8] + ['...'] * (len(said) > 8)) or 'nothing'
+
+
+def check_resumable(path: str, what: str) -> None:
+    """Refuse to go on from a file that holds weights alone.
+
+    Args:
+        path (str): A checkpoint; one that cannot be read is left to whoever loads it.
+        what (str): What the user calls it; named in the error.
+
+    Raises:
+        ValueError: It says nothing of a training; says how to start from it.
+    """
+    try:
+        content = torch.load(path, map_location='cpu', weights_only=True)
+    except Exception:  # told when it is loaded
+        return
+    if isinstance(content, dict) and not {'meta', 'message_hub'} <= set(content):
+        raise ValueError(
+            f'{what}: {path} is no checkpoint of a training to go on from: it holds {_describe(content)}. To '
+            'start from its weights give --cfg-options load_from=... in place of --resume.'
+        )
 
 
 def fetch(checkpoint: str, field: str = 'checkpoint') -> str:
@@ -95,14 +131,39 @@ def explain_load_error(error: Exception, path: str, opt_in: Optional[str]) -> st
     refused = _REFUSED.search(text)
     what = refused[0] if refused else ''
     if 'Unsupported operand' in text:
-        with open(path, 'rb') as file:
-            what = 'a pickle that torch did not write' if file.read(1) == pickle.PROTO else ''
+        protocol, by_torch = _pickle_protocol(path)
+        if protocol > 3 and by_torch:
+            return (
+                f'is a pickle of protocol {protocol}, and torch reads weights alone of protocols 2 and 3. '
+                'Save it again by torch.save without pickle_protocol.'
+            )
+        what = 'a pickle that torch did not write' if protocol else ''
+    if 'Invalid magic number' in text and _pickle_protocol(path)[0]:
+        return 'is a pickle that torch did not write. Save its weights by torch.save.'
     if isinstance(error, pickle.UnpicklingError) and opt_in and what:
         return (
             f'holds more than weights and was not opened ({what}). Such a file can run any code: '
             f'if you trust its source, {opt_in}.'
         )
     return f'is no readable checkpoint; it may be truncated ({text.splitlines()[0]}).'
+
+
+def _pickle_protocol(path: str) -> tuple[int, bool]:
+    """The protocol of the pickle in a checkpoint, 0 where there is none, and whether torch wrote it."""
+    start, by_torch = b'', zipfile.is_zipfile(path)
+    if by_torch:
+        try:
+            with zipfile.ZipFile(path) as archive:
+                name = next(name for name in archive.namelist() if name.endswith('data.pkl'))
+                start = archive.open(name).read(2)
+        except Exception:  # damaged in one of many ways
+            pass
+    else:
+        with open(path, 'rb') as file:
+            start = file.read(64)
+        # torch's older files begin with a number of its own
+        by_torch = torch.serialization.MAGIC_NUMBER.to_bytes(10, 'little') in start
+    return (start[1] if start[:1] == pickle.PROTO and len(start) > 1 else 0), by_torch
 
 
 def check_checkpoint(path: Optional[str], what: str) -> None:

@@ -361,3 +361,10 @@ def test_the_traceback_is_there_on_demand(train, config, monkeypatch):
     monkeypatch.setenv('DPK_MM_TRACEBACK', '1')
     with pytest.raises(ValueError, match='model.foo: DPKDistiller has no such field'):
         train.main([config(f'{CLASSIFIER}{SGD})'), '--cfg-options', 'model.foo=1'])
+
+
+def test_an_exported_student_is_not_resumed_but_loaded(train, toy, tmp_path):
+    torch.save(dict(state_dict={'layer.weight': torch.ones(1, 4)}, meta={}), tmp_path / 'student.pth')
+    fails_with(
+        lambda: train.main([toy, '--resume', str(tmp_path / 'student.pth')]), '--resume: ', 'load_from='
+    )

@@ -185,7 +185,7 @@ def test_a_trusted_file_whose_classes_are_gone_names_the_file(path):
 @pytest.mark.parametrize('content', [[1, 2], {}, {'epoch': 3}, {'state_dict': {}}, torch.ones(2)])
 def test_a_file_without_weights_is_an_error(path, content):
     torch.save(content, path)
-    with pytest.raises(ValueError, match='holds no weights'):
+    with pytest.raises(ValueError, match='holds no weights at its top'):
         load_weights(str(path))
 
 
@@ -244,3 +244,58 @@ def test_a_log_historys_getattr_opens_no_other_door(path, owner, name):
     torch.save({'state_dict': WEIGHTS, 'meta': Names()}, path)
     with pytest.raises(ValueError, match='trust_checkpoint'):
         load_weights(str(path))
+
+
+@pytest.mark.parametrize(
+    'content, said',
+    [
+        (dict(ema=WEIGHTS, epoch=3), "but 'ema' of 2 tensors, 'epoch'."),
+        (dict(a=dict(b=WEIGHTS)), "but 'a'."),
+        (dict.fromkeys('abcdefghij', 1), "'g', 'h', ..."),
+        ([torch.ones(1)], 'but a list.'),
+        (torch.ones(1), 'but a Tensor.'),
+        ({}, 'but nothing.'),
+    ],
+)
+def test_a_file_without_weights_says_what_it_holds(path, content, said):
+    torch.save(content, path)
+    with pytest.raises(ValueError, match='holds no weights at its top, nor in state_dict or model') as error:
+        load_weights(str(path))
+    assert said in str(error.value)
+
+
+@pytest.mark.parametrize('zipped', [True, False])
+@pytest.mark.parametrize('protocol', [4, 5])
+def test_another_protocol_is_not_called_truncated(path, protocol, zipped):
+    torch.save(WEIGHTS, path, pickle_protocol=protocol, _use_new_zipfile_serialization=zipped)
+    with pytest.raises(ValueError, match=f'is a pickle of protocol {protocol}.* without pickle_protocol'):
+        load_weights(str(path))
+
+
+def test_a_pickle_of_others_is_not_called_truncated(path):
+    path.write_bytes(pickle.dumps({'a': 1}, protocol=2))
+    with pytest.raises(ValueError, match='is a pickle that torch did not write. Save its weights'):
+        load_weights(str(path))
+
+
+def test_what_cannot_be_resumed_says_how_to_start_from_it(path):
+    from dpk_mm.utils.checkpoint import check_resumable
+
+    torch.save(dict(state_dict=WEIGHTS, meta={}), path)  # as an exported student
+    with pytest.raises(
+        ValueError, match="--resume: .* holds 'state_dict' of 2 tensors, 'meta'.* load_from="
+    ) as e:
+        check_resumable(str(path), '--resume')
+    assert '\n' not in str(e.value)
+    torch.save(dict(state_dict=WEIGHTS, meta={}, message_hub={}), path)
+    check_resumable(str(path), '--resume')
+    path.write_bytes(b'no checkpoint at all')
+    check_resumable(str(path), '--resume')  # told by whoever loads it
+
+
+def test_resuming_is_checked_without_running_code(path, tmp_path):
+    from dpk_mm.utils.checkpoint import check_resumable
+
+    path.write_bytes(pickle.dumps(RunsCode(tmp_path / 'trace')))
+    check_resumable(str(path), '--resume')
+    assert not (tmp_path / 'trace').exists()

@@ -75,10 +75,8 @@ class FGDLoss(DistillLoss):
             Tensor: Scalar float32.
 
         Raises:
-            ValueError: No data samples.
+            ValueError: No data samples, or samples without boxes.
         """
-        if data_samples is None:
-            raise ValueError('FGDLoss needs data_samples with gt_instances, got None.')
         teacher_feat = teacher_feat.detach()
         # Sums of squares over a map overflow half precision.
         with torch.autocast(student_feat.device.type, enabled=False):
@@ -129,7 +127,7 @@ class FGDLoss(DistillLoss):
             smallest box there, 0 outside boxes. Background: equal outside boxes, summing to 1 an image.
         """
         height, width = feat.shape[2:]
-        boxes = [_boxes_on_map(sample, height, width) for sample in data_samples]
+        boxes = [_boxes_on_map(sample, height, width) for sample in data_samples or [None] * len(feat)]
         # as many for every image, one at least: the others lie beside the map
         boxes = F.pad(pad_sequence(boxes, batch_first=True, padding_value=-2), (0, 0, 0, 1), value=-2)
         left, right, top, bottom = boxes[..., None].unbind(2)
@@ -148,7 +146,13 @@ class FGDLoss(DistillLoss):
 
 def _boxes_on_map(sample: Any, height: int, width: int) -> Tensor:
     """An image's boxes, (n, 4) float32 as x1, x2, y1, y2 in positions of a map of this size."""
-    boxes = sample.gt_instances.bboxes
+    boxes = getattr(getattr(sample, 'gt_instances', None), 'bboxes', None)
+    if boxes is None:
+        keys = list(sample.keys()) if hasattr(sample, 'keys') else type(sample).__name__
+        raise ValueError(
+            f'FGDLoss needs the boxes of each image, gt_instances.bboxes, and a sample holds {keys}. '
+            'For images without boxes take another loss, such as dpk_mm.PKDLoss.'
+        )
     boxes = getattr(boxes, 'tensor', boxes).float()
     shape = sample.batch_input_shape if 'batch_input_shape' in sample else sample.img_shape
     # plain numbers: a tensor of them would have to wait for the device

@@ -287,11 +287,6 @@ def test_built_from_a_config_with_the_papers_defaults():
     assert values == (2e-3, 2e-4, 3e-4, 5e-6, 0.5)
 
 
-def test_needs_data_samples():
-    with pytest.raises(ValueError, match='data_samples'):
-        FGDLoss(4)(*maps())
-
-
 @pytest.mark.parametrize('temp', [0, -0.5])
 def test_refuses_temperatures_that_are_not_positive(temp):
     with pytest.raises(ValueError, match=f'temp must be a number above 0, got {temp}'):
@@ -302,3 +297,16 @@ def test_a_loss_cast_with_its_model_still_works():
     student, teacher = (feat.bfloat16() for feat in maps())
     value = loss_of().bfloat16()(student, teacher, [sample_of(boxes) for boxes in BOXES])
     assert value.dtype == torch.float32 and value.isfinite()
+
+
+def test_samples_without_boxes_are_told():
+    from mmengine.structures import BaseDataElement
+
+    feat = torch.rand(2, 4, 8, 8)
+    for samples, holds in (
+        ([BaseDataElement(gt_label=torch.ones(1))] * 2, r"\['gt_label'\]"),
+        ([BaseDataElement(gt_instances=BaseDataElement())] * 2, r"\['gt_instances'\]"),
+        (None, 'NoneType'),
+    ):
+        with pytest.raises(ValueError, match=f'FGDLoss needs the boxes .* a sample holds {holds}'):
+            FGDLoss(4)(feat, feat, samples)
