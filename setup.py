@@ -4,9 +4,10 @@ torch is not imported here: the version is read from the file, and nothing is co
 """
 
 import ast
+import re
 import shutil
 from pathlib import Path
-from typing import List
+from typing import Dict, List
 
 from setuptools import find_packages, setup
 from setuptools.command.build_py import build_py
@@ -26,6 +27,39 @@ def requirements(name: str) -> List[str]:
     """Read the ranges in requirements/<name>.txt."""
     lines = (ROOT / f'requirements/{name}.txt').read_text(encoding='utf-8').splitlines()
     return [line for line in map(str.strip, lines) if line and not line.startswith('#')]
+
+
+def repository_url() -> str:
+    """Read ``repository-code`` of CITATION.cff, the one place of the public address; empty without one."""
+    text = (ROOT / 'CITATION.cff').read_text(encoding='utf-8')
+    found = re.search(r'^repository-code: *(\S+?)/?$', text, re.M)
+    return found.group(1) if found else ''
+
+
+def project_links(url: str) -> Dict[str, str]:
+    """The links beside the description on a package index."""
+    links = {'Paper': 'https://arxiv.org/abs/2206.06067'}
+    if url:
+        own = {'Source': url, 'Issues': f'{url}/issues', 'Changelog': f'{url}/blob/main/CHANGELOG.md'}
+        links.update(own, Documentation=f'{url}/tree/main/docs')
+    return links
+
+
+def long_description(url: str) -> str:
+    """The README for a package index, where a relative link leads nowhere.
+
+    With an address the links become absolute, of this version. Without one a link becomes its text, and a
+    picture goes.
+    """
+
+    def absolute(match: 're.Match[str]') -> str:
+        mark, text, path = match.groups()
+        if not url:
+            return '' if mark else text
+        return f'{mark}[{text}]({url}/{"raw" if mark else "blob"}/v{read_version()}/{path})'
+
+    text = (ROOT / 'README.md').read_text(encoding='utf-8')
+    return re.sub(r'(!?)\[([^]]*)\]\((?!\w+:|#)([^)\s]+)\)', absolute, text)
 
 
 class BuildPyWithConfigs(build_py):
@@ -51,7 +85,7 @@ class BuildPyWithConfigs(build_py):
         (mim / 'model-index.yml').write_text('Import: []\n', encoding='utf-8')
 
 
-readme = ROOT / 'README.md'
+url = repository_url()
 # The packages of OpenMMLab are extras: pip does not know that a fork supplies mmengine, and would install
 # upstream's over its files. dpk_mm alone changes nothing in an environment that can train.
 stacks = {'upstream': ('upstream', 'det', 'cls'), 'onedl': ('onedl', 'onedl-det', 'onedl-cls')}
@@ -65,9 +99,23 @@ setup(
     name='dpk_mm',
     version=read_version(),
     description='DPK distillation (dynamic prior knowledge) for MMDetection and MMPretrain',
-    long_description=readme.read_text(encoding='utf-8') if readme.exists() else '',
+    long_description=long_description(url),
     long_description_content_type='text/markdown',
+    url=url,
+    project_urls=project_links(url),
+    author='The dpk_mm authors',
     license='Apache-2.0',
+    keywords='knowledge distillation, object detection, image classification, OpenMMLab, PyTorch',
+    classifiers=[
+        'Development Status :: 4 - Beta',
+        'Intended Audience :: Developers',
+        'Intended Audience :: Science/Research',
+        'Operating System :: POSIX :: Linux',
+        'Programming Language :: Python :: 3 :: Only',
+        *(f'Programming Language :: Python :: {version}' for version in ('3.9', '3.10', '3.11', '3.12')),
+        'Topic :: Scientific/Engineering :: Artificial Intelligence',
+        'Topic :: Scientific/Engineering :: Image Recognition',
+    ],
     packages=find_packages(include=['dpk_mm', 'dpk_mm.*']),
     python_requires='>=3.9',
     install_requires=requirements('runtime'),

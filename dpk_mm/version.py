@@ -1,3 +1,3 @@
 """Version of dpk_mm, kept apart so that setup.py can read it without importing torch."""
 
-__version__ = '0.1.0'
+__version__ = '1.0.0rc1'

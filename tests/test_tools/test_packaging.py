@@ -1,4 +1,6 @@
 import ast
+import email
+import re
 import runpy
 import shutil
 import subprocess
@@ -6,6 +8,7 @@ import sys
 import zipfile
 
 import pytest
+from mmengine.fileio import load
 
 import dpk_mm
 
@@ -16,7 +19,15 @@ def checkout(root, tmp_path_factory):
     copy = tmp_path_factory.mktemp('checkout')
     for name in ('dpk_mm', 'configs', 'tools', 'requirements'):
         shutil.copytree(root / name, copy / name, ignore=shutil.ignore_patterns('__pycache__'))
-    files = ('setup.py', 'pyproject.toml', 'MANIFEST.in', 'LICENSE', 'README.md', 'CHANGELOG.md')
+    files = (
+        'setup.py',
+        'pyproject.toml',
+        'MANIFEST.in',
+        'LICENSE',
+        'README.md',
+        'CHANGELOG.md',
+        'CITATION.cff',
+    )
     for name in (*files, 'requirements.txt'):
         shutil.copy(root / name, copy)
     return copy
@@ -55,6 +66,61 @@ def wheel(source, tmp_path_factory):
 def test_metadata(checkout):
     lines = setup_py(checkout, '--name', '--version').split()
     assert lines == ['dpk_mm', dpk_mm.__version__]
+
+
+def test_the_lowest_python_of_the_classifiers_is_the_one_required(wheel):
+    (file,) = wheel.glob('*.dist-info/METADATA')
+    fields = email.message_from_string(file.read_text(encoding='utf-8'))
+    versions = re.findall(r'Python :: (\d\.\d+)', '\n'.join(fields.get_all('Classifier')))
+    assert fields['Requires-Python'] == f'>={versions[0]}'
+
+
+@pytest.fixture
+def description(checkout, tmp_path, monkeypatch):
+    """What the package index shows: a function of CITATION.cff's address."""
+    for name in ('setup.py', 'README.md', 'requirements', 'dpk_mm/version.py'):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (shutil.copytree if (checkout / name).is_dir() else shutil.copy)(checkout / name, tmp_path / name)
+    monkeypatch.setattr('setuptools.setup', lambda **fields: None)
+
+    def show(citation):
+        (tmp_path / 'CITATION.cff').write_text(citation)
+        module = runpy.run_path(str(tmp_path / 'setup.py'))
+        url = module['repository_url']()
+        return module['long_description'](url), module['project_links'](url)
+
+    return show
+
+
+LINK = re.compile(r'!?\[[^]]*\]\(([^)\s]+)\)')
+
+
+def test_links_of_the_description_are_absolute(description, root):
+    text, links = description('title: x\nrepository-code: https://example.org/us/dpk_mm/\n')
+    own = f'https://example.org/us/dpk_mm/{{}}/v{dpk_mm.__version__}/'
+    paths = [re.sub(f'^({own.format("raw")}|{own.format("blob")})', '', link) for link in LINK.findall(text)]
+    assert paths == LINK.findall((root / 'README.md').read_text())
+    assert all('://' in link for link in [*LINK.findall(text), *links.values()])
+    assert f'![Share of teacher tokens over training]({own.format("raw")}docs/results/' in text
+    assert links['Source'] == 'https://example.org/us/dpk_mm'
+
+
+def test_without_an_address_the_description_has_no_dead_link(description, checkout):
+    text, links = description('title: x\n')
+    readme = (checkout / 'README.md').read_text()
+    assert LINK.findall(text) == [link for link in LINK.findall(readme) if '://' in link]
+    assert 'The guide says what was chosen' in text.replace('\n', ' ') and '![' not in text
+    assert list(links) == ['Paper']
+
+
+def test_the_citation_is_of_the_format(root):
+    citation = load(str(root / 'CITATION.cff'), file_format='yaml')
+    needed = ('cff-version', 'message', 'title', 'authors')
+    assert [key for key in needed if not citation.get(key)] == []
+    paper, readme = citation['preferred-citation'], (root / 'README.md').read_text()
+    authors = ' and '.join(f'{who["family-names"]}, {who["given-names"]}' for who in paper['authors'])
+    assert all(str(part) in readme for part in (paper['title'], authors, paper['year']))
+    assert 'version' not in citation  # which stands in dpk_mm/version.py alone
 
 
 def test_setup_imports_nothing_but_setuptools(root):
@@ -142,7 +208,7 @@ def test_our_own_configs_are_found_in_both_installs(root, wheel, monkeypatch):
 
 
 def test_version_must_be_there(checkout, tmp_path, monkeypatch):
-    for name in ('setup.py', 'requirements'):
+    for name in ('setup.py', 'requirements', 'CITATION.cff', 'README.md'):
         source = checkout / name
         (shutil.copytree if source.is_dir() else shutil.copy)(source, tmp_path / name)
     (tmp_path / 'dpk_mm').mkdir()
