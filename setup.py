@@ -81,8 +81,7 @@ class BuildPyWithConfigs(build_py):
             # setup.sh makes a checkout's .venv
             ignore = shutil.ignore_patterns('__pycache__', '*.pyc', 'setup.sh')
             shutil.copytree(ROOT / folder, mim / folder, ignore=ignore)
-        # mmengine reads this list of published models first, and fails without one.
-        (mim / 'model-index.yml').write_text('Import: []\n', encoding='utf-8')
+        shutil.copy(ROOT / 'model-index.yml', mim)  # where mim and mmengine look for the metafiles
 
 
 url = repository_url()
