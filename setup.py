@@ -111,7 +111,7 @@ setup(
         'Intended Audience :: Science/Research',
         'Operating System :: POSIX :: Linux',
         'Programming Language :: Python :: 3 :: Only',
-        *(f'Programming Language :: Python :: {version}' for version in ('3.9', '3.10', '3.11', '3.12')),
+        *(f'Programming Language :: Python :: {version}' for version in ('3.10', '3.11', '3.12', '3.13')),
         'Topic :: Scientific/Engineering :: Artificial Intelligence',
         'Topic :: Scientific/Engineering :: Image Recognition',
     ],

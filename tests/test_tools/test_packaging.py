@@ -60,11 +60,13 @@ def test_metadata(checkout):
     assert lines == ['dpk_mm', dpk_mm.__version__]
 
 
-def test_the_lowest_python_of_the_classifiers_is_the_one_required(wheel):
+def test_the_pythons_of_the_classifiers_are_allowed(wheel):
+    from packaging.specifiers import SpecifierSet
+
     (file,) = wheel.glob('*.dist-info/METADATA')
     fields = email.message_from_string(file.read_text(encoding='utf-8'))
     versions = re.findall(r'Python :: (\d\.\d+)', '\n'.join(fields.get_all('Classifier')))
-    assert fields['Requires-Python'] == f'>={versions[0]}'
+    assert versions and all(version in SpecifierSet(fields['Requires-Python']) for version in versions)
 
 
 @pytest.fixture
@@ -94,7 +96,8 @@ def test_links_of_the_description_are_absolute(description, root):
     assert paths == LINK.findall((root / 'README.md').read_text())
     links_of_text = [link for link in LINK.findall(text) if re.fullmatch(r'https://[^:]*', link)]
     assert links_of_text == LINK.findall(text) and all('://' in link for link in links.values())
-    assert f'![Share of teacher tokens over training]({own.format("raw")}docs/results/' in text
+    pictures = re.findall(r'!\[[^]]*\]\(([^)]+)\)', text)
+    assert pictures and all(link.startswith(own.format('raw')) for link in pictures)
     assert links['Source'] == 'https://example.org/us/dpk_mm'
 
 
@@ -102,7 +105,7 @@ def test_without_an_address_the_description_has_no_dead_link(description, checko
     text, links = description('title: x\n')
     readme = (checkout / 'README.md').read_text()
     assert LINK.findall(text) == [link for link in LINK.findall(readme) if '://' in link]
-    assert 'The guide says what was chosen' in text.replace('\n', ' ') and '![' not in text
+    assert 'licensed, see LICENSE.' in text and '![' not in text  # the words of a link stay
     assert list(links) == ['Paper']
 
 
