@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.profiler import record_function
 
-from .base_stage import BaseStage
+from .base_stage import BaseStage, loss_class
 
 
 class GroupStage(BaseStage):
@@ -24,7 +24,8 @@ class GroupStage(BaseStage):
             (students, teachers, data_samples), the first two tuples as well.
 
     Raises:
-        ValueError: Layers that give no maps, or that within one group have different widths.
+        ValueError: Layers that give no maps, or that within one group have different widths, where the loss
+            does not take them.
     """
 
     def __init__(
@@ -41,7 +42,7 @@ class GroupStage(BaseStage):
                     raise ValueError(
                         f'a group takes maps, of one image (1, C, H, W), but the {side} gives {tuple(shape)}.'
                     )
-                if shape[1] != shapes[0][1]:
+                if shape[1] != shapes[0][1] and loss_class(loss).one_width:
                     raise ValueError(
                         f'all layers of a group must have one width, but the {side} gives '
                         f'{tuple(shapes[0])} and {tuple(shape)}.'

@@ -27,6 +27,8 @@ class DistillLoss(nn.Module, ABC):
             ``'groups'``, tuples of maps. Defaults to ``'any'``.
         any_channels (bool): Class attribute: whether student and teacher may differ in channels. Where they
             may not, the stage puts a 1x1 convolution before the loss. Defaults to False.
+        one_width (bool): Class attribute of a loss on groups: whether all layers of one side must have as
+            many channels. Defaults to True.
         stage (str): Name of the stage that it serves, which the stage sets.
         auto (AutoShare, optional): The weight that finds itself. The distiller applies it; ``loss_weight``
             is 1 then, and :meth:`forward` gives the loss without it.
@@ -37,6 +39,7 @@ class DistillLoss(nn.Module, ABC):
 
     takes = 'any'
     any_channels = False
+    one_width = True
     stage = ''
 
     def __init__(self, loss_weight: Union[float, str, dict] = 1.0) -> None:
