@@ -18,7 +18,7 @@ CIFAR_METHODS = (
     *('at', 'dist', 'dkd', 'fitnet', 'kd', 'lskd-dkd', 'lskd', 'mgd', 'nkd', 'rld', 'sp'),
     *('spatial-cosine', 'wkd-f', 'wttm'),
 )
-COCO_METHODS = ('cwd', 'fgd', 'fitnet', 'mgd', 'pkd', 'score-mse', 'spatial-cosine')
+COCO_METHODS = ('crosskd', 'cwd', 'fgd', 'fitnet', 'mgd', 'pkd', 'score-mse', 'spatial-cosine')
 
 
 def load(name):

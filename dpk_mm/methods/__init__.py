@@ -5,6 +5,7 @@ A new method is one function, registered as ``METHODS``. It returns what a user 
 """
 
 from .compose import build_stages, merge_stages
+from .crosskd import crosskd
 from .dpk import dpk, dpk_paper
 from .kr import kr
 from .logits import dist, dkd, kd, lskd, lskd_dkd, nkd, rld, wttm
@@ -17,6 +18,7 @@ __all__ = [
     'Pair',
     'at',
     'build_stages',
+    'crosskd',
     'cwd',
     'dist',
     'dkd',

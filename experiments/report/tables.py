@@ -161,7 +161,10 @@ def _pair(detects: bool) -> Pair:
 
 
 # Methods whose loss agrees with an independent computation, and that no table has yet.
-_FORMULA_CHECKED = ('lskd', 'lskd-dkd', 'nkd', 'wttm', 'rld', 'wkd-f', 'spatial-cosine', 'score-mse')
+_FORMULA_CHECKED = (
+    *('lskd', 'lskd-dkd', 'nkd', 'wttm', 'rld'),
+    *('wkd-f', 'spatial-cosine', 'score-mse', 'crosskd'),
+)
 
 
 def _methods() -> str:

@@ -176,7 +176,7 @@ def test_every_method_trains_what_it_fits(method):
             f'loss_distill_{name}' for name in built.stage_cfgs
         ]
         assert all(log[f'loss_distill_{name}'] > 0 for name in built.stage_cfgs), log
-    alone = dict.fromkeys(('fgd', 'start', 'score-mse'), 'RetinaNet')
+    alone = dict.fromkeys(('fgd', 'start', 'score-mse', 'crosskd'), 'RetinaNet')
     logits = ('kd', 'dkd', 'lskd', 'lskd-dkd', 'dist', 'nkd', 'wttm', 'rld')
     alone.update(dict.fromkeys((*logits, 'sp'), 'ImageClassifier'))
     assert trained == ({alone[method]} if method in alone else {'RetinaNet', 'ImageClassifier'})
@@ -198,7 +198,7 @@ def test_a_sum_has_the_stages_of_all():
 @pytest.mark.parametrize(
     'method, message',
     [
-        ('nope', "'nope' is not known; methods are at, cwd, dist"),
+        ('nope', "'nope' is not known; methods are at, crosskd, cwd"),
         ('kd+kd', "'kd' is there twice"),
         ('', 'must be a name'),
         (3, 'must be a name'),

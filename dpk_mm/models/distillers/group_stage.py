@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Optional
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.profiler import record_function
 
 from .base_stage import BaseStage, loss_class
@@ -22,6 +22,7 @@ class GroupStage(BaseStage):
         teacher_shapes (Sequence[torch.Size]): (1, C_t, H, W) of each of the teacher's.
         loss (dict): Loss; built with ``student_channels`` and ``teacher_channels``, both tuples, called with
             (students, teachers, data_samples), the first two tuples as well.
+        teacher (FrozenTeacher, optional): For a loss that asks for it.
 
     Raises:
         ValueError: Layers that give no maps, or that within one group have different widths, where the loss
@@ -34,6 +35,7 @@ class GroupStage(BaseStage):
         student_shapes: Sequence[torch.Size],
         teacher_shapes: Sequence[torch.Size],
         loss: dict,
+        teacher: Optional[nn.Module] = None,
     ) -> None:
         super().__init__(name)
         for side, shapes in (('student', student_shapes), ('teacher', teacher_shapes)):
@@ -49,6 +51,7 @@ class GroupStage(BaseStage):
                     )
         self.add_loss(
             loss,
+            teacher=teacher,
             student_channels=tuple(shape[1] for shape in student_shapes),
             teacher_channels=tuple(shape[1] for shape in teacher_shapes),
         )

@@ -6,6 +6,7 @@ method, "(authors' code)" is its authors' code, "(benchmark code)" is the public
 """
 
 from .at_loss import ATLoss
+from .crosskd_loss import CrossKDLoss
 from .cwd_loss import CWDLoss
 from .dist_loss import DISTLoss
 from .distill_loss import DistillLoss
