@@ -14,8 +14,11 @@ from mmengine.logging import MessageHub
 ROOT = Path(__file__).parents[1] / 'configs'
 CIFAR = sorted(path.name for path in ROOT.glob('baselines/*_cifar100.py'))
 COCO = sorted(path.name for path in ROOT.glob('baselines/*_coco.py'))
-CIFAR_METHODS = ('at', 'dist', 'dkd', 'fitnet', 'kd', 'mgd', 'sp')
-COCO_METHODS = ('cwd', 'fgd', 'fitnet', 'mgd', 'pkd')
+CIFAR_METHODS = (
+    *('at', 'dist', 'dkd', 'fitnet', 'kd', 'lskd-dkd', 'lskd', 'mgd', 'nkd', 'rld', 'sp'),
+    *('spatial-cosine', 'wkd-f', 'wttm'),
+)
+COCO_METHODS = ('crosskd', 'cwd', 'fgd', 'fitnet', 'mgd', 'pkd', 'score-mse', 'spatial-cosine')
 
 
 def load(name):

@@ -5,10 +5,11 @@ A new method is one function, registered as ``METHODS``. It returns what a user 
 """
 
 from .compose import build_stages, merge_stages
+from .crosskd import crosskd
 from .dpk import dpk, dpk_paper
 from .kr import kr
-from .logits import dist, dkd, kd
-from .maps import at, cwd, fgd, fitnet, mgd, pkd, sp
+from .logits import dist, dkd, kd, lskd, lskd_dkd, nkd, rld, wttm
+from .maps import at, cwd, fgd, fitnet, mgd, pkd, score_mse, sp, spatial_cosine, wkdf
 from .pair import Level, Pair, find_pair
 from .start import start
 
@@ -17,6 +18,7 @@ __all__ = [
     'Pair',
     'at',
     'build_stages',
+    'crosskd',
     'cwd',
     'dist',
     'dkd',
@@ -27,9 +29,17 @@ __all__ = [
     'fitnet',
     'kd',
     'kr',
+    'lskd',
+    'lskd_dkd',
     'merge_stages',
     'mgd',
+    'nkd',
     'pkd',
+    'rld',
+    'score_mse',
     'sp',
+    'spatial_cosine',
     'start',
+    'wkdf',
+    'wttm',
 ]

@@ -1,9 +1,10 @@
-"""Methods that are one loss on maps: FitNet, AT, SP, PKD, CWD, MGD, FGD.
+"""Methods that are one loss on maps: FitNet, AT, SP, PKD, CWD, MGD, FGD, WKD-F, spatial cosine, score-MSE.
 
 Their weights find themselves (ours, measured in docs/results/auto_weight.md). The docstrings name the
 published ones, which ``loss_weight`` of :class:`dpk_mm.Distiller` takes.
 """
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -118,3 +119,39 @@ def sp(pair: Pair) -> dict:
     if pair.detects:
         raise ValueError('SP compares the images of a batch, of which a detector has too few')
     return on(need_maps(pair)[-1:], 'SPLoss')
+
+
+@METHODS.register_module(name='wkd-f')
+def wkdf(pair: Pair) -> dict:
+    """WKD-F (Lv et al., NeurIPS 2024) on all levels of a detector, on the last map of a classifier.
+
+    The published weights were not at hand.
+    """
+    return on(need_maps(pair) if pair.detects else need_maps(pair)[-1:], 'WKDFLoss')
+
+
+@METHODS.register_module(name='spatial-cosine')
+def spatial_cosine(pair: Pair) -> dict:
+    """Spatial cosine (RT-DETRv4) on all levels of a detector (ours), on the last map of a classifier."""
+    return on(need_maps(pair) if pair.detects else need_maps(pair)[-1:], 'SpatialCosineLoss')
+
+
+@METHODS.register_module(name='score-mse')
+def score_mse(pair: Pair) -> dict:
+    """Score-weighted squared error (ultralytics, 2026) on all levels, for one-stage heads with sigmoids.
+
+    Ultralytics' weight was not at hand.
+    """
+    levels, head = need_maps(pair), getattr(pair.teacher, 'bbox_head', None)
+    if not getattr(head, 'use_sigmoid_cls', False):
+        raise ValueError('it needs the class scores that a bbox_head with sigmoids gives at each position')
+    stages = on(levels, 'ScoreWeightedMSELoss')
+    for level in levels:
+        # the first output of a head are the scores of all levels
+        scores = re.sub(r'^[^\[]*', 'bbox_head[0]', level.teacher_at)
+        stages[level.name] = dict(
+            student_at=[level.student_at],
+            teacher_at=[level.teacher_at, scores],
+            loss=stages[level.name]['loss'],
+        )
+    return stages

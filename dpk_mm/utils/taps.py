@@ -4,14 +4,14 @@ import difflib
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Union
+from typing import Any, Optional, Union
 
 import torch
 from torch import Tensor, nn
 
 # torch 2.0 has no such function; what it compiles is not told apart
 _is_compiling = getattr(getattr(torch, 'compiler', None), 'is_compiling', bool)
-_TAP = re.compile(r'^(?P<path>[\w.]+?)(?P<indices>(\[-?\d+\])*)$')
+_TAP = re.compile(r'^(?P<path>[\w.]+?)(@(?P<run>\d+))?(?P<indices>(\[-?\d+\])*)$')
 
 
 class TapError(ValueError):
@@ -35,13 +35,14 @@ def check_tap(model: nn.Module, at: str, field: str = 'at') -> None:
 
     Args:
         model (nn.Module): The model to be tapped.
-        at (str): Dotted module path; ``[i]`` picks from a tuple output, e.g. ``'neck[3]'``.
+        at (str): Dotted module path; ``[i]`` picks from a tuple output, e.g. ``'neck[3]'``. ``@i`` is a run,
+            from 0, of a layer with several, e.g. ``'bbox_head.cls_convs.0@2'`` of the third level.
         field (str): What the user calls it in their own config; named in errors.
 
     Raises:
         ValueError: Bad syntax, or no such layer; offers names that exist.
     """
-    path, _ = _parse(at, field)
+    path, _, _ = _parse(at, field)
     names = [name for name, _ in model.named_modules(remove_duplicate=False) if name]
     if path in names:
         return
@@ -110,25 +111,30 @@ def record(model: nn.Module, taps: Sequence[str], stop_early: bool = False) -> I
         (with its graph).
 
     Raises:
-        TapError: A tapped layer did not run, ran more than once (which one is meant?), or its output is
-            overwritten by a layer after it; ``[i]`` does not fit the output, or what it picks is no tensor.
+        TapError: A tapped layer did not run, not as often as ``@i`` says, or more than once where no ``@i``
+            says which run is meant; its output is overwritten by a layer after it; ``[i]`` does not fit the
+            output, or what it picks is no tensor.
     """
-    wanted: dict[str, list[tuple[str, tuple[int, ...]]]] = {}
+    wanted: dict[str, list[tuple[str, Optional[int], tuple[int, ...]]]] = {}
     for tap in dict.fromkeys(taps):
-        path, indices = _parse(tap)
-        wanted.setdefault(path, []).append((tap, indices))
+        path, *rest = _parse(tap)
+        wanted.setdefault(path, []).append((tap, *rest))
+    runs = dict.fromkeys(wanted, 0)
     features: dict[str, Tensor] = {}
     versions: dict[str, int] = {}
     handles = []
 
     def hook_for(path: str) -> Any:
         def hook(module: nn.Module, args: Any, output: Any) -> None:
-            for tap, indices in wanted[path]:
+            current, runs[path] = runs[path], runs[path] + 1
+            for tap, run, indices in wanted[path]:
+                if run not in (None, current):
+                    continue
                 if tap in features:
                     raise TapError(
                         tap,
                         f'layer {path!r} ran more than once in one forward pass of '
-                        f'{type(model).__name__}: tap a layer that runs once.',
+                        f'{type(model).__name__}: tap a layer that runs once, or say which run, {path}@0.',
                     )
                 features[tap] = _pick(output, indices, tap)
                 if not _is_compiling():
@@ -157,11 +163,13 @@ def record(model: nn.Module, taps: Sequence[str], stop_early: bool = False) -> I
         raise TapError(idle[0], f'{names} did not run in the forward pass of {type(model).__name__}.')
 
 
-def _parse(at: str, field: str = 'at') -> tuple[str, tuple[int, ...]]:
+def _parse(at: str, field: str = 'at') -> tuple[str, Optional[int], tuple[int, ...]]:
+    """The layer's path, which of its runs, and what to pick from its output."""
     match = _TAP.match(at) if isinstance(at, str) else None
     if match is None:
         raise ValueError(f"{field}={at!r}: expected a layer's name such as 'backbone.layer4' or 'neck[3]'.")
-    return match['path'], tuple(int(i) for i in re.findall(r'-?\d+', match['indices']))
+    run = None if match['run'] is None else int(match['run'])
+    return match['path'], run, tuple(int(i) for i in re.findall(r'-?\d+', match['indices']))
 
 
 def _pick(output: Any, indices: tuple[int, ...], tap: str) -> Tensor:

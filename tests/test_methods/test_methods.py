@@ -176,8 +176,9 @@ def test_every_method_trains_what_it_fits(method):
             f'loss_distill_{name}' for name in built.stage_cfgs
         ]
         assert all(log[f'loss_distill_{name}'] > 0 for name in built.stage_cfgs), log
-    alone = dict(fgd='RetinaNet', start='RetinaNet')
-    alone.update(dict.fromkeys(('kd', 'dkd', 'dist', 'sp'), 'ImageClassifier'))
+    alone = dict.fromkeys(('fgd', 'start', 'score-mse', 'crosskd'), 'RetinaNet')
+    logits = ('kd', 'dkd', 'lskd', 'lskd-dkd', 'dist', 'nkd', 'wttm', 'rld')
+    alone.update(dict.fromkeys((*logits, 'sp'), 'ImageClassifier'))
     assert trained == ({alone[method]} if method in alone else {'RetinaNet', 'ImageClassifier'})
 
 
@@ -197,7 +198,7 @@ def test_a_sum_has_the_stages_of_all():
 @pytest.mark.parametrize(
     'method, message',
     [
-        ('nope', "'nope' is not known; methods are at, cwd, dist"),
+        ('nope', "'nope' is not known; methods are at, crosskd, cwd"),
         ('kd+kd', "'kd' is there twice"),
         ('', "'' is not known"),
         (3, 'must be a name'),
@@ -290,6 +291,13 @@ def test_start_inherits_and_distils_nothing():
     assert model.init_student and not model.distiller and not model.teacher_taps
     log = step(model, tiny.batch(model))
     assert not [key for key in log if 'distill' in key]
+
+
+def test_score_mse_reads_the_scores_of_its_level():
+    model = tiny.build(three_lines(tiny.retinanet(), method='score-mse', input_shape=(256, 256)))
+    assert model.layers['p5'] == (('neck[2]',), ('neck[2]', 'bbox_head[0][2]'))
+    with pytest.raises(ValueError, match='score-mse does not fit: it needs the class scores'):
+        tiny.build(three_lines(detector('faster-rcnn'), method='score-mse'))
 
 
 def test_shifted_levels_are_paired_by_their_size():

@@ -159,6 +159,18 @@ def test_a_layer_that_runs_twice_is_an_error(model, x):
     assert num_hooks(model) == 0
 
 
+def test_runs_of_a_layer_are_told_apart(model, x):
+    runs = []
+    model.head.register_forward_hook(lambda module, args, output: runs.append(output))
+    with record(model, ['head@1', 'head@0']) as features:
+        model(x)
+    assert torch.equal(features['head@0'], runs[0]) and torch.equal(features['head@1'], runs[1])
+    assert not torch.equal(runs[0], runs[1])
+    with pytest.raises(TapError, match="'head@9' did not run"):
+        with record(model, ['head@9']):
+            model(x)
+
+
 def test_a_layer_that_does_not_run_is_an_error(model, x):
     with pytest.raises(TapError, match="^'idle' did not run"):
         with record(model, ['idle', 'neck[0][0]']):

@@ -1,6 +1,7 @@
 """The distiller of every method that is a loss on some layers."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Annotated, Any, Literal, Optional, Union
 
 import torch
@@ -143,8 +144,9 @@ class Distiller(BaseDistiller):
             raise ValueError(f'stages.{stage}.{name}_at: {error}') from error
 
     def _add_stage(self, name: str, cfg: dict, student_shape: Sequence, teacher_shape: Sequence) -> None:
-        kind = DistillStage if isinstance(cfg['student_at'], str) else GroupStage
         parts = {key: cfg[key] for key in ('neck', 'prior', 'loss') if key in cfg}
+        group = partial(GroupStage, teacher=self.teacher)
+        kind = DistillStage if isinstance(cfg['student_at'], str) else group
         try:
             self.distiller[name] = kind(name, student_shape, teacher_shape, **parts)
         except FieldError as error:

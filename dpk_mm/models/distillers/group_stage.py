@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from typing import Optional
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.profiler import record_function
+
+from dpk_mm.models.parts import check_part
 
 from .base_stage import BaseStage
 
@@ -22,9 +24,11 @@ class GroupStage(BaseStage):
         teacher_shapes (Sequence[torch.Size]): (1, C_t, H, W) of each of the teacher's.
         loss (dict): Loss; built with ``student_channels`` and ``teacher_channels``, both tuples, called with
             (students, teachers, data_samples), the first two tuples as well.
+        teacher (FrozenTeacher, optional): For a loss that asks for it.
 
     Raises:
-        ValueError: Layers that give no maps, or that within one group have different widths.
+        ValueError: Layers that give no maps, or that within one group have different widths, where the loss
+            does not take them.
     """
 
     def __init__(
@@ -33,19 +37,21 @@ class GroupStage(BaseStage):
         student_shapes: Sequence[torch.Size],
         teacher_shapes: Sequence[torch.Size],
         loss: dict,
+        teacher: Optional[nn.Module] = None,
     ) -> None:
         super().__init__(name)
         for side, shapes in (('student', student_shapes), ('teacher', teacher_shapes)):
             for shape in shapes:
                 if len(shape) != 4:
                     raise ValueError(f'a group takes maps (B, C, H, W), but the {side} gives {tuple(shape)}.')
-                if shape[1] != shapes[0][1]:
+                if shape[1] != shapes[0][1] and check_part(loss, 'loss', 'loss').one_width:
                     raise ValueError(
                         f'all layers of a group must have one width, but the {side} gives '
                         f'{tuple(shapes[0])} and {tuple(shape)}.'
                     )
         self.add_loss(
             loss,
+            teacher=teacher,
             student_channels=tuple(shape[1] for shape in student_shapes),
             teacher_channels=tuple(shape[1] for shape in teacher_shapes),
         )

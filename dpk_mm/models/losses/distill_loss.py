@@ -34,6 +34,8 @@ class DistillLoss(nn.Module, ABC):
             may not, the stage puts a 1x1 convolution before the loss. Defaults to False.
         least_channels (int): Class attribute: the fewest channels or classes of which it says something.
             Defaults to 1.
+        one_width (bool): Class attribute of a loss on groups: whether all layers of one side must have as
+            many channels. Defaults to True.
         stage (str): Name of the stage that it serves, which the stage sets.
         auto (AutoShare, optional): The weight that finds itself. The distiller applies it; ``loss_weight``
             is 1 then, and :meth:`forward` gives the loss without it.
@@ -45,6 +47,7 @@ class DistillLoss(nn.Module, ABC):
     takes = 'any'
     any_channels = False
     least_channels = 1
+    one_width = True
     stage = ''
 
     @checked

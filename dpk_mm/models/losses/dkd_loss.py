@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Optional
 
-import torch
 import torch.nn.functional as F
 from mmengine.logging import MessageHub
 from torch import Tensor
@@ -12,6 +11,7 @@ from dpk_mm.registry import MODELS
 from dpk_mm.utils.checks import NotNegative, NotNegativeInt, Positive
 
 from .distill_loss import DistillLoss, LossWeight
+from .logits import decouple, find_labels, standardize_logits
 
 
 @MODELS.register_module()
@@ -34,9 +34,12 @@ class DKDLoss(DistillLoss):
         warmup_epochs (int): Epochs until the full weight; 0 for none. In an iteration-based loop the epoch
             stays 0, so give 0 there.
         loss_weight (float): Weight of the sum.
+        standardize (bool): Standardize the logits of both sides first, as LSKD does; see
+            :func:`standardize_logits`. Defaults to False.
 
     Raises:
-        ValueError: A temperature that is not positive, or a negative ``warmup_epochs``.
+        ValueError: A temperature that is not positive, a negative ``warmup_epochs``, or a ``standardize``
+            that is no bool.
     """
 
     takes = 'logits'
@@ -49,6 +52,7 @@ class DKDLoss(DistillLoss):
         temperature: Positive = 4.0,
         warmup_epochs: NotNegativeInt = 20,
         loss_weight: LossWeight = 1.0,
+        standardize: bool = False,
     ) -> None:
         # Two weights of zero are a loss of weight zero.
         super().__init__(loss_weight if alpha or beta else 0.0)
@@ -56,6 +60,7 @@ class DKDLoss(DistillLoss):
         self.beta = beta
         self.temperature = temperature
         self.warmup_epochs = warmup_epochs
+        self.standardize = standardize
 
     def forward(
         self,
@@ -77,9 +82,12 @@ class DKDLoss(DistillLoss):
         Raises:
             ValueError: No labels, or not one an image.
         """
-        labels = _labels(data_samples, student_logits)
-        student = _decouple(student_logits.float() / self.temperature, labels)
-        teacher = _decouple(teacher_logits.detach().float() / self.temperature, labels)
+        labels = find_labels(data_samples, student_logits, 'DKDLoss')
+        student_logits, teacher_logits = student_logits.float(), teacher_logits.detach().float()
+        if self.standardize:
+            student_logits, teacher_logits = map(standardize_logits, (student_logits, teacher_logits))
+        student = decouple(student_logits / self.temperature, labels)
+        teacher = decouple(teacher_logits / self.temperature, labels)
         target, others = (
             F.kl_div(s, t, reduction='batchmean', log_target=True) for s, t in zip(student, teacher)
         )
@@ -91,26 +99,3 @@ class DKDLoss(DistillLoss):
             return 1.0
         epoch = MessageHub.get_current_instance().get_info('epoch', 0)
         return min((epoch + 1) / self.warmup_epochs, 1.0)
-
-
-def _decouple(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """(B, K) -> log-probabilities of (label, any other), (B, 2), and of the others alone, (B, K - 1)."""
-    columns = torch.arange(logits.shape[1] - 1, device=logits.device)
-    others = logits.gather(1, columns + (columns >= labels[:, None]))
-    target = torch.cat([logits.gather(1, labels[:, None]), others.logsumexp(dim=1, keepdim=True)], dim=1)
-    return target.log_softmax(dim=1), others.log_softmax(dim=1)
-
-
-def _labels(data_samples: Optional[Sequence], logits: Tensor) -> Tensor:
-    """One label an image, (B,)."""
-    if data_samples is None:
-        raise ValueError('DKDLoss needs data_samples with gt_label or gt_score, got None.')
-    if all('gt_score' in sample for sample in data_samples):
-        labels = torch.stack([sample.gt_score for sample in data_samples]).argmax(dim=1)
-    elif all('gt_label' in sample for sample in data_samples):
-        labels = torch.cat([sample.gt_label for sample in data_samples])
-    else:
-        raise ValueError('DKDLoss needs gt_label or gt_score in all data_samples: it distils classifiers.')
-    if len(labels) != len(logits):
-        raise ValueError(f'DKDLoss needs one gt_label an image, got {len(labels)} for {len(logits)} images.')
-    return labels.to(logits.device)
