@@ -13,9 +13,10 @@ from mmengine.config import Config, ConfigDict
 from mmengine.device import get_device
 from mmengine.dist import is_distributed
 
-from dpk_mm.utils.config import package_config, spell_out_teacher
+from dpk_mm.utils.config import package_config
 from dpk_mm.utils.files import only_one
 from dpk_mm.utils.plain_yaml import plain_yaml
+from dpk_mm.utils.teacher_config import spell_out_teacher
 
 # where torchrun, Slurm and MPI say which of its processes this one is
 _RANKS = ('RANK', 'SLURM_PROCID', 'OMPI_COMM_WORLD_RANK', 'PMI_RANK')

@@ -22,6 +22,8 @@ def checkout(root, tmp_path_factory):
     files = ('setup.py', 'pyproject.toml', 'MANIFEST.in', 'LICENSE', 'README.md', 'CHANGELOG.md')
     for name in (*files, 'CITATION.cff', 'model-index.yml', 'requirements.txt'):
         shutil.copy(root / name, copy)
+    (copy / 'tests').mkdir()
+    (copy / 'tests/test_some.py').touch()
     return copy
 
 
@@ -164,6 +166,10 @@ def test_lock_fits_the_ranges(root, lock, stack):
         for line in (root / f'requirements/{name}.txt').read_text().splitlines():
             if line and line[0] != '#' and (req := Requirement(line)):
                 assert any(version in req.specifier for version in locked[req.name]), line
+
+
+def test_source_has_no_part_of_the_tests(source):
+    assert not (source / 'tests').exists()  # setuptools would add tests/test*.py, and no more of them
 
 
 def test_wheel_carries_configs_and_tools(root, wheel):
