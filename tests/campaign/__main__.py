@@ -60,10 +60,15 @@ def main():
     parser.add_argument('name', choices=NAMES)
     parser.add_argument('--n', type=int, help='how many (default: of the campaign)')
     parser.add_argument('--seed', type=int, default=0, help='of what is random (default: 0)')
+    parser.add_argument(
+        '--seconds', type=float, help='begin nothing new after these, and count what was done'
+    )
     parser.add_argument('--fresh', action='store_true', help='forget the turns before')
     args = parser.parse_args()
     module = importlib.import_module(args.name)
     n = args.n or module.N
+    if args.seconds:
+        importlib.import_module('processes').DEADLINE = time.monotonic() + args.seconds
     start = time.time()
     figures = module.run(args.seed, n)
     print(f'{args.name}: {figures} in {time.time() - start:.0f} s')

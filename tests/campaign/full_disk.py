@@ -25,6 +25,8 @@ def run(seed, n):
     subprocess.run(['mount', '-t', 'tmpfs', '-o', f'size={SIZE}', 'tmpfs', str(disk)], check=True)
     try:
         for i in range(n):
+            if processes.late():
+                break
             kind = list(kinds)[(i + seed) % len(kinds)]
             make = kinds[kind]
             if kind not in whole:

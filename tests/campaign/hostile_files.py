@@ -272,6 +272,8 @@ def run(seed, n):
     figures.update(other_error=0, hung=0, crashed=0, most_memory_mb=0.0)
     how_often = Counter()
     for i in range(n):
+        if processes.late():
+            break
         make, door, enter = DOORS[(i + seed) % len(DOORS)]
         folder = base / str(i)
         folder.mkdir()

@@ -19,6 +19,8 @@ def run(seed, n):
     whole, seconds = {}, {}
     figures = dict(kills=0, equal=0, failed=0, different=0)
     for i in range(n):
+        if processes.late():
+            break
         kind = list(kinds)[(i + seed) % len(kinds)]
         if kind not in whole:
             start = time.monotonic()
@@ -43,7 +45,7 @@ def run(seed, n):
         print(f'{i} {kind} killed at {moment:.2f} of {seconds[kind]:.2f} s: {outcome}', flush=True)
         if outcome == 'equal':
             shutil.rmtree(work_dir)
-    if figures['equal'] == n:
+    if figures['equal'] == figures['kills']:
         shutil.rmtree(folder)
     return figures
 

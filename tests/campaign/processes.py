@@ -14,6 +14,15 @@ import torch
 torch.set_num_threads(1)
 
 
+# When a turn must end, by time.monotonic().
+DEADLINE = float('inf')
+
+
+def late():
+    """Whether the time of this turn is over; what was done by then counts."""
+    return time.monotonic() > DEADLINE
+
+
 def fork(function, log):
     """Call a function in a process of its own; its output goes to a file. Returns the process's id."""
     sys.stdout.flush()
