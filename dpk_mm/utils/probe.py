@@ -161,10 +161,10 @@ def size_errors(side: str, model: nn.Module, input_shape: Optional[tuple[int, in
         shape = blank_shape(model, input_shape)
         fits = next((size for size in _OTHER_SIZES if size != shape and _runs(model, size)), None)
         advice = f' It runs on {fits}: give input_shape=(H, W) a size that it takes.' if fits else ''
+        said = ': '.join(filter(None, [type(error).__name__, ' '.join(str(error).split()).rstrip('.')]))
         raise ValueError(
             f'{side}: {type(model).__name__} does not run on a blank image of {shape} with '
-            f'{image_channels(model)} channels. It says {type(error).__name__}: '
-            f'{" ".join(str(error).split()).rstrip(".")}.{advice}'
+            f'{image_channels(model)} channels. It says {said}.{advice}'
         ) from error
 
 
