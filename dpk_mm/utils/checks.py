@@ -171,7 +171,9 @@ def check_fields(cfg: dict, kind: type, field: str, only: Optional[tuple[type, .
             default, hint = _annotations(one).get(name, (None, None))
             if hint is not None and (only is None or hint in only):
                 is_part = isinstance(value, dict) and 'type' in value  # of which an object is made first
-                if not is_part and not (type(value) is type(default) and value == default):
+                is_usual = type(value) is type(default) and value == default
+                is_whole = hint is int and isinstance(value, float) and value.is_integer()
+                if not (is_part or is_usual or is_whole):
                     check(value, hint, f'{field}.{name}'.lstrip('.'))
                 break
 
@@ -183,12 +185,14 @@ def _annotations(kind: type) -> dict[str, tuple[Any, Any]]:
     if init is None or kind is object:
         return {}
     try:
-        hints, parameters = (
-            typing.get_type_hints(init, include_extras=True),
-            inspect.signature(init).parameters,
-        )
-    except Exception:  # annotations that say what is not there at runtime, or no function of Python's
+        parameters = inspect.signature(init).parameters
+    except ValueError:  # no function of Python's
         return {}
+    try:
+        hints = typing.get_type_hints(init, include_extras=True)
+    except Exception:  # annotations that say what is not there at runtime
+        plain = {'int': int, 'float': float, 'bool': bool}
+        hints = {name: plain[one.annotation] for name, one in parameters.items() if one.annotation in plain}
     return {name: (one.default, hints[name]) for name, one in parameters.items() if name in hints}
 
 

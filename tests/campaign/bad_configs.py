@@ -146,9 +146,10 @@ DETECTOR = {
     'model.student.neck.out_chanels': [8],
     'model.stages.b.at': ['neck', 'neck[9]', 'bbox_head.retina_cls', 'neck[x]'],
     'model.stages.b.loss.alpha_fg': [TEXT, -1, NAN],
+    'model.stages.b.loss': [dict(type='dpk_mm.KRLoss')],
     'model.stages.b.loss.temp': [0, -1, TEXT],
     'model.stages.b.loss.channels': [7],
-    'model.stages.b.loss.type': ['dpk_mm.LogitsKLLoss', 'dpk_mm.KRLoss'],
+    'model.stages.b.loss.type': ['dpk_mm.LogitsKLLoss'],
 }
 # where the message may name another field than the one that was changed
 ALSO = {
@@ -163,6 +164,7 @@ ALSO = {
     'model.stages.logits.at': ('stages.logits.loss',),
     'model.teacher.allow_incomplete': ('teacher.checkpoint',),
     'model.student.neck.in_channels': ('student',),
+    'model.stages.b.loss': ('stages.b: KRLoss',),
     'model.stages.logits.neck': ('stages.logits',),
 }
 
