@@ -8,8 +8,18 @@ from typing import Any, Optional
 import torch
 from mmengine.config import Config
 from mmengine.hooks import CheckpointHook
-from mmengine.registry import HOOKS, LOOPS, METRICS, OPTIM_WRAPPERS, OPTIMIZERS, PARAM_SCHEDULERS, Registry
-from mmengine.runner import Runner
+from mmengine.registry import (
+    HOOKS,
+    LOOPS,
+    METRICS,
+    MODELS,
+    OPTIM_WRAPPERS,
+    OPTIMIZERS,
+    PARAM_SCHEDULERS,
+    Registry,
+)
+from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, Runner
+from torch.utils.data import DataLoader
 
 from dpk_mm.utils.checks import Count, FieldError, NotNegative, check, check_fields
 
@@ -28,9 +38,12 @@ def check_config(cfg: Config) -> None:
     _check_numbers(fields)
     check_fields(fields, Runner, '')
     check((fields.get('randomness') or {}).get('seed'), Optional[int], 'randomness.seed')
+    train = fields.get('train_cfg') or {}
     for name in ('max_epochs', 'max_iters'):
-        if name in (fields.get('train_cfg') or {}):
-            check(fields['train_cfg'][name], Count, f'train_cfg.{name}')
+        if name in train:
+            check(train[name], Count, f'train_cfg.{name}')
+    if 'type' not in train:
+        check_fields(train, EpochBasedTrainLoop if train.get('by_epoch') else IterBasedTrainLoop, 'train_cfg')
     for field, part, registry in _parts(fields):
         if isinstance(part, dict) and 'type' in part:
             _check_part(field, part, registry, fields.get('default_scope'))
@@ -39,7 +52,12 @@ def check_config(cfg: Config) -> None:
         value = (optim.get('optimizer') or {}).get(name)
         if value is not None:
             check(value, NotNegative, f'optim_wrapper.optimizer.{name}')
+    _check_models('model', fields.get('model'), fields.get('default_scope'))
     _check_clipping(optim.get('clip_grad'))
+    for name in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
+        if isinstance(fields.get(name), dict) and fields[name].get('dataset') is None:
+            raise FieldError(f'{name}.dataset', ' is missing.')
+        check_fields(fields.get(name) or {}, DataLoader, name, only=(int, bool, Optional[int]))
 
 
 def _parts(fields: dict) -> Iterator[tuple[str, Any, Registry]]:
@@ -70,6 +88,10 @@ def _check_part(field: str, part: dict, registry: Registry, scope: Optional[str]
     if isinstance(kind, str):
         with registry.switch_scope_and_registry(part.get('_scope_') or scope) as own:
             kind = own.get(kind)
+    elif not callable(kind):
+        raise FieldError(f'{field}.type', f' must be the name of a class, got {kind!r}.')
+    if kind is None and field.startswith('test_'):
+        return  # a training does not build it
     if kind is None:
         raise FieldError(f'{field}.type', f': {part["type"]!r} is not registered as a {registry.name}.')
     if inspect.isclass(kind):
@@ -88,6 +110,22 @@ def _check_saving(part: dict, kind: type, field: str) -> None:
     )
     if unknown := sorted(set(part) - known):
         raise FieldError(f'{field}.{unknown[0]}', f': {kind.__name__} has no such field.')
+
+
+def _check_models(field: str, part: Any, scope: Optional[str]) -> None:
+    """Refuse texts where classes of models are annotated for numbers; their other annotations err."""
+    if isinstance(part, dict):
+        scope = part.get('_scope_') or scope
+        kind = part.get('type')
+        if isinstance(kind, str):
+            with MODELS.switch_scope_and_registry(scope) as own:
+                kind = own.get(kind)
+        if inspect.isclass(kind):
+            texts = {name: value for name, value in part.items() if isinstance(value, str)}
+            check_fields(texts, kind, field, only=(int, float, bool))
+    items = part.items() if isinstance(part, dict) else enumerate(part) if isinstance(part, list) else ()
+    for name, value in items:
+        _check_models(f'{field}[{name}]' if isinstance(name, int) else f'{field}.{name}', value, scope)
 
 
 def _check_clipping(clip: Any) -> None:

@@ -154,13 +154,14 @@ def _join(name: Union[str, int], inner: str) -> str:
     return f'{name}.{inner}'.rstrip('.').replace('.[', '[')
 
 
-def check_fields(cfg: dict, kind: type, field: str) -> None:
+def check_fields(cfg: dict, kind: type, field: str, only: Optional[tuple[type, ...]] = None) -> None:
     """Check the fields of a config by the annotations of a class of others.
 
     Args:
         cfg (dict): Fields; those without annotation, and those that equal their default, fit.
         kind (type): The class that is built of it.
         field (str): Its path, for the message.
+        only (tuple[type, ...], optional): Check the fields with these annotations alone.
 
     Raises:
         FieldError: A field does not fit.
@@ -168,9 +169,11 @@ def check_fields(cfg: dict, kind: type, field: str) -> None:
     for name, value in cfg.items():
         for one in kind.__mro__:
             default, hint = _annotations(one).get(name, (None, None))
-            if hint is not None:
+            if hint is not None and (only is None or hint in only):
                 is_part = isinstance(value, dict) and 'type' in value  # of which an object is made first
-                if not is_part and not (type(value) is type(default) and value == default):
+                is_usual = type(value) is type(default) and value == default
+                is_whole = hint is int and isinstance(value, float) and value.is_integer()
+                if not (is_part or is_usual or is_whole):
                     check(value, hint, f'{field}.{name}'.lstrip('.'))
                 break
 
@@ -182,12 +185,14 @@ def _annotations(kind: type) -> dict[str, tuple[Any, Any]]:
     if init is None or kind is object:
         return {}
     try:
-        hints, parameters = (
-            typing.get_type_hints(init, include_extras=True),
-            inspect.signature(init).parameters,
-        )
-    except Exception:  # annotations that say what is not there at runtime, or no function of Python's
+        parameters = inspect.signature(init).parameters
+    except ValueError:  # no function of Python's
         return {}
+    try:
+        hints = typing.get_type_hints(init, include_extras=True)
+    except Exception:  # annotations that say what is not there at runtime
+        plain = {'int': int, 'float': float, 'bool': bool}
+        hints = {name: plain[one.annotation] for name, one in parameters.items() if one.annotation in plain}
     return {name: (one.default, hints[name]) for name, one in parameters.items() if name in hints}
 
 

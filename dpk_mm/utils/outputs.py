@@ -5,7 +5,7 @@ from typing import Any, Optional
 
 from torch import Tensor, nn
 
-from .probe import run_blank
+from .probe import is_of_widths, run_blank
 
 
 def run_outputs(
@@ -45,8 +45,8 @@ def run_outputs(
             if name and name.count('.') < depth and name != 'data_preprocessor':
                 handles.append(module.register_forward_hook(hook_for(name)))
         run_blank(model, input_shape, images)
-    except Exception:  # whatever a head raises
-        if enough is None or enough not in outputs:
+    except Exception as error:  # whatever a head raises
+        if enough is None or enough not in outputs or is_of_widths(error):
             raise
     finally:
         for handle in handles:

@@ -1,5 +1,6 @@
 """Run a model once, to learn the shapes of what its layers give."""
 
+import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from .taps import TapError, record
 T = TypeVar('T')
 # tried where a model does not run, so that no other size is advised where none helps
 _OTHER_SIZES = ((224, 224), (256, 256), (32, 32), (64, 64), (384, 384), (512, 512))
+_WIDTHS = re.compile(r'expected input.* to have \d+ channels|mat1 and mat2 shapes cannot be multiplied')
 # height and width of the one image and of the two, in pixels
 Sizes = tuple[tuple[int, int], tuple[int, int]]
 
@@ -43,8 +45,8 @@ def probe(
                 run_blank(model, size, images)
         except TapError:
             raise
-        except Exception:  # a blank image is no image for every head: what is behind the taps is not needed
-            if not set(taps) <= set(features):
+        except Exception as error:  # a blank image is no image for every head: the taps are enough
+            if not set(taps) <= set(features) or is_of_widths(error):
                 raise
         return {tap: feat.shape for tap, feat in features.items()}
 
@@ -161,11 +163,16 @@ def size_errors(side: str, model: nn.Module, input_shape: Optional[tuple[int, in
         shape = blank_shape(model, input_shape)
         fits = next((size for size in _OTHER_SIZES if size != shape and _runs(model, size)), None)
         advice = f' It runs on {fits}: give input_shape=(H, W) a size that it takes.' if fits else ''
+        said = ': '.join(filter(None, [type(error).__name__, ' '.join(str(error).split()).rstrip('.')]))
         raise ValueError(
             f'{side}: {type(model).__name__} does not run on a blank image of {shape} with '
-            f'{image_channels(model)} channels. It says {type(error).__name__}: '
-            f'{" ".join(str(error).split()).rstrip(".")}.{advice}'
+            f'{image_channels(model)} channels. It says {said}.{advice}'
         ) from error
+
+
+def is_of_widths(error: Exception) -> bool:
+    """Whether torch says that a layer gets another number of channels than it was made for."""
+    return isinstance(error, RuntimeError) and bool(_WIDTHS.search(str(error)))
 
 
 def _runs(model: nn.Module, size: tuple[int, int]) -> bool:

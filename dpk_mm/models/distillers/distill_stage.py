@@ -11,6 +11,7 @@ from torch.profiler import record_function
 
 from dpk_mm.models.parts import build_part, check_part
 from dpk_mm.utils import resize_like, step_generator
+from dpk_mm.utils.checks import FieldError
 
 from .base_stage import BaseStage
 
@@ -83,7 +84,9 @@ class DistillStage(BaseStage):
             raise ValueError(f'logits must agree, but {shapes}: stages=dict({name}=None) leaves it out.')
         self.add_loss(loss, channels=teacher_shape[1], **channels)
         if self.loss.takes not in ('any', 'maps' if len(student_shape) == 4 else 'logits'):
-            raise ValueError(f'{type(self.loss).__name__} compares {self.loss.takes}, but {shapes}.')
+            raise FieldError(
+                'loss', f': {type(self.loss).__name__} compares {self.loss.takes}, but {shapes}.'
+            )
 
     def align(self, student_feat: Tensor, teacher_feat: Tensor) -> tuple[Tensor, Tensor]:
         """The student's map resized to the teacher's: (B, C_s, H', W') -> (B, C_s, H, W)."""

@@ -1,0 +1,52 @@
+"""A whole config is checked before anything is built; one that trains is not refused."""
+
+import math
+
+import pytest
+import shrink
+from mmengine.config import Config
+from mmengine.hub import get_config
+
+from dpk_mm.utils.check_config import check_config
+from dpk_mm.utils.checks import FieldError
+
+GOOD = [
+    'mmdet::retinanet/retinanet_r50_fpn_1x_coco.py',
+    'mmdet::rtmdet/rtmdet_s_8xb32-300e_coco.py',
+    'mmdet::yolox/yolox_s_8xb8-300e_coco.py',
+    'mmdet::v3det/dino-4scale_r50_8xb2_sample1e-3_v3det_36e.py',  # an interval that is a whole float
+    'mmdet::bytetrack/bytetrack_yolox_x_8xb4-80e_crowdhuman-mot20train_test-mot20test.py',  # metric not there
+    'mmpretrain::resnet/resnet50_8xb256-rsb-a1-600e_in1k.py',
+    'mmpretrain::swin_transformer/swin-tiny_16xb64_in1k.py',
+    'dpk_mm::dpk/retinanet_r101_r50_coco.py',
+]
+BAD = {
+    'optim_wrapper.optimizer.lr': math.nan,
+    'optim_wrapper.optimizer.momentum': -1,
+    'param_scheduler[0].end': 'x',
+    'train_cfg.val_interval': 'x',
+    'train_dataloader.num_workers': 'x',
+    'model.bbox_head.in_channels': 'x',
+    'default_hooks.checkpoint.foo': 1,
+    'default_hooks.timer.type': 'NoHook',
+    'custom_hooks': 'x',
+    'optim_wrapper.clip_grad.type': 'no',
+}
+
+
+@pytest.mark.parametrize('name', GOOD)
+def test_configs_that_train_are_not_refused(name):
+    check_config(shrink.load(name) if name.startswith('dpk_mm') else get_config(name))
+
+
+@pytest.mark.parametrize('field', BAD)
+def test_what_upstream_finds_late_or_never(field):
+    cfg = get_config(GOOD[0]).to_dict()
+    node = cfg
+    *path, last = field.replace('[', '.').replace(']', '').split('.')
+    for key in path:
+        node = node[int(key)] if key.isdigit() else node.setdefault(key, {})
+    node[last] = BAD[field]
+    with pytest.raises(FieldError) as error:
+        check_config(Config(cfg))
+    assert str(error.value).startswith(field)
