@@ -60,7 +60,7 @@ def pair(name, scale=1.0, seed=0):
 def test_every_loss_is_here():
     # of groups, which have tests of their own
     groups = {name for name in losses.__all__ if getattr(losses, name).takes == 'groups'}
-    assert groups == {'KRLoss', 'ScoreWeightedMSELoss'}
+    assert groups == {'KRLoss', 'ScoreWeightedMSELoss', 'CrossKDLoss'}
     assert set(CASES) == set(losses.__all__) - groups - {'DistillLoss'}
 
 

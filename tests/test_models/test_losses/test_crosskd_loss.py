@@ -179,7 +179,7 @@ def test_boxes_are_those_that_the_head_predicts():
         assert (inside - box).abs().amax(dim=1).min() < 1e-3
 
 
-@pytest.mark.parametrize('name', HEADS)
+@pytest.mark.parametrize('name', tiny.slow_but(list(HEADS), 'gfl'))
 def test_a_student_like_its_teacher_costs_nothing(name):
     model = built(name)
     model.student.load_state_dict(model.teacher.model.state_dict())
@@ -188,7 +188,7 @@ def test_a_student_like_its_teacher_costs_nothing(name):
     assert value.item() == pytest.approx(0, abs=1e-4)
 
 
-@pytest.mark.parametrize('name', HEADS)
+@pytest.mark.parametrize('name', tiny.slow_but(list(HEADS), 'gfl'))
 def test_a_step_teaches_the_student_up_to_the_crossing_and_the_teacher_nothing(name):
     model = built(name)
     model.train()
