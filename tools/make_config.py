@@ -38,7 +38,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
             cli.die(f'--cfg-options {key}: only fields of the distiller can be written; change {args.config}')
     try:
         add_distiller(cfg, args.teacher, args.method)
-        cfg.merge_from_dict(args.cfg_options or {})
+        cli.merge_options(cfg, args.cfg_options)
         cfg.model = spell_out(cfg.model, build_blank(cfg))
     except (ValueError, FileNotFoundError, ImportError) as error:
         cli.die(str(error))

@@ -103,7 +103,10 @@ def build_test(runner: Runner) -> None:
     Raises:
         ValueError: A mistake in the config; names the field.
     """
-    if isinstance(runner, Runner) and runner._test_loop is not None:
+    if isinstance(runner, Runner):
+        names = ('test_dataloader', 'test_cfg', 'test_evaluator')
+        if lacking := [name for name in names if runner.cfg.get(name) is None]:
+            raise FieldError(lacking[0], f' is missing: a test needs {", ".join(names)}.')
         _build_loader(runner, 'test')
         with part_errors(runner.cfg, 'test_evaluator', 'test_cfg'):
             runner.test_loop  # noqa: B018

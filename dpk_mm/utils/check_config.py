@@ -35,6 +35,15 @@ def check_config(cfg: Config) -> None:
             for; names the field.
     """
     fields = cfg.to_dict()
+    if fields.get('model') is None:
+        raise FieldError('model', ' is missing.')
+    for names in (
+        ('train_dataloader', 'train_cfg', 'optim_wrapper'),
+        ('val_dataloader', 'val_cfg', 'val_evaluator'),
+    ):
+        lacking = [name for name in names if fields.get(name) is None]
+        if 0 < len(lacking) < len(names):
+            raise FieldError(lacking[0], f' is missing: {", ".join(names)} go together.')
     _check_numbers(fields)
     check_fields(fields, Runner, '')
     check((fields.get('randomness') or {}).get('seed'), Optional[int], 'randomness.seed')

@@ -14,6 +14,7 @@ from mmengine.config import Config, DictAction
 
 from dpk_mm.utils import build, checkpoint, files, resume, runner
 from dpk_mm.utils.checkpoint import explain_load_error
+from dpk_mm.utils.checks import within
 
 # torch's own switch for files that one trusts.
 OPT_IN = 'TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD'
@@ -93,9 +94,26 @@ def add_method(parser: argparse.ArgumentParser) -> None:
     )
 
 
+class _Options(DictAction):
+    """Upstream's, which does not say what is wrong."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *args: Any) -> None:
+        try:
+            super().__call__(parser, *args)
+        except ValueError as error:
+            parser.error(f'--cfg-options takes KEY=VALUE: {error}')
+
+
 def add_cfg_options(parser: argparse.ArgumentParser, text: str) -> None:
     """Add upstream's flag for changes of a config, with a help text."""
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE', help=text)
+    parser.add_argument('--cfg-options', nargs='+', action=_Options, metavar='KEY=VALUE', help=text)
+
+
+@one_line
+def merge_options(cfg: Config, options: Optional[dict]) -> None:
+    """Merge what ``--cfg-options`` says."""
+    with within('--cfg-options'):
+        cfg.merge_from_dict(options or {})
 
 
 def add_trust_flag(parser: argparse.ArgumentParser) -> None:
@@ -110,7 +128,7 @@ def add_trust_flag(parser: argparse.ArgumentParser) -> None:
 def merge_common(cfg: Config, args: argparse.Namespace) -> None:
     """Merge what both scripts take from the command line; the flags win over ``--cfg-options``."""
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    cfg.merge_from_dict(args.cfg_options or {})
+    merge_options(cfg, args.cfg_options)
     cfg.launcher = args.launcher
     if args.work_dir is not None:
         cfg.work_dir = args.work_dir

@@ -368,3 +368,23 @@ def test_an_exported_student_is_not_resumed_but_loaded(train, toy, tmp_path):
     fails_with(
         lambda: train.main([toy, '--resume', str(tmp_path / 'student.pth')]), '--resume: ', 'load_from='
     )
+
+
+@pytest.mark.parametrize(
+    'args, words',
+    [
+        (['--cfg-options', 'train_dataloader.dataset.pipeline.9.x=1'], ['--cfg-options: Index 9 exceeds']),
+        (['--cfg-options', 'work_dir.x=1'], ['--cfg-options: work_dir=']),
+        (['--cfg-options', 'model=None'], ['model is missing']),
+        (['--cfg-options', 'optim_wrapper=None'], ['optim_wrapper is missing: train_dataloader, train_cfg,']),
+        (['--cfg-options', 'val_cfg=None'], ['val_cfg is missing']),
+    ],
+)
+def test_command_lines_that_do_not_fit_are_one_line(train, config, args, words):
+    fails_with(lambda: train.main([config(f'{CLASSIFIER}{DATA}{SGD})'), *args]), *words)
+
+
+def test_an_option_without_a_value_is_one_line(train, config, capsys):
+    with pytest.raises(SystemExit):
+        train.main([config(f'{CLASSIFIER}{SGD})'), '--cfg-options', 'foo'])
+    assert 'error: --cfg-options takes KEY=VALUE' in capsys.readouterr().err

@@ -43,7 +43,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     specs = parse_specs([args.a, args.b], args.trust_checkpoints)
     whose = args.data or args.a
     cfg = cli.load_config(args.data) if args.data else specs[0].config
-    cfg.merge_from_dict(args.cfg_options or {})
+    cli.merge_options(cfg, args.cfg_options)
     a, b = models = [build_model(spec) for spec in specs]
     for spec in specs:
         if spec.checkpoint is None:

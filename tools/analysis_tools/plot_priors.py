@@ -48,7 +48,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     """Measure, draw and tell."""
     args = parse_args(argv)
     cfg = cli.load_config(args.config)
-    cfg.merge_from_dict(args.cfg_options or {})
+    cli.merge_options(cfg, args.cfg_options)
     model = build_distiller(cfg)
     students = read_students(model, args.checkpoints)
     shown = read_train_batches(cfg, model, args.images, args.image_batch)

@@ -51,7 +51,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     with only_one(args.out):
         with Console(stderr=True).status('profiling'):
             cfg = cli.load_config(args.config)
-            cfg.merge_from_dict(args.cfg_options or {})
+            cli.merge_options(cfg, args.cfg_options)
             report, operators = measure_step(cfg, args)
         (args.out / 'operators.txt').write_text(operators, encoding='utf-8')
         (args.out / 'profile.md').write_text(to_markdown(report), encoding='utf-8')

@@ -54,7 +54,7 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
 def rank(args: argparse.Namespace) -> Ranking:
     """Measure all that no earlier call measured."""
     student, *teachers = parse_specs([args.student, *args.teachers], args.trust_checkpoints)
-    student.config.merge_from_dict(args.cfg_options or {})
+    cli.merge_options(student.config, args.cfg_options)
     if not args.short_run and not any(spec.checkpoint for spec in teachers):
         cli.die('no teacher has a checkpoint, so there is nothing to rank by: give some, or --short-run')
     study = TeacherStudy(student, args)

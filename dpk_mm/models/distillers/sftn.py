@@ -11,8 +11,9 @@ from dpk_mm.models.losses import LogitsKLLoss
 from dpk_mm.models.parts import build_part
 from dpk_mm.registry import MODELS
 from dpk_mm.utils import TapError, check_tap, load_model_cfg, preserve_random_state, probe, record
-from dpk_mm.utils.checks import NotNegative, Shape, within
+from dpk_mm.utils.checks import FieldError, NotNegative, Shape, within
 from dpk_mm.utils.probe import size_errors
+from dpk_mm.utils.sigmoid import sigmoid_loss
 
 from .base_distiller import Model, task_losses
 from .model_wrapper import ModelWrapper
@@ -92,6 +93,11 @@ class SFTN(ModelWrapper):
                 f'loss_kl: {type(self.loss_kl).__name__} has weights, and a checkpoint of the teacher has no '
                 'place for them.'
             )
+        if trained_by := self.loss_kl.takes == 'logits' and sigmoid_loss(self.teacher, logits_at):
+            raise FieldError(
+                'loss_kl',
+                f': it compares softmaxes, but {logits_at} is trained by {trained_by}, by sigmoids.',
+            )
         if isinstance(self.loss_kl, LogitsKLLoss):
             self.loss_kl.detach_teacher = loss_kl.get('detach_teacher', False)
         places = [_places(block, f'blocks[{i}]') for i, block in enumerate(blocks)]
@@ -114,6 +120,8 @@ class SFTN(ModelWrapper):
                         f'logits_at={logits_at!r}: logits (B, K) of the same classes are needed, but the '
                         f'teacher gives {tuple(logits[0])}, the student {tuple(logits[1])}.'
                     )
+                if logits[0][1] < self.loss_kl.least_channels:
+                    raise ValueError(f'logits_at={logits_at!r}: logits of one class say nothing.')
                 try:
                     self.branches[name] = StudentBranch(rest, student_at, shapes[teacher_at], input_shape)
                 except ValueError as error:

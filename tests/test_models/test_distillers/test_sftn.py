@@ -216,6 +216,12 @@ def with_classes(num):
     return student
 
 
+def with_loss(loss):
+    model = tiny_cls.classifier()
+    model['head']['loss'] = loss
+    return model
+
+
 VIT = dict(
     type='ImageClassifier',
     _scope_='mmpretrain',
@@ -267,6 +273,11 @@ MISTAKES = {
         dict(loss_kl=dict(type=Learned)),
         'loss_kl: Learned has weights, and',
     ),
+    'sigmoids': (
+        dict(teacher=with_loss(dict(type='CrossEntropyLoss', use_sigmoid=True))),
+        'loss_kl: it compares softmaxes, but head.fc is trained by CrossEntropyLoss, by sigmoids',
+    ),
+    'one class': (dict(teacher=with_classes(1), student=with_classes(1)), 'logits of one class say nothing'),
     'no type': (dict(loss_kl={}), 'loss_kl must be a dict with a type, got {}'),
     'task weight': (dict(task_loss_weight=-1), 'task_loss_weight must be a number from 0 on, got -1'),
     'branch weight': (dict(branch_loss_weight='1'), "branch_loss_weight must be .* from 0 on, got '1'"),
