@@ -14,7 +14,7 @@ from mmengine.logging import MessageHub
 from mmengine.runner import load_checkpoint
 
 from dpk_mm.utils import load_model_cfg
-from dpk_mm.utils.config import hub_weights
+from dpk_mm.utils.teacher_config import hub_weights
 
 ROOT = Path(__file__).parents[1] / 'configs/dpk'
 DETECTORS = sorted(path.name for path in ROOT.glob('*_coco.py'))

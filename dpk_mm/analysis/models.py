@@ -16,9 +16,9 @@ from torch import nn
 from dpk_mm.models import FrozenTeacher
 from dpk_mm.utils import check_tap, main_model_cfg
 from dpk_mm.utils.checkpoint import check_checkpoint
-from dpk_mm.utils.config import WITH_CHECKPOINT, hub_weights
 from dpk_mm.utils.outputs import run_outputs
 from dpk_mm.utils.runner import load_config
+from dpk_mm.utils.teacher_config import WITH_CHECKPOINT, hub_weights
 
 _NAMED = re.compile(rf'(?:(?P<label>[^=/:]+)=)?{WITH_CHECKPOINT.pattern}')
 

@@ -14,8 +14,8 @@ from dpk_mm.compare.budget import counts_epochs, set_budget
 from dpk_mm.compare.fairness import check_recipe
 from dpk_mm.compare.inputs import Comparison, Row
 from dpk_mm.utils import is_distiller, main_field, main_model_cfg, teacher_cfg
-from dpk_mm.utils.config import spell_out_teacher
 from dpk_mm.utils.runner import type_name
+from dpk_mm.utils.teacher_config import spell_out_teacher
 
 # of a method's dict; its other fields are a config's
 _OWN = ('config', 'allow', 'options', 'teacher', 'seeds')

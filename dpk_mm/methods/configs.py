@@ -15,8 +15,8 @@ from mmengine.runner import Runner
 from yapf.yapflib.yapf_api import FormatCode
 
 from dpk_mm.registry import MODELS
-from dpk_mm.utils.config import split_checkpoint, teacher_cfg
 from dpk_mm.utils.runner import type_name
+from dpk_mm.utils.teacher_config import split_checkpoint, teacher_cfg
 
 _STYLE = dict(based_on_style='pep8', column_limit=100, split_before_expression_after_opening_paren=True)
 # Fields of transforms that say how large the images become, and whether they name the width first. Of several

@@ -2,12 +2,13 @@
 
 from .checkpoint import load_weights
 from .cka import cka_from_hsics, hsics, linear_cka, positions_as_samples
-from .config import is_distiller, load_model_cfg, main_field, main_model_cfg, teacher_cfg
+from .config import is_distiller, load_model_cfg, main_field, main_model_cfg
 from .probe import blank_shape, eval_without_side_effects, is_detector, predict, probe, run_blank
 from .randomness import preserve_random_state, step_generator
 from .ratio_log import read_ratios
 from .resize import resize_like
 from .taps import TapError, check_tap, find_taps, record
+from .teacher_config import teacher_cfg
 
 __all__ = [
     'TapError',

@@ -14,7 +14,8 @@ from mmengine.optim import OptimWrapperDict
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
-from dpk_mm.utils.config import package_config, spell_out_teacher
+from dpk_mm.utils.config import package_config
+from dpk_mm.utils.teacher_config import spell_out_teacher
 
 
 def load_config(name: str) -> Config:

@@ -7,7 +7,8 @@ from mmengine.config import Config, ConfigDict
 from dpk_mm.models import DPKDistiller
 from dpk_mm.registry import MODELS
 from dpk_mm.utils import cli, is_distiller, load_model_cfg, main_field, main_model_cfg, teacher_cfg
-from dpk_mm.utils.config import describe, hub_weights
+from dpk_mm.utils.config import describe
+from dpk_mm.utils.teacher_config import hub_weights
 
 RETINANET = 'mmdet::retinanet/retinanet_r101_fpn_2x_coco.py'
 BASE = 'mmdet::_base_/models/retinanet_r50_fpn.py'

@@ -20,8 +20,9 @@ from dpk_mm.utils import (
 )
 from dpk_mm.utils.checkpoint import fetch
 from dpk_mm.utils.checks import check_bool
-from dpk_mm.utils.config import describe, hub_weights
+from dpk_mm.utils.config import describe
 from dpk_mm.utils.files import digest_file
+from dpk_mm.utils.teacher_config import hub_weights
 
 from .compile import check_compile_options, compile_around
 from .padding import crop_feature, pad_to_divisor

@@ -14,7 +14,7 @@ from torch import nn
 
 from dpk_mm.models import FrozenTeacher
 from dpk_mm.registry import MODELS
-from dpk_mm.utils.config import split_checkpoint
+from dpk_mm.utils.teacher_config import split_checkpoint
 
 
 @pytest.fixture(scope='module')
