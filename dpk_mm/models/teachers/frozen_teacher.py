@@ -1,33 +1,27 @@
 """The teacher of a distiller."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Optional, Union
 
 import torch
-from mmengine.logging import print_log
 from torch import Tensor, nn
 
 from dpk_mm.registry import MODELS
 from dpk_mm.utils import (
     blank_shape,
     load_model_cfg,
-    load_weights,
     predict,
     preserve_random_state,
     probe,
     record,
 )
-from dpk_mm.utils.checkpoint import fetch
 from dpk_mm.utils.checks import check_bool
 from dpk_mm.utils.config import describe
-from dpk_mm.utils.files import digest_file
-from dpk_mm.utils.teacher_config import hub_weights
 
 from .compile import check_compile_options, compile_around
 from .padding import crop_feature, pad_to_divisor
 from .renormalize import Renormalize, unwrap_preprocessor
-from .weights import set_weights
+from .weights import load_checkpoint
 
 
 @MODELS.register_module()
@@ -99,16 +93,7 @@ class FrozenTeacher(nn.Module):
             with preserve_random_state():
                 self.model = MODELS.build(model_cfg)
         if checkpoint is not None:
-            if checkpoint == 'hub':
-                checkpoint = hub_weights(config, 'teacher.checkpoint')
-            path = fetch(checkpoint, 'teacher.checkpoint')
-            weights = load_weights(path, trust_checkpoint, 'teacher.checkpoint')
-            set_weights(self.model, weights, self.source, allow_incomplete)
-            print_log(
-                f'Teacher {describe(config)}: {len(self.model.state_dict())} weights, from {path} '
-                f'(SHA-256 {digest_file(Path(path))[:8]})',
-                'current',
-            )
+            load_checkpoint(self.model, checkpoint, config, self.source, trust_checkpoint, allow_incomplete)
         self.requires_grad_(False)
         self.eval()
 

@@ -1,9 +1,50 @@
 """Set the weights of a teacher, all of them."""
 
 import logging
+from pathlib import Path
+from typing import Union
 
 from mmengine.logging import print_log
 from torch import Tensor, nn
+
+from dpk_mm.utils import load_weights
+from dpk_mm.utils.checkpoint import fetch
+from dpk_mm.utils.config import describe
+from dpk_mm.utils.files import digest_file
+from dpk_mm.utils.teacher_config import hub_weights
+
+
+def load_checkpoint(
+    model: nn.Module,
+    checkpoint: str,
+    config: Union[str, dict, nn.Module],
+    source: str,
+    trust_checkpoint: bool,
+    allow_incomplete: bool,
+) -> None:
+    """Load a checkpoint into a teacher, and log its file, the file's SHA-256 and how many weights it set.
+
+    Args:
+        model (nn.Module): The teacher.
+        checkpoint (str): A path, a URL, or ``'hub'``.
+        config (str, dict or nn.Module): What the teacher was built from.
+        source (str): Names config and checkpoint in messages.
+        trust_checkpoint (bool): Also open a file that can run code.
+        allow_incomplete (bool): See :func:`set_weights`.
+
+    Raises:
+        FileNotFoundError: There is no such file, or it cannot be fetched.
+        ValueError: Upstream publishes none for ``config``, the file is refused, or its weights do not fit.
+    """
+    if checkpoint == 'hub':
+        checkpoint = hub_weights(config, 'teacher.checkpoint')
+    path = fetch(checkpoint, 'teacher.checkpoint')
+    set_weights(model, load_weights(path, trust_checkpoint, 'teacher.checkpoint'), source, allow_incomplete)
+    print_log(
+        f'Teacher {describe(config)}: {len(model.state_dict())} weights, from {path} '
+        f'(SHA-256 {digest_file(Path(path))[:8]})',
+        'current',
+    )
 
 
 def set_weights(model: nn.Module, weights: dict[str, Tensor], source: str, allow_incomplete: bool) -> None:
