@@ -100,7 +100,7 @@ setup(
     description='DPK distillation (dynamic prior knowledge) for MMDetection and MMPretrain',
     long_description=long_description(url),
     long_description_content_type='text/markdown',
-    url=url,
+    url=url or None,
     project_urls=project_links(url),
     author='The dpk_mm authors',
     license='Apache-2.0',
