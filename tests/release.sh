@@ -2,6 +2,7 @@
 # A release, as its user meets it: sdist -> wheel -> install -> train -> test with stock tools -> uninstall -> test again.
 #
 # usage: bash tests/release.sh [FOLDER]   after `make setup`; FOLDER must not exist, and keeps what is made
+#   STACK=onedl   on the maintained forks, after `make setup STACK=onedl`
 #
 # The fresh environment sees the packages of .venv, all but dpk_mm, so nothing is downloaded.
 set -euo pipefail
@@ -27,13 +28,15 @@ step() { # WHAT COMMAND...
 }
 
 # --- build, from what git tracks -----------------------------------------------------------------------------------------
-packages=$(.venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+venv=.venv
+if [ "${STACK:-upstream}" = onedl ]; then venv=.venv-onedl; fi
+packages=$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
 mkdir "$work/source" "$work/packages" "$work/run"
 git ls-files -z | xargs -0 cp --parents -t "$work/source"
 for path in "$packages"/*; do
   case ${path##*/} in *dpk_mm* | *.pth | _virtualenv.py | pip | pip-* | __pycache__) ;; *) ln -s "$path" "$work/packages" ;; esac
 done
-step 'a fresh environment' .venv/bin/python -m venv "$work/env"
+step 'a fresh environment' "$venv/bin/python" -m venv "$work/env"
 python=$work/env/bin/python
 own=$("$python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
 rm -rf "$own"/setuptools* "$own"/pkg_resources "$own"/_distutils_hack "$own"/distutils-precedence.pth # .venv's are used
