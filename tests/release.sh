@@ -4,6 +4,7 @@
 # usage: bash tests/release.sh [FOLDER]   after `make setup`; FOLDER must not exist, and keeps what is made
 #   STACK=onedl   on the maintained forks, after `make setup STACK=onedl`
 #
+# To publish: set the version in dpk_mm/version.py, run this, and `twine upload FOLDER/dpk_mm-*`.
 # The fresh environment sees the packages of .venv, all but dpk_mm, so nothing is downloaded.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
