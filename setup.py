@@ -44,8 +44,8 @@ class BuildPyWithConfigs(build_py):
         super().run()
         mim = built / '.mim'
         for folder in ('configs', 'tools'):
-            # setup.sh makes a checkout's .venv
-            ignore = shutil.ignore_patterns('__pycache__', '*.pyc', 'setup.sh')
+            # setup.sh makes a checkout's .venv, with the help of setup/
+            ignore = shutil.ignore_patterns('__pycache__', '*.pyc', 'setup.sh', 'setup')
             shutil.copytree(ROOT / folder, mim / folder, ignore=ignore)
         # mmengine reads this list of published models first, and fails without one.
         (mim / 'model-index.yml').write_text('Import: []\n', encoding='utf-8')
@@ -69,7 +69,7 @@ setup(
     long_description_content_type='text/markdown',
     license='Apache-2.0',
     packages=find_packages(include=['dpk_mm', 'dpk_mm.*']),
-    python_requires='>=3.9',
+    python_requires='>=3.10',
     install_requires=requirements('runtime'),
     extras_require=extras,
     cmdclass={'build_py': BuildPyWithConfigs},

@@ -87,15 +87,18 @@ def test_declared_ranges_are_the_checked_ones(root):
             assert high not in declared[name], name
 
 
-def test_lock_fits_the_ranges(root):
+@pytest.mark.parametrize(
+    'lock, stack', [('lock', 'upstream det cls'), ('lock-onedl', 'onedl onedl-det onedl-cls')]
+)
+def test_lock_fits_the_ranges(root, lock, stack):
     from packaging.requirements import Requirement
 
     locked = {}
-    for line in (root / 'requirements/lock.txt').read_text().splitlines():
+    for line in (root / f'requirements/{lock}.txt').read_text().splitlines():
         if line and not line.lstrip().startswith('#'):
             req = Requirement(line)
             locked.setdefault(req.name, []).append(next(iter(req.specifier)).version)
-    for name in ('build', 'runtime', 'upstream', 'det', 'cls', 'demo', 'tests'):
+    for name in ('build', 'runtime', 'demo', 'tests', *stack.split()):
         for line in (root / f'requirements/{name}.txt').read_text().splitlines():
             if line and line[0] != '#' and (req := Requirement(line)):
                 assert any(version in req.specifier for version in locked[req.name]), line
@@ -108,7 +111,7 @@ def test_wheel_carries_configs_and_tools(root, wheel):
         want = {
             path.relative_to(root)
             for path in (root / folder).rglob('*')
-            if path.is_file() and '__pycache__' not in path.parts and path.name != 'setup.sh'
+            if path.is_file() and not {'__pycache__', 'setup', 'setup.sh'} & set(path.parts)
         }
         assert have == want and want
     packages = {path.parent.relative_to(wheel) for path in wheel.rglob('__init__.py')}

@@ -1,6 +1,7 @@
 """tools/setup.sh against a pretended uv and python: what .venv holds after it, and what it says."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -13,28 +14,30 @@ UV = """#!/bin/sh
 [ "$1" = --version ] && { echo 'uv 9.9.9'; exit; }
 sleep 0.2
 for last; do :; done
+venv=.venv
+case "$*" in *.venv-onedl*) venv=.venv-onedl ;; esac
 case "$*" in
   venv*) mkdir -p "$last/bin"; cp "$FAKE/python" "$last/bin/python" ;;
   *mmcv==*)
-    grep -q '^torch==' .venv/installed || { echo 'error: no torch'; exit 1; }
+    grep -q '^torch==' $venv/installed || { echo 'error: no torch'; exit 1; }
     echo '[3/77] c++'
-    echo "$last" >>.venv/installed
-    case "$BAD_CACHE $MMCV_WITH_OPS $*" in *' 1 '*--reinstall*|' 1 '*) touch .venv/ops ;; esac ;;
+    echo "$last" >>$venv/installed
+    case "$BAD_CACHE $MMCV_WITH_OPS $*" in *' 1 '*--reinstall*|' 1 '*) touch $venv/ops ;; esac ;;
   *--requirement*)
     [ "$DISK" = full ] && { echo 'error: No space left on device'; exit 1; }
-    cat "$last" >>.venv/installed ;;
-  *--editable*) echo dpk_mm >>.venv/installed ;;
+    cat "$last" >>$venv/installed ;;
+  *--editable*) echo dpk_mm >>$venv/installed ;;
 esac
 exit 0
 """
 # Runs the probe for real; passes every check except that of ops not yet "compiled".
 PYTHON = """#!/bin/sh
 here=$(dirname "$0")/..
-case "$*" in *sysconfig*) exec {python} "$@" ;; -VV) echo 3 ; exit ;; *opencv-python*) exit 1 ;; esac
-if [ "$2" = - ]; then text=$(cat); else text=$*; fi
-case "$text" in
-  *mmcv.ops*) [ -e "$here/ops" ] ;;
-  *mmdet.models*) if [ -e "$here/broken" ]; then echo 'no mmdet' >&2; exit 1; fi ;;
+case "$*" in
+  *sysconfig*) exec {python} "$@" ;;
+  -VV) echo 3 ;;
+  *check.py*ops*) [ -e "$here/ops" ] ;;
+  *check.py*whole*) if [ -e "$here/broken" ]; then echo 'no mmdet' >&2; exit 1; fi ;;
 esac
 """
 
@@ -44,6 +47,7 @@ def checkout(root, tmp_path, monkeypatch):
     copy = tmp_path / 'check out'
     (copy / 'tools').mkdir(parents=True)
     shutil.copy(root / 'tools/setup.sh', copy / 'tools')
+    shutil.copytree(root / 'tools/setup', copy / 'tools/setup')
     shutil.copytree(root / 'requirements', copy / 'requirements')
     for name in ('setup.py', 'pyproject.toml'):
         shutil.copy(root / name, copy)
@@ -77,13 +81,13 @@ def run(checkout, **env):
     return process.returncode, output
 
 
-def installed(checkout):
+def installed(checkout, venv='.venv'):
     """What .venv holds, each as often as it was installed."""
-    return sorted((checkout / '.venv/installed').read_text().splitlines())
+    return sorted((checkout / venv / 'installed').read_text().splitlines())
 
 
-def wanted(checkout):
-    return sorted(['dpk_mm', *(checkout / 'requirements/lock.txt').read_text().splitlines()])
+def wanted(checkout, lock='lock.txt'):
+    return sorted(['dpk_mm', *(checkout / 'requirements' / lock).read_text().splitlines()])
 
 
 def test_makes_the_environment_once(checkout):
@@ -102,6 +106,13 @@ def test_makes_the_environment_once(checkout):
     assert code == 0 and (checkout / '.venv/kept').exists()
     assert set(installed(checkout)) == set(wanted(checkout))
     assert sum(name.startswith('mmcv==') for name in installed(checkout)) == 1
+
+
+def test_the_forks_have_an_environment_of_their_own(checkout):
+    code, output = run(checkout, STACK='onedl')
+    assert code == 0, output
+    assert installed(checkout, '.venv-onedl') == wanted(checkout, 'lock-onedl.txt')
+    assert not (checkout / '.venv').exists()
 
 
 def test_broken_venv_is_remade(checkout):
@@ -136,7 +147,8 @@ def test_useless_mmcv_of_the_cache_is_compiled_anew(checkout):
         (dict(CXX='no-such-compiler'), ['C++ compiler', 'no-such-compiler']),
         (dict(FREE_KB='3145728'), ['disk full', '3 GB', '8 GB']),
         (dict(DISK='full'), ['disk full']),
-        (dict(PYTHON='/no/python'), ['/no/python', '3.9-3.12']),
+        (dict(STACK='fork'), ['STACK=fork', 'upstream', 'onedl']),
+        (dict(PYTHON='/no/python'), ['/no/python', '3.10-3.13']),
     ],
 )
 def test_what_is_missing_is_one_line(checkout, env, words):
@@ -157,3 +169,49 @@ def test_two_at_once_work_one_after_the_other(checkout):
     assert [process.returncode for process in both] == [0, 0], outputs
     assert installed(checkout) == wanted(checkout)
     assert any('waiting' in output and 'up to date' in output for output in outputs)
+
+
+@pytest.fixture
+def unit(tmp_path):
+    """One unit of a library whose header says whether it is read."""
+    (tmp_path / 'torch').mkdir()
+    (tmp_path / 'torch/types.h').write_text('#pragma once\nconst int types = 1;\n')
+    (tmp_path / 'unit.cpp').write_text('#include <torch/types.h>\nint f() { return types; }\n')
+    (tmp_path / 'headers').mkdir()
+    return tmp_path
+
+
+def compile_unit(root, folder, *flags, **env):
+    words = f'-MMD -MF unit.d -g0 -O1 -fPIC -I. -c -c {folder}/unit.cpp -o {folder}/unit.o -std=c++17'
+    command = [root / 'tools/setup/g++-with-torch', *words.split(), *flags]
+    env = {**os.environ, 'PLAIN_CXX': 'g++', 'HEADER_DIR': str(folder / 'headers'), **env}
+    return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True)
+
+
+needs_gcc = pytest.mark.skipif(shutil.which('g++') is None, reason='no g++')
+
+
+@needs_gcc
+def test_units_of_the_same_flags_share_one_precompiled_header(root, unit):
+    for _ in range(2):
+        done = compile_unit(root, unit, '-H')
+        assert done.returncode == 0, done.stderr
+        assert re.search(r'^! .*torch\.hpp\.gch', done.stderr, re.M)  # g++ says that it read it
+    assert len(list(unit.glob('headers/*/torch.hpp.gch'))) == 1
+    compile_unit(root, unit, '-O2')
+    assert len(list(unit.glob('headers/*/torch.hpp.gch'))) == 2
+
+
+@needs_gcc
+def test_without_the_header_a_unit_is_compiled_as_ever(root, unit):
+    (unit / 'torch/types.h').write_text('#error no\n')
+    (unit / 'unit.cpp').write_text('int f() { return 1; }\n')
+    assert compile_unit(root, unit).returncode == 0 and (unit / 'unit.o').exists()
+    assert (unit / 'headers/failed').exists() and not list(unit.glob('headers/*/*.gch'))
+
+
+@needs_gcc
+def test_a_unit_that_is_wrong_fails(root, unit):
+    (unit / 'unit.cpp').write_text('int f() { return; }\n')
+    done = compile_unit(root, unit)
+    assert done.returncode == 1 and 'unit.cpp:1' in done.stderr
