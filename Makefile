@@ -3,7 +3,10 @@
 .PHONY: help setup demo demo-cls test test-fast lint format docs docs-check lock
 # Waiting threads sleep instead of spinning: on a shared machine that is 10 times faster, with the same numbers.
 export OMP_WAIT_POLICY ?= PASSIVE
-VENV_PYTHON := .venv/bin/python
+# the packages to run on: upstream, or onedl for the maintained forks
+STACK ?= upstream
+export STACK
+VENV_PYTHON := $(if $(filter onedl,$(STACK)),.venv-onedl,.venv)/bin/python
 # how many processes run the tests, each on one core; the tests of a file stay together
 WORKERS ?= 2
 PYTEST := $(VENV_PYTHON) -m pytest -q -n $(WORKERS) --dist loadfile
@@ -16,7 +19,7 @@ UV := $(if $(wildcard .uv/bin/uv),.uv/bin/uv,uv)
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup:  ## make .venv, the tested environment (minutes the first time, then a second)
+setup:  ## make .venv, the tested environment (STACK=onedl: .venv-onedl, with the maintained forks)
 	@bash tools/setup.sh
 
 demo: setup work_dirs/demo/data/val.json  ## distil a small detector on the CPU: a table and pictures
@@ -59,8 +62,10 @@ docs-check: setup  ## check that the result pages state what the files in experi
 	@$(VENV_PYTHON) experiments/report/make_results.py --check
 
 # torch and its companions are pinned in build.txt; the rest is what was newest when this was run and then tested.
-lock: setup  ## resolve requirements/lock.txt anew
-	@$(UV) pip compile --quiet --universal --python-version 3.9 --no-annotate --upgrade \
-	  --override requirements/overrides.txt --build-constraints requirements/build.txt \
-	  --custom-compile-command 'make lock' --output-file requirements/lock.txt \
-	  $(addprefix requirements/,build.txt runtime.txt upstream.txt det.txt cls.txt demo.txt tests.txt)
+# What the two stacks share has one version.
+COMPILE = $(UV) pip compile --quiet --universal --python-version 3.10 --no-annotate --upgrade \
+  --custom-compile-command 'make lock' $(addprefix requirements/,build.txt runtime.txt demo.txt tests.txt)
+lock: setup  ## resolve requirements/lock.txt and lock-onedl.txt anew
+	@$(COMPILE) requirements/upstream.txt requirements/det.txt requirements/cls.txt --output-file requirements/lock.txt
+	@$(COMPILE) requirements/onedl.txt requirements/onedl-det.txt requirements/onedl-cls.txt \
+	  --constraint requirements/lock.txt --output-file requirements/lock-onedl.txt
