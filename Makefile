@@ -40,7 +40,7 @@ work_dirs/demo_cls/data/test.txt: demo/make_data.py | setup
 work_dirs/demo_cls/teacher/epoch_2.pth: work_dirs/demo_cls/data/test.txt | setup
 	OMP_NUM_THREADS=1 $(VENV_PYTHON) tools/train.py demo/classification/configs/resnet14_digits.py --work-dir $(@D)
 
-test: setup  ## run the tests (ARGS='tests/test_tools -x' picks some, WORKERS=1 runs one at a time)
+test: setup  ## run the tests (ARGS='tests/test_tools -x' picks some, WORKERS=1 runs one at a time, STACK=onedl on the forks)
 	@$(PYTEST) $(ARGS)
 
 test-fast: setup  ## the same without those marked slow, in 3 minutes

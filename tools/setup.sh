@@ -158,9 +158,8 @@ compile_mmcv() { # EXTRA UV OPTIONS...
   rm -rf "$header"
 }
 
-install_mmcv() {
-  local device hide_gpu=
-  device=$(check device 2>/dev/null) || device=cpu
+install_mmcv() { # cuda, cpu or no-nvcc
+  local device=$1 hide_gpu=
   if [ "$device" = no-nvcc ]; then
     say "note: a GPU, but no CUDA compiler (nvcc) for this torch: mmcv's ops are built for the CPU only; to train on the GPU install that nvcc and run this again"
     device=cpu hide_gpu=1
@@ -176,11 +175,11 @@ install_mmcv() {
 
 # The lock file is complete, so nothing is resolved; mmcv comes after, as it is compiled against this torch.
 install_all() {
-  local list=$venv/.dpk_mm-packages.txt
+  local list=$venv/.dpk_mm-packages.txt device
   grep -vF "$mmcv" "$lock" >"$list"
   step 'installing torch and the rest' "$uv" pip install --python "$python" --no-deps --requirement "$list"
-  check base >"$log" 2>&1 || return 1
-  install_mmcv
+  device=$(check base 2>"$log") || return 1
+  install_mmcv "$device"
   step 'installing dpk_mm' \
     "$uv" pip install --python "$python" --no-deps --no-build-isolation --editable .
   check whole >"$log" 2>&1 && check files "$root" >>"$log" 2>&1

@@ -12,6 +12,8 @@ import torch
 from mmengine.dist import barrier
 from torch import Tensor
 
+from dpk_mm.utils.compat import allow_upstream_checkpoints
+
 # How torch's weights-only loader, and dpk_mm's stand-in for getattr, name what they refuse.
 _REFUSED = re.compile(
     r'(Unsupported (global|class)|Trying to (load unsupp|call reduce)|Can only (create|build)|getattr\().*'
@@ -39,6 +41,7 @@ def load_weights(checkpoint: str, trust: bool = False, field: str = 'checkpoint'
         ValueError: The file is damaged, holds more than weights (names the opt-in), or no weights.
     """
     path = fetch(checkpoint, field)
+    allow_upstream_checkpoints()
     try:
         content = torch.load(path, map_location='cpu', weights_only=not trust)
     except Exception as error:  # torch raises whatever the bytes lead to

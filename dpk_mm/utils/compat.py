@@ -1,11 +1,12 @@
 """What dpk_mm asks of torch: checkpoints that open."""
 
 import pickle
-from typing import Callable
+from typing import Any, Callable, Optional
 
 import numpy as np
 import torch
 from mmengine.logging import HistoryBuffer
+from mmengine.runner import checkpoint
 from mmengine.utils import digit_version
 
 
@@ -16,6 +17,9 @@ def allow_upstream_checkpoints() -> None:
     and ``load_from`` then fail on the log history (``HistoryBuffer``, numpy arrays) in upstream's and
     our own checkpoints. What is added here holds plain numbers and runs no code when unpickled;
     everything else stays refused. Older torch neither needs this nor has the form of it used here.
+
+    Every ``with torch.serialization.safe_globals(...)`` takes away on exit what it shares with this list, so
+    this is called again before each load.
     """
     if digit_version(torch.__version__) < digit_version('2.6.0'):
         return
@@ -28,6 +32,22 @@ def allow_upstream_checkpoints() -> None:
         allowed.append((functions._reconstruct, f'{module}._reconstruct'))
     allowed += {type(np.dtype(code)) for code in '?bBhHiIlLqQefd'}
     torch.serialization.add_safe_globals(allowed)
+
+
+def refuse_unsafe_checkpoints() -> None:
+    """Let ``load_from`` and ``resume`` refuse on the maintained forks what they refuse with upstream.
+
+    Where torch's weights-only loader refuses a file, the forks' mmengine unpickles it all the same, with a
+    warning, and the file can run any code. It also allows a plain ``getattr``. The one function that does so
+    is replaced by ``torch.load``. ``TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD=1`` opens a file that you trust.
+    """
+    if hasattr(checkpoint, '_safe_torch_load'):
+        checkpoint._safe_torch_load = _load_as_torch_does
+
+
+def _load_as_torch_does(file: Any, map_location: Any = None, weights_only: Optional[bool] = None) -> Any:
+    allow_upstream_checkpoints()
+    return torch.load(file, map_location=map_location, weights_only=weights_only)
 
 
 def _history_statistic(owner: type, name: str) -> Callable:
