@@ -5,7 +5,7 @@
 # registry. A finished environment is known by its stamp in a second; a half-made or broken one is completed or remade.
 #
 #   STACK=upstream|onedl       upstream's packages in .venv (default), or the maintained forks in .venv-onedl
-#   PYTHON=/path/to/python     the Python to use, instead of the best one found (3.11 is the tested one)
+#   PYTHON=/path/to/python     the Python to use, or its version, instead of the best one found (3.11 first)
 #   MAX_JOBS=N                 compilers at once (default: one a core, fewer if memory is short)
 #   DPK_MM_MIN_FREE_GB=N       free disk space to insist on
 #   VENV=DIR LOCK=FILE         another place, and another list of packages (tests/matrix.py)
@@ -54,14 +54,14 @@ if (3, 10) <= sys.version_info < (3, 14) and struct.calcsize("P") == 8 and sys.i
 ' 2>/dev/null
 }
 
-candidates() {
+candidates() { # [VERSION]
   set +e
   local version
-  for version in 3.11 3.12 3.13 3.10; do
+  for version in ${1:-3.11 3.12 3.13 3.10}; do
     type -ap "python$version"
     compgen -G "${PYENV_ROOT:-$HOME/.pyenv}/versions/$version.*/bin/python"
   done
-  type -ap python3 python
+  [ -n "${1:-}" ] || type -ap python3 python
 }
 
 # Sets python_version, base_python and include: the first of the candidates, with headers before without.
@@ -71,7 +71,7 @@ choose_python() {
     found=$(probe_python "$name") && [ -n "$found" ] || continue
     if [ -f "${found##* }/Python.h" ]; then break; fi
     fallback=${fallback:-$found} found=
-  done < <(if [ -n "${PYTHON:-}" ]; then echo "$PYTHON"; else candidates; fi)
+  done < <(case ${PYTHON:-} in '' | 3.*) candidates "${PYTHON:-}" ;; *) echo "$PYTHON" ;; esac)
   read -r python_version base_python include <<<"${found:-$fallback}" || true
   [ -n "$base_python" ] || die "${PYTHON:+PYTHON=$PYTHON is }no 64-bit Python 3.10-3.13 that runs" \
     "${PYTHON:-(3.11 is the tested one): install one, or name it with PYTHON=}"
@@ -196,7 +196,8 @@ if command -v flock >/dev/null; then
   }
 fi
 
-wanted=$([ -z "${PYTHON:-}" ] || probe_python "$PYTHON" | cut -d ' ' -f 1) || wanted=none
+wanted=${PYTHON:-}
+case $wanted in '' | 3.*) ;; *) wanted=$(probe_python "$PYTHON" | cut -d ' ' -f 1) || wanted=none ;; esac
 runs=$(probe_python "$python" | cut -d ' ' -f 1) || runs=
 if [ -n "$runs" ] && [ "${wanted:-$runs}" = "$runs" ] && [ -f "$stamp" ] &&
   [ "$(cat "$stamp")" = "$(fingerprint)" ] && check files "$root" 2>/dev/null; then

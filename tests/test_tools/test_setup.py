@@ -1,5 +1,6 @@
 """tools/setup.sh against a pretended uv and python: what .venv holds after it, and what it says."""
 
+import importlib.util
 import os
 import re
 import shutil
@@ -149,6 +150,7 @@ def test_useless_mmcv_of_the_cache_is_compiled_anew(checkout):
         (dict(DISK='full'), ['disk full']),
         (dict(STACK='fork'), ['STACK=fork', 'upstream', 'onedl']),
         (dict(PYTHON='/no/python'), ['/no/python', '3.10-3.13']),
+        (dict(PYTHON='3.99'), ['3.99', '3.10-3.13']),
     ],
 )
 def test_what_is_missing_is_one_line(checkout, env, words):
@@ -215,3 +217,18 @@ def test_a_unit_that_is_wrong_fails(root, unit):
     (unit / 'unit.cpp').write_text('int f() { return; }\n')
     done = compile_unit(root, unit)
     assert done.returncode == 1 and 'unit.cpp:1' in done.stderr
+
+
+def test_the_matrix_keeps_the_rows_that_were_not_run(root):
+    spec = importlib.util.spec_from_file_location('matrix', root / 'tests/matrix.py')
+    matrix = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(matrix)
+    page = f'# Title\n\n{matrix.HEAD}\n\nText.\n'
+    one, two = matrix.rows()[:2]
+    for row in (one, two):
+        page = matrix.write_table(page, {row: [*row, '2026-01-01', f'passed on {row[0]}', 'torch 1']})
+    assert page.startswith('# Title\n') and page.endswith('\n\nText.\n')
+    table = matrix.read_table(page)
+    assert list(table) == matrix.rows()
+    assert table[one][4] == f'passed on {one[0]}' and table[two][4] == f'passed on {two[0]}'
+    assert {cells[4] for row, cells in table.items() if row not in (one, two)} == {'not run'}
