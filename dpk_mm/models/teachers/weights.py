@@ -5,6 +5,8 @@ import logging
 from mmengine.logging import print_log
 from torch import Tensor, nn
 
+from dpk_mm.stack import check_stack
+
 
 def set_weights(model: nn.Module, weights: dict[str, Tensor], source: str, allow_incomplete: bool) -> None:
     """Load a state dict into a teacher, and refuse one that leaves weights unset.
@@ -48,7 +50,15 @@ def set_weights(model: nn.Module, weights: dict[str, Tensor], source: str, allow
     message = f'{source}: {len(problems)} weights do not fit: {"; ".join(problems[:5])}'
     if not allow_incomplete:
         raise ValueError(
-            f'{message}. Is this the checkpoint of that config? '
+            f'{message}. Is this the checkpoint of that config? {_other_stack(problems)}'
             'allow_incomplete=True accepts it, leaving those weights random.'
         )
     print_log(message, logger='current', level=logging.WARNING)
+
+
+def _other_stack(problems: list[str]) -> str:
+    """Which mmdet the weights of a DINO want: the two stacks build different layers of the same name."""
+    if not any('ref_point_head' in problem and 'size mismatch' in problem for problem in problems):
+        return ''
+    wanted = {'upstream': 'onedl-mmdetection of the maintained forks', 'onedl': "upstream's mmdet 3.3"}
+    return f'These are weights of a DINO that want {wanted[check_stack()]}. '

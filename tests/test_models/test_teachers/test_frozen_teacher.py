@@ -13,6 +13,7 @@ from mmengine.config import Config
 from torch import nn
 
 from dpk_mm.models import FrozenTeacher
+from dpk_mm.models.teachers.weights import set_weights
 from dpk_mm.registry import MODELS
 from dpk_mm.utils.config import split_checkpoint
 
@@ -146,6 +147,13 @@ def test_an_old_checkpoint_need_not_count_batches(config, checkpoint):
         del saved['state_dict'][name]
     torch.save(saved, checkpoint)
     FrozenTeacher(config, checkpoint)
+
+
+def test_a_dino_of_the_other_stack_names_the_mmdet_it_wants():
+    model = nn.ModuleDict(dict(ref_point_head=nn.Linear(4, 2)))
+    weights = {'ref_point_head.weight': torch.ones(2, 8), 'ref_point_head.bias': torch.ones(2)}
+    with pytest.raises(ValueError, match='want (onedl-mmdetection|upstream.s mmdet)'):
+        set_weights(model, weights, 'teacher', allow_incomplete=False)
 
 
 @pytest.mark.parametrize('allow_incomplete', [False, True])
