@@ -73,8 +73,8 @@ choose_python() {
     fallback=${fallback:-$found} found=
   done < <(case ${PYTHON:-} in '' | 3.*) candidates "${PYTHON:-}" ;; *) echo "$PYTHON" ;; esac)
   read -r python_version base_python include <<<"${found:-$fallback}" || true
-  [ -n "$base_python" ] || die "${PYTHON:+PYTHON=$PYTHON is }no 64-bit Python 3.10-3.13 that runs" \
-    "${PYTHON:-(3.11 is the tested one): install one, or name it with PYTHON=}"
+  [ -n "$base_python" ] || [ -z "${PYTHON:-}" ] || die "PYTHON=$PYTHON is no 64-bit Python 3.10-3.13 that runs"
+  [ -n "$base_python" ] || die 'no Python 3.10-3.13 found: install one (3.11 is the tested one), or name it with PYTHON='
 }
 
 check_disk() { # NEEDED_GB

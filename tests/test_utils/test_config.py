@@ -264,3 +264,15 @@ def test_what_is_the_students_is_not_passed_over():
         ValueError, match='model.test_cfg: a DPKDistiller takes no such field; .* model.student.test_cfg'
     ):
         main_model_cfg(Config(dict(model=model)))
+
+
+def test_a_package_that_pip_does_not_know_is_not_installed(tmp_path, monkeypatch):
+    """As a fork of mmsegmentation: mmengine would install upstream's, and upstream's mmengine with it."""
+    (tmp_path / 'mmseg').mkdir()
+    (tmp_path / 'mmseg/__init__.py').touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(
+        'mmengine.utils.package_utils.call_command', lambda command: pytest.fail(str(command))
+    )
+    with pytest.raises(ImportError, match='mmsegmentation is not installed'):
+        load_model_cfg('mmseg::unet/unet.py')
