@@ -26,7 +26,11 @@ STACKS = {
     },
 }
 _NEEDED = ('torch', 'mmengine', 'mmcv')
-_WAYS = "pip install 'dpk_mm[upstream]' for upstream's packages, or 'dpk_mm[onedl]' for the maintained forks"
+# mmcv is compiled against the torch that is there, which a build of pip's own does not see.
+_WAYS = (
+    "pip install --no-build-isolation 'dpk_mm[upstream]' for upstream's packages, or 'dpk_mm[onedl]' for the "
+    'maintained forks, after torch, torchvision, ninja, wheel and setuptools<81'
+)
 
 
 def check_stack(path: Optional[Sequence[str]] = None) -> str:
