@@ -144,8 +144,9 @@ compile_mmcv() { # EXTRA UV OPTIONS...
   if [ -n "$memory" ] && [ "$memory" -lt "$jobs" ]; then jobs=$((memory > 0 ? memory : 1)); fi
   export MMCV_WITH_OPS=1 CFLAGS='-g0 -O1' MAX_JOBS=${MAX_JOBS:-$jobs} PLAIN_CXX=$CXX HEADER_DIR=$header
   local CXX=$CXX
+  trap 'rm -rf "$venv/.header"' EXIT
   rm -rf "$header" && mkdir "$header"
-  if "$CXX" --version 2>/dev/null | grep -q 'Free Software Foundation'; then
+  if $CXX --version 2>/dev/null | grep -q 'Free Software Foundation'; then
     CXX=$root/tools/setup/g++-with-torch
   else
     say "note: $CXX is not g++, so there is no precompiled header: the ops take three times as long"
@@ -155,7 +156,6 @@ compile_mmcv() { # EXTRA UV OPTIONS...
     env CXX="$CXX" PATH="$venv/bin:$PATH" ${hide_gpu:+CUDA_VISIBLE_DEVICES=-1} \
     "$uv" pip install -v --python "$python" --no-deps --no-build-isolation --no-binary "${mmcv%==*}" "$@" "$mmcv"
   [ ! -e "$header/failed" ] || say 'note: the precompiled header failed, so the ops were compiled without it'
-  rm -rf "$header"
 }
 
 install_mmcv() { # cuda, cpu or no-nvcc

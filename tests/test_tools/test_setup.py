@@ -96,6 +96,7 @@ def test_makes_the_environment_once(checkout):
     assert code == 0, output
     assert output.endswith('set-up: ready\n')
     assert installed(checkout) == wanted(checkout) and (checkout / '.venv/ops').exists()
+    assert 'is not g++' in output and not (checkout / '.venv/.header').exists()
 
     code, output = run(checkout)
     assert code == 0 and 'up to date' in output and installed(checkout) == wanted(checkout)
