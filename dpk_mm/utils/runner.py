@@ -17,8 +17,8 @@ from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
 from dpk_mm.utils.config import package_config, spell_out_teacher
+from dpk_mm.utils.config_file import read_config
 from dpk_mm.utils.files import only_one
-from dpk_mm.utils.plain_yaml import plain_yaml
 
 # where torchrun, Slurm and MPI say which of its processes this one is
 _RANKS = ('RANK', 'SLURM_PROCID', 'OMPI_COMM_WORLD_RANK', 'PMI_RANK')
@@ -39,8 +39,7 @@ def load_config(name: str) -> Config:
         ImportError: The package is not installed.
     """
     try:
-        with plain_yaml():
-            cfg = package_config(name) if '::' in name else Config.fromfile(name)
+        cfg = package_config(name) if '::' in name else read_config(name)
         spell_out_teacher(cfg)
         return cfg
     except (SyntaxError, NameError, OSError, ImportError, ValueError) as error:
