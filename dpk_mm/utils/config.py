@@ -11,7 +11,7 @@ from mmengine.hub import get_config
 from mmengine.utils import is_installed
 from torch import nn
 
-from dpk_mm.utils.plain_yaml import plain_yaml
+from dpk_mm.utils.config_file import read_config
 
 
 def main_field(cfg: Union[Config, dict]) -> Optional[str]:
@@ -141,8 +141,7 @@ def load_model_cfg(config: Union[str, dict], field: str = 'config') -> ConfigDic
                 f'{field}={config!r}: no such file (relative to {Path.cwd()}). Give a config file, '
                 "'pkg::path' such as 'mmdet::retinanet/retinanet_r101_fpn_2x_coco.py', or a model dict."
             )
-        with plain_yaml():
-            cfg = Config.fromfile(config)
+        cfg = read_config(config)
     else:
         raise ValueError(f'{field} must be a path or a model dict, got {type(config).__name__}.')
 

@@ -14,8 +14,8 @@ from mmengine.device import get_device
 from mmengine.dist import is_distributed
 
 from dpk_mm.utils.config import package_config
+from dpk_mm.utils.config_file import read_config
 from dpk_mm.utils.files import only_one
-from dpk_mm.utils.plain_yaml import plain_yaml
 from dpk_mm.utils.teacher_config import spell_out_teacher
 
 # where torchrun, Slurm and MPI say which of its processes this one is
@@ -37,8 +37,7 @@ def load_config(name: str) -> Config:
         ImportError: The package is not installed.
     """
     try:
-        with plain_yaml():
-            cfg = package_config(name) if '::' in name else Config.fromfile(name)
+        cfg = package_config(name) if '::' in name else read_config(name)
         spell_out_teacher(cfg)
         return cfg
     except (SyntaxError, NameError, OSError, ImportError, ValueError) as error:

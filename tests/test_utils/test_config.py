@@ -280,6 +280,7 @@ RUNS = '!!python/object/apply:os.mkdir ["{}/ran"]'
         ),
         ('model: &a [*a]', 'over 1,000,000 values'),
         ('a: ' + '[' * 5000, 'recursion'),
+        ('only words', 'holds no config'),
     ],
 )
 def test_a_yaml_config_runs_nothing(tmp_path, text, words):

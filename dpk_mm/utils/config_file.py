@@ -1,10 +1,11 @@
-"""YAML configs that hold plain values only."""
+"""Config files, of which those in YAML hold plain values only."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import yaml
+from mmengine.config import Config
 from mmengine.fileio.handlers import yaml_handler
 
 # The most values of a config, each counted as often as an alias repeats it.
@@ -36,6 +37,27 @@ def plain_yaml() -> Iterator[None]:
         raise ValueError(' '.join(str(error).split())) from error
     finally:
         yaml_handler.Loader = before
+
+
+def read_config(path: str) -> Config:
+    """Read a config file; one in YAML or JSON runs nothing.
+
+    Args:
+        path (str): The file.
+
+    Returns:
+        Config: The whole config.
+
+    Raises:
+        ValueError: It has a mistake, or holds something else than a config.
+    """
+    with plain_yaml():
+        try:
+            return Config.fromfile(path)
+        except (AttributeError, TypeError, KeyError) as error:
+            if path.endswith('.py'):
+                raise  # a mistake of its own
+            raise ValueError(f'it holds no config ({error})') from error
 
 
 def _count(node: Any, known: dict[int, float]) -> float:
