@@ -49,8 +49,9 @@ def check_config(cfg: Config) -> None:
     check((fields.get('randomness') or {}).get('seed'), Optional[int], 'randomness.seed')
     train = fields.get('train_cfg') or {}
     for name in ('max_epochs', 'max_iters'):
-        if name in train:
-            check(train[name], Count, f'train_cfg.{name}')
+        value = train.get(name, 1)
+        is_whole = isinstance(value, float) and value.is_integer()  # mmengine takes 1e5
+        check(int(value) if is_whole else value, Count, f'train_cfg.{name}')
     if 'type' not in train:
         check_fields(train, EpochBasedTrainLoop if train.get('by_epoch') else IterBasedTrainLoop, 'train_cfg')
     for field, part, registry in _parts(fields):
