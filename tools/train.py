@@ -81,6 +81,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     if cfg.get('resume') and cfg.get('load_from'):
         cli.check_resumable(cfg.load_from, '--resume')
     cli.launch_on_cpu(cfg)
+    cli.check_config(cfg)
     cli.save_safely(cfg)
     with ExitStack() as stack:
         cli.keep_work_dir(stack, cfg)

@@ -102,9 +102,10 @@ def save_safely(cfg: Config) -> None:
     Args:
         cfg (Config): A whole config; changed in place. Another hook of the user's stays.
     """
-    hook = (cfg.get('default_hooks') or {}).get('checkpoint')
-    if hook and type_name(hook) in ('', 'CheckpointHook'):
-        hook.type = 'dpk_mm.PlainCheckpointHook'
+    hooks = cfg.get('default_hooks') or {}
+    hook = hooks.get('checkpoint', dict(type='CheckpointHook'))  # which mmengine takes where there is none
+    if hook is not None and type_name(hook) in ('', 'CheckpointHook'):
+        cfg.default_hooks = dict(hooks, checkpoint=dict(hook, type='dpk_mm.PlainCheckpointHook'))
 
 
 @contextmanager
