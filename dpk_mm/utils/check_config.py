@@ -46,6 +46,8 @@ def check_config(cfg: Config) -> None:
             raise FieldError(lacking[0], f' is missing: {", ".join(names)} go together.')
     _check_numbers(fields)
     check_fields(fields, Runner, '')
+    for name in ('work_dir', 'load_from', 'experiment_name', 'launcher'):
+        check(fields.get(name), Optional[str], name)
     check((fields.get('randomness') or {}).get('seed'), Optional[int], 'randomness.seed')
     train = fields.get('train_cfg') or {}
     for name in ('max_epochs', 'max_iters'):

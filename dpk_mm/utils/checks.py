@@ -169,7 +169,8 @@ def check_fields(cfg: dict, kind: type, field: str, only: Optional[tuple[type, .
     for name, value in cfg.items():
         for one in kind.__mro__:
             default, hint = _annotations(one).get(name, (None, None))
-            if hint is not None and (only is None or hint in only):
+            # where upstream says a text, numbers often fit, too
+            if hint not in (None, str) and (only is None or hint in only):
                 is_part = isinstance(value, dict) and 'type' in value  # of which an object is made first
                 is_usual = type(value) is type(default) and value == default
                 is_whole = hint is int and isinstance(value, float) and value.is_integer()

@@ -17,6 +17,7 @@ GOOD = [
     'mmdet::v3det/dino-4scale_r50_8xb2_sample1e-3_v3det_36e.py',  # an interval that is a whole float
     'mmdet::bytetrack/bytetrack_yolox_x_8xb4-80e_crowdhuman-mot20train_test-mot20test.py',  # metric not there
     'mmpretrain::resnet/resnet50_8xb256-rsb-a1-600e_in1k.py',
+    'mmpretrain::resnet/resnet50_8xb32-fp16_in1k.py',  # a number where upstream is annotated for a text
     'mmpretrain::swin_transformer/swin-tiny_16xb64_in1k.py',
     'dpk_mm::dpk/retinanet_r101_r50_coco.py',
 ]

@@ -165,3 +165,10 @@ def test_whatever_a_model_raises_is_explained_and_no_size_advised_that_does_not_
         'teacher: Bare does not run on a blank image of (32, 32) with 3 channels. It says AttributeError: '
         "no 'prompt'."
     )
+
+
+def test_a_head_of_another_width_is_told_at_build():
+    model = tiny.retinanet()
+    model.bbox_head.in_channels = 7
+    with pytest.raises(ValueError, match='student: RetinaNet does not run on .* to have 7 channels'):
+        tiny.build(tiny.distiller(student=model, input_shape=(64, 64)))
