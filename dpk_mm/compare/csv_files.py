@@ -90,5 +90,6 @@ def read_csv(text: str) -> Results:
             metrics = {key: float(item) for key, item in line.items() if item}
             results.setdefault(name, {})[seed] = dict(known, metrics=metrics)
     except (KeyError, TypeError, ValueError, csv.Error) as error:
-        raise ValueError(f'line {reader.line_num} is not of a comparison ({error})') from error
+        number = reader.line_num + isinstance(error, csv.Error)  # which the reader has not counted yet
+        raise ValueError(f'line {number} is not of a comparison ({error})') from error
     return results
