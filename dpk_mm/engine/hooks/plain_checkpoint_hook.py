@@ -48,10 +48,13 @@ class PlainCheckpointHook(CheckpointHook):
         """
         if not isinstance(runner._train_loop, BaseLoop):
             return  # a test
-        if not files.is_held(Path(runner.work_dir)):  # by tools/train.py, or a hook of the same runner
-            self._lock = ExitStack()
-            on_first_rank(lambda: self._lock.enter_context(files.only_one(Path(runner.work_dir))))
+        on_first_rank(lambda: self._take(Path(runner.work_dir)))
         choose_checkpoint(runner)
+
+    def _take(self, folder: Path) -> None:
+        if not files.is_held(folder):  # by tools/train.py, in the first process alone
+            self._lock = ExitStack()
+            self._lock.enter_context(files.only_one(folder))
 
     def after_run(self, runner: Runner) -> None:
         """Release the work dir."""
