@@ -14,7 +14,8 @@ PYTEST := $(VENV_PYTHON) -m pytest -q -n $(WORKERS) --dist loadfile
 JOBS ?= 2
 # upstream still imports it, and says so many times
 demo demo-cls: export PYTHONWARNINGS = ignore:pkg_resources,ignore:Deprecated call to
-UV := $(if $(wildcard .uv/bin/uv),.uv/bin/uv,uv)
+# when it is used, as the set-up may fetch it
+UV = $(shell test -x .uv/bin/uv && echo .uv/bin/uv || echo uv)
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

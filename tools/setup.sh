@@ -11,7 +11,7 @@
 #   VENV=DIR LOCK=FILE         another place, and another list of packages (tests/matrix.py)
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-root=$PWD
+root=$(pwd -P)
 log=$root/.setup.log
 uv_version=0.13.9
 
@@ -146,7 +146,9 @@ compile_mmcv() { # EXTRA UV OPTIONS...
   local CXX=$CXX
   trap 'rm -rf "$venv/.header"' EXIT
   rm -rf "$header" && mkdir "$header"
-  if $CXX --version 2>/dev/null | grep -q 'Free Software Foundation'; then
+  if [ "$root" != "${root//[[:space:]]/}" ]; then
+    say 'note: a path with blanks, so there is no precompiled header: the ops take three times as long'
+  elif $CXX --version 2>/dev/null | grep -q 'Free Software Foundation'; then
     CXX=$root/tools/setup/g++-with-torch
   else
     say "note: $CXX is not g++, so there is no precompiled header: the ops take three times as long"

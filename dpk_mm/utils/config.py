@@ -80,7 +80,9 @@ def plain_config(cfg: Config) -> Optional[str]:
     if not isinstance(cfg.get('model'), dict) or main_field(cfg) is None:
         return None
     fields = {key: value for key, value in cfg.to_dict().items() if key != 'model'}
-    return Config(dict(fields, model=main_model_cfg(cfg).to_dict())).pretty_text
+    is_formatted = getattr(cfg, '_format_python_code', True)  # some texts are too much for yapf
+    plain = dict(fields, model=main_model_cfg(cfg).to_dict())
+    return Config(plain, format_python_code=is_formatted).pretty_text
 
 
 def _check_fields(cfg: Config, field: str) -> None:

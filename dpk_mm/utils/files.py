@@ -207,10 +207,21 @@ def put_in_place(draft: Path, path: Path) -> None:
     files = [file for file in draft.rglob('*') if file.is_file()] if draft.is_dir() else [draft]
     for file in [*files, *([draft] if draft.is_dir() else [])]:
         _sync(file)
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
+    old = path.with_name(f'.{path.name}.old.draft')
+    if path.is_dir() and not path.is_symlink():  # which takes long to remove, so one of both is whole always
+        remove(old)
+        os.replace(path, old)
     os.replace(draft, path)
     _sync(path.parent)
+    remove(old)
+
+
+def restore_replaced(folder: Path) -> None:
+    """Give folders their name back that :func:`put_in_place` had taken away when its process was killed."""
+    for old in folder.glob('.*.old.draft'):
+        path = old.with_name(old.name[1 : -len('.old.draft')])
+        if not path.exists():
+            os.replace(old, path)
 
 
 def remove(path: Path) -> None:

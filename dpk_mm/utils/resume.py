@@ -1,6 +1,7 @@
 """Which checkpoint a training goes on from."""
 
 import logging
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Optional
@@ -10,7 +11,7 @@ from mmengine.hooks import CheckpointHook
 from mmengine.logging import print_log
 
 from dpk_mm.utils.declared import check_whole
-from dpk_mm.utils.files import read_text
+from dpk_mm.utils.files import read_text, restore_replaced
 
 
 def newest_whole(work_dir: Path, folder: Path, pattern: str) -> Optional[str]:
@@ -45,7 +46,7 @@ def newest_whole(work_dir: Path, folder: Path, pattern: str) -> Optional[str]:
                 f'Resume: {"; ".join(problems)}. Going on from {path}.', 'current', level=logging.WARNING
             )
         return str(path)
-    if found:
+    if found or named:
         raise ValueError(
             f'no checkpoint in {folder} is whole ({"; ".join(problems)}). Remove them to start anew.'
         )
@@ -86,15 +87,20 @@ def choose_checkpoint(runner: Any) -> None:
     work_dir = folder = Path(runner.work_dir)
     if hook.out_dir not in (None, runner.work_dir):  # see CheckpointHook.before_train
         folder = Path(hook.out_dir) / work_dir.name
-    pattern = hook.filename_tmpl.format('*')
-    runner._load_from = on_first_rank(lambda: newest_whole(work_dir, folder, pattern))
+    pattern = re.sub(r'\{[^}]*\}', '*', hook.filename_tmpl)
+
+    def choose() -> Optional[str]:
+        restore_replaced(folder)
+        return newest_whole(work_dir, folder, pattern)
+
+    runner._load_from = on_first_rank(choose)
 
 
 def on_first_rank(function: Callable[[], Any]) -> Any:
     """Call a function in the first process alone, for all; all raise what it raises.
 
     Args:
-        function (Callable): Raises an OSError or a ValueError where something is wrong.
+        function (Callable): Raises where something is wrong.
 
     Returns:
         What it returned.
@@ -103,7 +109,7 @@ def on_first_rank(function: Callable[[], Any]) -> Any:
     if is_main_process():
         try:
             found[0] = function()
-        except (OSError, ValueError) as error:
+        except Exception as error:  # the others wait
             found[1] = error
     broadcast_object_list(found)
     if found[1] is not None:

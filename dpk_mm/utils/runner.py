@@ -18,8 +18,8 @@ from dpk_mm.utils.config_file import read_config
 from dpk_mm.utils.files import only_one
 from dpk_mm.utils.teacher_config import spell_out_teacher
 
-# where torchrun, Slurm and MPI say which of its processes this one is
-_RANKS = ('RANK', 'SLURM_PROCID', 'OMPI_COMM_WORLD_RANK', 'PMI_RANK')
+# where a launcher says which of its processes this one is; MPI may run inside of Slurm
+_RANKS = dict(pytorch=('RANK',), slurm=('SLURM_PROCID',), mpi=('OMPI_COMM_WORLD_RANK', 'PMI_RANK'))
 
 
 def load_config(name: str) -> Config:
@@ -119,8 +119,8 @@ def only_training(cfg: Config) -> Iterator[None]:
         ValueError: Another training runs there; names its process.
         OSError: Nothing can be written there.
     """
-    rank = next((os.environ[name] for name in _RANKS if name in os.environ), '0')
-    if cfg.launcher != 'none' and rank != '0':
+    names = _RANKS.get(cfg.launcher, ())
+    if next((os.environ[name] for name in names if name in os.environ), '0') != '0':
         yield  # the first process has the lock; where it fails, the launcher ends the others
         return
     with only_one(Path(cfg.work_dir)):

@@ -123,7 +123,16 @@ def zero(path):
     path.write_bytes(content)
 
 
-@pytest.mark.parametrize('harm', [cut, zero, lambda path: path.write_bytes(b''), Path.unlink])
+def change_compression(path):
+    """One bit of the directory of a zip file, by which an entry is inflated that was not deflated."""
+    content = bytearray(path.read_bytes())
+    content[content.index(b'PK\1\2') + 10] ^= 8
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    'harm', [cut, zero, change_compression, lambda path: path.write_bytes(b''), Path.unlink]
+)
 def test_resume_passes_over_a_damaged_file(cfg, tmp_path, harm, monkeypatch):
     tiny.train(cfg)
     path = tmp_path / 'run/epoch_2.pth'
@@ -150,6 +159,38 @@ def test_resume_passes_over_a_damaged_last_checkpoint(tmp_path, content, monkeyp
     assert len(said) == 1 and 'last_checkpoint' in said[0]
 
 
+def test_names_of_checkpoints_may_be_padded(cfg):
+    cfg.default_hooks.checkpoint.filename_tmpl = 'epoch_{:03d}.pth'
+    cfg.train_cfg.max_epochs = 1
+    tiny.train(cfg)
+    cfg.resume, cfg.train_cfg.max_epochs = True, 2
+    assert tiny.train(cfg).iter == 8
+
+
+def test_a_folder_is_replaced_by_its_draft_or_comes_back(tmp_path, monkeypatch):
+    """As strategies write checkpoints."""
+    path, draft = tmp_path / 'epoch_1.pth', tmp_path / '.epoch_1.pth.draft'
+    for folder, text in ((path, 'old'), (draft, 'new')):
+        folder.mkdir()
+        (folder / 'rank0').write_text(text)
+    replace = os.replace
+
+    def killed(one, other):
+        if one == draft:
+            raise KeyboardInterrupt
+        replace(one, other)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(files.os, 'replace', killed)
+        with pytest.raises(KeyboardInterrupt):
+            files.put_in_place(draft, path)
+    assert not path.exists()
+    files.restore_replaced(tmp_path)
+    assert (path / 'rank0').read_text() == 'old'
+    files.put_in_place(draft, path)
+    assert (path / 'rank0').read_text() == 'new' and [path] == list(tmp_path.iterdir())
+
+
 def test_a_moved_work_dir_and_no_whole_file(tmp_path):
     from dpk_mm.utils.resume import newest_whole
 
@@ -158,8 +199,9 @@ def test_a_moved_work_dir_and_no_whole_file(tmp_path):
     (tmp_path / 'last_checkpoint').write_text('/moved/epoch_1.pth')
     assert newest_whole(tmp_path, tmp_path, 'epoch_*.pth') == str(tmp_path / 'epoch_1.pth')
     cut(tmp_path / 'epoch_1.pth')
-    with pytest.raises(ValueError, match=r'no checkpoint in .* is whole \(epoch_1.pth is damaged'):
-        newest_whole(tmp_path, tmp_path, 'epoch_*.pth')
+    for pattern in ('epoch_*.pth', 'iter_*.pth'):
+        with pytest.raises(ValueError, match=r'no checkpoint in .* is whole \(epoch_1.pth is damaged'):
+            newest_whole(tmp_path, tmp_path, pattern)
 
 
 @pytest.mark.slow
@@ -213,7 +255,9 @@ def test_only_the_first_rank_locks(cfg, tmp_path, monkeypatch):
     """Of torchrun's processes, and of Slurm's; without a launcher each process is a first one."""
     pid = hold(tmp_path / 'run')
     try:
-        for launcher, name in (('pytorch', 'RANK'), ('slurm', 'SLURM_PROCID'), ('none', 'RANK')):
+        monkeypatch.setenv('SLURM_PROCID', '0')  # as MPI's processes inherit it
+        places = dict(pytorch='RANK', slurm='SLURM_PROCID', mpi='OMPI_COMM_WORLD_RANK', none='RANK')
+        for launcher, name in places.items():
             cfg.launcher = launcher
             with monkeypatch.context() as patch:
                 patch.setenv(name, '1')

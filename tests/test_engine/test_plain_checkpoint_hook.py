@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,6 +10,8 @@ import pytest
 import tiny
 import torch
 from mmengine.config import Config
+from mmengine.hooks import Hook
+from mmengine.registry import HOOKS
 
 from dpk_mm.engine.hooks.plain_checkpoint_hook import PlainCheckpointHook, _plain
 
@@ -16,6 +19,17 @@ from dpk_mm.engine.hooks.plain_checkpoint_hook import PlainCheckpointHook, _plai
 @pytest.fixture(scope='module')
 def data(tmp_path_factory):
     return tiny.write_coco(tmp_path_factory.mktemp('coco'), num=4)
+
+
+@HOOKS.register_module(force=True)
+class RemoveHook(Hook):
+    """Removes a file in training."""
+
+    def __init__(self, path):
+        self.path = Path(path)
+
+    def before_train_iter(self, *args, **kwargs):
+        self.path.unlink(missing_ok=True)
 
 
 def opens_without_dpk_mm(path):
@@ -64,6 +78,10 @@ def test_inferencers_open_a_distillers_checkpoint_without_a_config(data, tmp_pat
     cfg = tiny.training_cfg(tiny.distiller(), data, tmp_path, epochs=1)
     cfg.test_dataloader, cfg.test_cfg, cfg.test_evaluator = cfg.val_dataloader, cfg.val_cfg, cfg.val_evaluator
     cfg.visualizer = dict(type='DetLocalVisualizer')
+    student = tmp_path / 'student.py'
+    Config(dict(model=tiny.retinanet())).dump(student)
+    cfg.model.student = str(student)
+    cfg.custom_hooks = [dict(type='RemoveHook', path=str(student))]  # whose name the config has
     model = tiny.train(cfg).model.eval()
     export_student.main([str(tmp_path / 'epoch_1.pth'), str(tmp_path / 'student.pth')])
     image = np.random.default_rng(0).integers(0, 255, (96, 80, 3), np.uint8)

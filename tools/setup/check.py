@@ -18,7 +18,9 @@ def files(root: str) -> None:
     for name in BASE + [name.split('.')[0] for name in REST]:
         assert find_spec(name), f'{name} is missing'
     assert list(Path(find_spec('mmcv').origin).parent.glob('_ext*.so')), "mmcv's ops are missing"
-    assert Path(find_spec('dpk_mm').origin).parents[1] == Path(root), 'dpk_mm is of another checkout'
+    assert Path(find_spec('dpk_mm').origin).parents[1].resolve() == Path(root).resolve(), (
+        'dpk_mm is of another checkout'
+    )
 
 
 def base() -> None:

@@ -8,6 +8,7 @@ from typing import Any, Optional
 import numpy as np
 import torch
 from mmengine.dist import barrier, is_main_process
+from mmengine.fileio import LocalBackend
 from mmengine.hooks import CheckpointHook
 from mmengine.logging import HistoryBuffer
 from mmengine.runner import Runner
@@ -39,6 +40,7 @@ class PlainCheckpointHook(CheckpointHook):
 
     _lock: Optional[ExitStack] = None
     _gradients: Optional[dict] = None
+    _config: Optional[str] = None
 
     def before_run(self, runner: Runner) -> None:
         """Before a training: lock the work dir, and choose what to resume from.
@@ -68,7 +70,8 @@ class PlainCheckpointHook(CheckpointHook):
             OSError: Nothing can be written where the checkpoints shall be.
         """
         super().before_train(runner)
-        if _is_local(self.out_dir):
+        self._config = plain_config(runner.cfg)  # once: the files that it names may change
+        if self._is_local:
             on_first_rank(lambda: _prepare(Path(self.out_dir)))
         if self._gradients is not None:
             restore_gradients(runner, self._gradients)
@@ -76,10 +79,10 @@ class PlainCheckpointHook(CheckpointHook):
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Make everything beside the weights plain, and the config the one of the model that is saved."""
-        if text := plain_config(runner.cfg):
-            checkpoint['meta'].update(cfg=text, plain_cfg=True)
+        if self._config is not None:
+            checkpoint['meta'].update(cfg=self._config, plain_cfg=True)
             # inferencers look here first
-            checkpoint['message_hub']['runtime_info']['cfg'] = text
+            checkpoint['message_hub']['runtime_info']['cfg'] = self._config
         if self._gradients is not None:
             checkpoint['gradients'] = self._gradients
         for part in checkpoint.keys() - {'state_dict', 'optimizer', 'gradients'}:
@@ -105,7 +108,7 @@ class PlainCheckpointHook(CheckpointHook):
             runner.message_hub.update_info('keep_ckpt_ids', kept)
         self._gradients = unfinished_gradients(runner) if self.save_optimizer else None
         try:
-            _Aside(runner).save_checkpoint(
+            _Aside(runner, self._is_local).save_checkpoint(
                 self.out_dir,
                 name,
                 self.file_client_args,
@@ -131,13 +134,18 @@ class PlainCheckpointHook(CheckpointHook):
         backend, later = self.file_backend, _Later(self.file_backend)
         self.file_backend = later
         try:
-            super()._save_best_checkpoint(_Aside(runner), metrics)
+            super()._save_best_checkpoint(_Aside(runner, self._is_local), metrics)
         finally:
             self.file_backend = backend
         best = {getattr(self, 'best_ckpt_path', None), *getattr(self, 'best_ckpt_path_dict', {}).values()}
         for path in later.doomed:
             if path not in best:
                 self._remove(path)
+
+    @property
+    def _is_local(self) -> bool:
+        """Whether checkpoints go into a folder of this machine."""
+        return isinstance(self.file_backend, LocalBackend) and not self.file_client_args
 
     def _remove(self, path: str) -> None:
         """Remove a checkpoint, which strategies may write as a folder."""
@@ -152,15 +160,15 @@ class PlainCheckpointHook(CheckpointHook):
 class _Aside:
     """A runner that writes checkpoints beside their place, and renames them when they are on the disk."""
 
-    def __init__(self, runner: Runner) -> None:
-        self.runner = runner
+    def __init__(self, runner: Runner, is_local: bool) -> None:
+        self.runner, self.is_local = runner, is_local
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.runner, name)
 
     def save_checkpoint(self, out_dir: str, filename: str, *args: Any, **kwargs: Any) -> None:
         """As the runner's; a failure leaves nothing."""
-        if not _is_local(out_dir):
+        if not self.is_local:
             self.runner.save_checkpoint(out_dir, filename, *args, **kwargs)
             return
         path, draft = Path(out_dir, filename), Path(out_dir, f'.{filename}.draft')
@@ -192,11 +200,6 @@ class _Later:
         self.doomed.append(path)
 
     rmtree = remove
-
-
-def _is_local(folder: Any) -> bool:
-    """Whether checkpoints go into a folder of this machine."""
-    return '://' not in str(folder)
 
 
 def _prepare(folder: Path) -> None:

@@ -3,7 +3,7 @@
 from typing import Optional
 
 import torch
-from mmengine.dist import all_reduce_params
+from mmengine.dist import all_reduce, all_reduce_params
 from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
@@ -28,9 +28,14 @@ def unfinished_gradients(runner: Runner) -> Optional[dict[str, Tensor]]:
         return None
     if wrapper.should_update():
         return None
-    gradients = {name: p.grad.detach().clone() for name, p in _parameters(runner) if p.grad is not None}
-    all_reduce_params(list(gradients.values()), op='mean')
-    return {name: gradient.cpu() for name, gradient in gradients.items()}
+    parameters = _parameters(runner)
+    # a parameter may be without on some ranks alone, and all must reduce the same
+    has = torch.tensor([float(p.grad is not None) for _, p in parameters], device=parameters[0][1].device)
+    all_reduce(has, op='max')
+    named = [(name, p) for (name, p), one in zip(parameters, has.tolist()) if one]
+    gradients = [torch.zeros_like(p) if p.grad is None else p.grad.detach().clone() for _, p in named]
+    all_reduce_params(gradients, op='mean')
+    return {name: gradient.cpu() for (name, _), gradient in zip(named, gradients)}
 
 
 def restore_gradients(runner: Runner, gradients: dict[str, Tensor]) -> None:
