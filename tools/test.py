@@ -1,7 +1,6 @@
 """Test a checkpoint, with the flags of mmdet's and mmpretrain's own test.py.
 
-Every checkpoint of a distiller is a plain student checkpoint, so only the student is built: no teacher is
-looked for. Of an SFTN config only the teacher is built, which it trains.
+Of a distiller's config only the student is built, and no teacher is looked for; of SFTN's only the teacher.
 """
 
 import argparse
@@ -88,7 +87,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     cli.check_checkpoint(cfg.load_from, 'checkpoint')
     cli.launch_on_cpu(cfg)
     with cli.checkpoint_errors():
-        runner = cli.build_runner(cfg)
+        runner = cli.build_runner(cfg, training=False)
         cli.build_test(runner)
         if args.out and args.out_item == 'pred':
             runner.test_evaluator.metrics.append(dump_metric(cfg, str(args.out)))

@@ -1,7 +1,7 @@
 # CrossKD (Wang et al., CVPR 2024), RetinaNet R101 -> R50: the student's features leave its head before the
 # last of four convolutions and go on through the teacher's. The published weights were not at hand, so the
 # weight finds itself.
-_base_ = './_base_/retinanet_r101_r50_coco.py'
+_base_ = './_base_/baselines_coco.py'
 
 model = dict(
     stages=dict(

@@ -1,6 +1,6 @@
 # LSKD (Sun et al., CVPR 2024) with DKD: ResNet-32x4 teaches ResNet-8x4. alpha, beta and the warm-up are DKD's
 # for this pair; T = 2 and weight 9 are LSKD's for KD, as its numbers for DKD were not at hand (ours).
-_base_ = './_base_/resnet32x4_resnet8x4_cifar100.py'
+_base_ = './_base_/baselines_cifar100.py'
 
 dkd = dict(
     type='dpk_mm.DKDLoss',

@@ -1,6 +1,6 @@
 # Score-weighted squared error, as ultralytics trains YOLO (2026), RetinaNet R101 -> R50. Its weight was not
 # at hand, so the weights find themselves.
-_base_ = './_base_/retinanet_r101_r50_coco.py'
+_base_ = './_base_/baselines_coco.py'
 
 mse = dict(type='dpk_mm.ScoreWeightedMSELoss', loss_weight='auto')
 model = dict(

@@ -1,5 +1,6 @@
 """Did it help? The answer of a comparison, in words."""
 
+import math
 from collections.abc import Sequence
 from typing import Optional
 
@@ -60,13 +61,16 @@ def answer(results: table.Results, metric: str, alone: str = 'alone') -> str:
     found, costs = table.values(results, metric), table.step_costs(results, alone)
     lines, helped = [], False
     for name in found:
-        gains = table.gains(found, name, alone)
+        # a test may give no figure
+        gains = [gain for gain in table.gains(found, name, alone) if math.isfinite(gain)]
         if name == alone or not gains:
             continue
         verdict = Verdict(gains)
         helped |= verdict.words == HELD
         did = 'helped' if verdict.mean > 0 else 'did not help'
-        sure = _WORDS.get(verdict.words, 'not significant' if verdict.p else 'too few seeds for a test')
+        sure = _WORDS.get(verdict.words, 'not significant')
+        if verdict.p is None:
+            sure = 'too few seeds for a test' if len(gains) < 3 else 'all seeds gain alike: no test'
         lines.append(
             f'{name} {did}: {verdict} of {metric} ({sure}). A step takes {costs[name]:.2f} times as long.'
         )

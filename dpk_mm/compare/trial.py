@@ -5,9 +5,10 @@ import tempfile
 import time
 from collections.abc import Sequence
 
+import torch
 from mmengine.config import Config
 from mmengine.evaluator import Evaluator
-from mmengine.registry import DefaultScope
+from mmengine.registry import EVALUATOR, DefaultScope
 from torch.utils.data import Dataset
 
 from dpk_mm.compare.run import Run
@@ -52,7 +53,11 @@ def try_builds(runs: Sequence[Run], base: Config) -> dict[str, str]:
         with part_errors(base, 'test_evaluator'):
             check_config(base)
             with DefaultScope.overwrite_default_scope(base.get('default_scope')):
-                Evaluator(copy.deepcopy(base.test_evaluator))
+                evaluator = copy.deepcopy(base.test_evaluator)
+                if isinstance(evaluator, dict) and 'metrics' in evaluator:
+                    EVALUATOR.build({'type': 'Evaluator', **evaluator})
+                else:
+                    Evaluator(evaluator)
     except (ValueError, OSError, ImportError) as error:
         problems[''] = str(error)
     return problems
@@ -62,10 +67,18 @@ def _build(cfg: Config) -> None:
     """Build the parts of a training."""
     cfg = copy.deepcopy(cfg)
     cfg.experiment_name = f'trial_{time.time_ns()}'
-    if cfg.get('visualizer'):
-        cfg.visualizer.name = cfg.experiment_name
+    # without backends, some of which would open an experiment on their server
+    cfg.visualizer = dict(type='Visualizer', name=cfg.experiment_name, vis_backends=[])
     batch = cfg.train_dataloader.get('batch_size', 1)
     cfg.train_dataloader.dataset = dict(type='dpk_mm.StandIn', length=100 * batch)
+    # that of the config may read the data
+    cfg.train_dataloader.sampler = dict(type='DefaultSampler', shuffle=True)
+    cfg.train_dataloader.pop('batch_sampler', None)
     with tempfile.TemporaryDirectory() as folder:
         cfg.work_dir = folder
-        build_parts(build_runner(cfg))
+        runner = build_runner(cfg)
+        runner.model.cpu()  # the workers need the device
+        build_parts(runner)
+    del runner
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()

@@ -41,7 +41,7 @@ class Verdict:
     @property
     def words(self) -> str:
         """One of :data:`HELD`, :data:`FAILED`, :data:`UNKNOWN`."""
-        if self.p is None or self.p >= 0.05:
+        if self.p is None or not self.p < 0.05:  # it is NaN where a run gave no figure
             return UNKNOWN
         return HELD if self.mean > 0 else FAILED
 

@@ -143,7 +143,8 @@ def score_mse(pair: Pair) -> dict:
     Ultralytics' weight was not at hand.
     """
     levels, head = need_maps(pair), getattr(pair.teacher, 'bbox_head', None)
-    if not getattr(head, 'use_sigmoid_cls', False):
+    # TOOD's head gives probabilities
+    if not getattr(head, 'use_sigmoid_cls', False) or type(head).__name__ == 'TOODHead':
         raise ValueError('it needs the class scores that a bbox_head with sigmoids gives at each position')
     stages = on(levels, 'ScoreWeightedMSELoss')
     for level in levels:

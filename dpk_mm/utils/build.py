@@ -38,11 +38,12 @@ def part_errors(cfg: Config, *fields: str) -> Iterator[None]:
         raise FieldError(found, f': {kind}{" ".join(str(error).split()).rstrip(".")}.') from error
 
 
-def build_runner(cfg: Config) -> Runner:
+def build_runner(cfg: Config, training: bool = True) -> Runner:
     """Build the runner, upstream's or ``runner_type``'s.
 
     Args:
         cfg (Config): A whole config.
+        training (bool): See :func:`dpk_mm.utils.check_config.check_config`. Defaults to True.
 
     Returns:
         Runner: As the config says.
@@ -58,7 +59,7 @@ def build_runner(cfg: Config) -> Runner:
         raise ValueError(
             'activation_checkpointing: FlexibleRunner, which a strategy needs, does not read it; leave it out'
         )
-    check_config(cfg)
+    check_config(cfg, training)
     with part_errors(cfg):
         return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
 

@@ -24,11 +24,12 @@ from torch.utils.data import DataLoader
 from dpk_mm.utils.checks import Count, FieldError, NotNegative, check, check_fields
 
 
-def check_config(cfg: Config) -> None:
+def check_config(cfg: Config, training: bool = True) -> None:
     """Refuse what upstream would trip over late, or pass over in silence.
 
     Args:
         cfg (Config): Of a training or a test.
+        training (bool): Whether what only a training builds is checked, too. Defaults to True.
 
     Raises:
         FieldError: A number is NaN, a type is not registered, or a field is not what its class is annotated
@@ -57,7 +58,8 @@ def check_config(cfg: Config) -> None:
     if 'type' not in train:
         check_fields(train, EpochBasedTrainLoop if train.get('by_epoch') else IterBasedTrainLoop, 'train_cfg')
     for field, part, registry in _parts(fields):
-        if isinstance(part, dict) and 'type' in part:
+        is_built = training or registry in (HOOKS, METRICS) and not field.startswith('val_')
+        if isinstance(part, dict) and 'type' in part and is_built:
             _check_part(field, part, registry, fields.get('default_scope'))
     optim = fields.get('optim_wrapper') or {}
     for name in ('lr', 'weight_decay', 'momentum'):
@@ -88,7 +90,7 @@ def _parts(fields: dict) -> Iterator[tuple[str, Any, Registry]]:
         part = fields.get(name)
         for i, one in enumerate(part if isinstance(part, (list, tuple)) else ()):
             yield f'{name}[{i}]', one, registry
-        if isinstance(part, dict) and part.get('type') != 'Evaluator':
+        if isinstance(part, dict) and 'metrics' not in part:  # else it is an evaluator's
             yield name, part, registry
     for name, hook in (fields.get('default_hooks') or {}).items():
         yield f'default_hooks.{name}', hook, HOOKS
@@ -107,7 +109,7 @@ def _check_part(field: str, part: dict, registry: Registry, scope: Optional[str]
     if kind is None:
         raise FieldError(f'{field}.type', f': {part["type"]!r} is not registered as a {registry.name}.')
     if inspect.isclass(kind):
-        check_fields(part, kind, field)
+        check_fields(part, kind, field, fractions=registry is PARAM_SCHEDULERS)
         if issubclass(kind, CheckpointHook):
             _check_saving(part, kind, field)
 
@@ -135,7 +137,9 @@ def _check_models(field: str, part: Any, scope: Optional[str]) -> None:
         if inspect.isclass(kind):
             texts = {name: value for name, value in part.items() if isinstance(value, str)}
             check_fields(texts, kind, field, only=(int, float, bool))
-    items = part.items() if isinstance(part, dict) else enumerate(part) if isinstance(part, list) else ()
+    items = (
+        part.items() if isinstance(part, dict) else enumerate(part) if isinstance(part, (list, tuple)) else ()
+    )
     for name, value in items:
         _check_models(f'{field}[{name}]' if isinstance(name, int) else f'{field}.{name}', value, scope)
 

@@ -154,7 +154,13 @@ def _join(name: Union[str, int], inner: str) -> str:
     return f'{name}.{inner}'.rstrip('.').replace('.[', '[')
 
 
-def check_fields(cfg: dict, kind: type, field: str, only: Optional[tuple[type, ...]] = None) -> None:
+def check_fields(
+    cfg: dict,
+    kind: type,
+    field: str,
+    only: Optional[tuple[type, ...]] = None,
+    fractions: bool = False,
+) -> None:
     """Check the fields of a config by the annotations of a class of others.
 
     Args:
@@ -162,6 +168,8 @@ def check_fields(cfg: dict, kind: type, field: str, only: Optional[tuple[type, .
         kind (type): The class that is built of it.
         field (str): Its path, for the message.
         only (tuple[type, ...], optional): Check the fields with these annotations alone.
+        fractions (bool): Whether other numbers fit where upstream says an integer, as a schedule of parts
+            of epochs has them. Defaults to False.
 
     Raises:
         FieldError: A field does not fit.
@@ -173,8 +181,9 @@ def check_fields(cfg: dict, kind: type, field: str, only: Optional[tuple[type, .
             if hint not in (None, str) and (only is None or hint in only):
                 is_part = isinstance(value, dict) and 'type' in value  # of which an object is made first
                 is_usual = type(value) is type(default) and value == default
-                is_whole = hint is int and isinstance(value, float) and value.is_integer()
-                if not (is_part or is_usual or is_whole):
+                is_whole = hint in (int, Optional[int]) and isinstance(value, float) and value.is_integer()
+                is_number = fractions and _fits(value, Union[float, Sequence[float]])
+                if not (is_part or is_usual or is_whole or is_number):
                     check(value, hint, f'{field}.{name}'.lstrip('.'))
                 break
 
@@ -228,7 +237,8 @@ def _fits(value: Any, hint: Any) -> bool:
         return value is None
     if kind in (float, int):
         number = numbers.Real if kind is float else numbers.Integral
-        return isinstance(value, number) and not isinstance(value, bool) and math.isfinite(value)
+        fits = isinstance(value, number) and not isinstance(value, bool)
+        return fits and (not isinstance(value, float) or math.isfinite(value))
     if kind in (list, tuple, Sequence):
         if not isinstance(value, (list, tuple)):
             return False
@@ -293,12 +303,18 @@ def checked(init: Callable[..., None]) -> Callable[..., None]:
                 if default is inspect.Parameter.empty:
                     owner = type(self).__name__
                     raise FieldError(name, f' is missing: {owner} needs it.', owner)
-            elif name in hints and given[name] is not default:
-                check(given[name], hints[name], name, type(self).__name__)
+            elif name in hints and not _same(given[name], default):
+                hint = getattr(type(self), 'field_hints', {}).get(name, hints[name])
+                check(given[name], hint, name, type(self).__name__)
         init(self, *args, **kwargs)
 
     constructor.is_checked = True
     return constructor
+
+
+def _same(value: Any, default: Any) -> bool:
+    """Whether a value is the default, or equals it."""
+    return value is default or type(value) is type(default) is float and value == default
 
 
 def accepts(function: Callable[..., Any], number: int) -> bool:

@@ -1,5 +1,6 @@
 """Whether a head is trained by a softmax over its classes or by a sigmoid for each."""
 
+import re
 from typing import Optional
 
 from torch import nn
@@ -19,7 +20,7 @@ def sigmoid_loss(model: nn.Module, layer: str) -> Optional[str]:
         str or None: The class of the loss of the innermost head around the layer; None where it is a
         softmax, or not known.
     """
-    names = layer.partition('[')[0].split('.')
+    names = re.split(r'[\[@]', layer)[0].split('.')
     for depth in range(len(names), 0, -1):
         head = model.get_submodule('.'.join(names[:depth]))
         losses = [child for child in head.children() if type(child).__name__.endswith('Loss')]

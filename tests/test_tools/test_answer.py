@@ -35,6 +35,10 @@ def test_where_nothing_helped_the_answer_says_what_to_try():
     one_seed = answer(dict(alone=runs(20.0), kd=runs(30.0)), TOP1)
     assert 'kd helped: +10.00, n = 1 of accuracy/top1 (too few seeds for a test)' in one_seed
     assert '1. Test the teacher alone' in one_seed
+    alike = answer(dict(alone=runs(20.0, 21.0, 22.0), kd=runs(21.0, 22.0, 23.0)), TOP1)
+    assert 'n = 3 of accuracy/top1 (all seeds gain alike: no test)' in alike
+    lost = answer(dict(alone=runs(20.0, 21.0, 22.0), kd=runs(21.0, 29.0, float('nan'))), TOP1)
+    assert 'n = 2 of accuracy/top1 (too few seeds for a test)' in lost
     worse = answer(dict(alone=runs(20.0, 21.0, 22.0), kd=runs(10.0, 11.5, 12.0)), TOP1)
     assert worse.startswith('kd did not help: -9.83 ± 0.29') and '(significant)' in worse
     assert 'Nothing helped significantly. What to try, in this order:' in worse
@@ -59,6 +63,9 @@ def test_the_flags_make_an_input(compare, tmp_path, monkeypatch, capsys):
     with pytest.raises(SystemExit, match='2'):
         compare.main(flags)
     assert '--methods' in capsys.readouterr().err
+    with pytest.raises(SystemExit, match='2'):
+        compare.main([base, '--seeds', '5'])
+    assert '--seeds and --cfg-options go with --baseline' in capsys.readouterr().err
     compare.main([*flags, '--methods', 'kd,fitnet', '--seeds', '2', '--check'])
     assert '6 runs, 6 to do' in capsys.readouterr().out
 

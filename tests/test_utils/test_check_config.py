@@ -51,3 +51,23 @@ def test_what_upstream_finds_late_or_never(field):
     with pytest.raises(FieldError) as error:
         check_config(Config(cfg))
     assert str(error.value).startswith(field)
+
+
+def test_what_upstream_takes_is_taken():
+    cfg = shrink.load('dpk_mm::dpk/retinanet_r101_r50_coco.py')
+    cfg.val_evaluator = cfg.test_evaluator = dict(
+        type='MultiDatasetsEvaluator', metrics=[dict(type='CocoMetric')], dataset_prefixes=['a']
+    )
+    cfg.param_scheduler = [
+        dict(type='LinearLR', start_factor=0.1, end=0.5, convert_to_iter_based=True),
+        dict(type='MultiStepLR', milestones=[0.5, 1], convert_to_iter_based=True),
+        dict(type='CosineAnnealingLR', T_max=150.0),
+    ]
+    check_config(cfg)
+    cfg.optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='NotHere', lr=0.1))
+    with pytest.raises(ValueError, match='NotHere'):
+        check_config(cfg)
+    check_config(cfg, training=False)
+    cfg.train_dataloader.num_workers = 2.5
+    with pytest.raises(ValueError, match='num_workers must be an integer'):
+        check_config(cfg, training=False)

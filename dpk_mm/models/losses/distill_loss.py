@@ -49,6 +49,8 @@ class DistillLoss(nn.Module, ABC):
     least_channels = 1
     one_width = True
     stage = ''
+    # also where a subclass says that it takes a number
+    field_hints = dict(loss_weight=LossWeight)
 
     @checked
     def __init__(self, loss_weight: LossWeight = 1.0) -> None:

@@ -181,3 +181,19 @@ WEIGHTS = [('DISTLoss', 'gamma'), ('DKDLoss', 'alpha'), ('FGDLoss', 'beta_bg'), 
 def test_weights_are_numbers_from_0_on(name, field, value):
     with pytest.raises(ValueError, match=f'{field} must be a number from 0 on(, .auto., or .*)?, got'):
         build(name, **{field: value})
+
+
+def test_a_loss_of_a_user_may_find_its_weight():
+    """Though its own annotation says that the weight is a number."""
+
+    @MODELS.register_module(force=True)
+    class OwnLoss(losses.DistillLoss):
+        def __init__(self, loss_weight: float = 1.0) -> None:
+            super().__init__(loss_weight)
+
+        def forward(self, student, teacher, data_samples=None):
+            return (student - teacher).mean()
+
+    assert MODELS.build(dict(type='OwnLoss', loss_weight='auto')).auto is not None
+    with pytest.raises(ValueError, match='loss_weight must be'):
+        MODELS.build(dict(type='OwnLoss', loss_weight='fast'))
