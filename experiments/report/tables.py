@@ -136,7 +136,12 @@ def _start() -> str:
 def _auto() -> str:
     """Weights that find themselves, against those of a search and those of papers."""
     rows = []
-    for on, folder in (('CIFAR-100, top-1', 'auto_cifar100'), ('blood cells, AP', 'auto_bccd')):
+    folders = {
+        'auto_cifar100': 'CIFAR-100, top-1',
+        'auto_bccd': 'blood cells, AP',
+        'auto_bccd_dpk': 'blood cells, AP, another teacher',
+    }
+    for folder, on in folders.items():
         study = Study(EXPERIMENTS / folder)
         methods = [name.removesuffix(', auto') for name in study.results if name.endswith(', auto')]
         for method in methods:
