@@ -146,12 +146,12 @@ compile_mmcv() { # EXTRA UV OPTIONS...
   local CXX=$CXX
   trap 'rm -rf "$venv/.header"' EXIT
   rm -rf "$header" && mkdir "$header"
-  if [ "$root" != "${root//[[:space:]]/}" ]; then
-    say 'note: a path with blanks, so there is no precompiled header: the ops take three times as long'
-  elif $CXX --version 2>/dev/null | grep -q 'Free Software Foundation'; then
-    CXX=$root/tools/setup/g++-with-torch
-  else
+  if ! $CXX --version 2>/dev/null | grep -q 'Free Software Foundation'; then
     say "note: $CXX is not g++, so there is no precompiled header: the ops take three times as long"
+  elif [ "$root" != "${root//[[:space:]]/}" ]; then
+    say 'note: a path with blanks, so there is no precompiled header: the ops take three times as long'
+  else
+    CXX=$root/tools/setup/g++-with-torch
   fi
   # ninja is found through PATH; -v puts its counter into the log.
   step "compiling mmcv's ops (3 minutes on 2 cores)" \

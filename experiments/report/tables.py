@@ -10,6 +10,7 @@ import assertions
 from costs import COSTS
 from mmdet.models.dense_heads import RetinaHead
 from mmengine.config import Config
+from mmengine.registry import DefaultScope
 from study import EXPERIMENTS, Study
 from torch import nn
 from verdicts import Claim, Finding
@@ -200,7 +201,8 @@ def _pair(detects: bool) -> Pair:
     blocks = nn.Sequential(nn.Identity(), nn.Identity())
     model = nn.ModuleDict(dict(backbone=nn.ModuleDict(dict(layer1=blocks))))
     if detects:
-        model['bbox_head'] = RetinaHead(80, 256)
+        with DefaultScope.overwrite_default_scope('mmdet'):  # another may be left of a training
+            model['bbox_head'] = RetinaHead(80, 256)
     levels = tuple(Level(f'p{i}', 'neck', 'neck', 256, 256, (512 >> i, 512 >> i), 1 << i) for i in (3, 4, 5))
     logits = None if detects else Level('logits', 'head.fc', 'head.fc', 1000, 1000)
     return Pair(model, model, levels, logits, detects)
