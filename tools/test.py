@@ -1,7 +1,4 @@
-"""Test a checkpoint, with the flags of mmdet's and mmpretrain's own test.py.
-
-Of a distiller's config only the student is built, and no teacher is looked for; of SFTN's only the teacher.
-"""
+"""Test a checkpoint, with upstream's own flags: of a distiller the student alone, of SFTN the teacher."""
 
 import argparse
 from collections.abc import Sequence
@@ -86,8 +83,9 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     cfg = merge_args(cli.load_config(args.config), args)
     cli.check_checkpoint(cfg.load_from, 'checkpoint')
     cli.launch_on_cpu(cfg)
+    cli.check_config(cfg, training=False)
     with cli.checkpoint_errors():
-        runner = cli.build_runner(cfg, training=False)
+        runner = cli.build_runner(cfg)
         cli.build_test(runner)
         if args.out and args.out_item == 'pred':
             runner.test_evaluator.metrics.append(dump_metric(cfg, str(args.out)))

@@ -7,9 +7,8 @@ from typing import Optional
 from mmengine.config import Config
 
 from dpk_mm.compare import table
-from dpk_mm.compare.verdict import FAILED, HELD, Verdict
+from dpk_mm.compare.verdict import HELD, UNKNOWN, Verdict
 
-_WORDS = {HELD: 'significant', FAILED: 'significant'}
 # What to try where nothing helped, in this order, and what our tables say of each step (docs/results).
 ADVICE = {
     'Test the teacher alone': 'what is not clearly better has nothing to teach. The table has its figure.',
@@ -68,7 +67,7 @@ def answer(results: table.Results, metric: str, alone: str = 'alone') -> str:
         verdict = Verdict(gains)
         helped |= verdict.words == HELD
         did = 'helped' if verdict.mean > 0 else 'did not help'
-        sure = _WORDS.get(verdict.words, 'not significant')
+        sure = verdict.words if verdict.words == UNKNOWN else 'significant'
         if verdict.p is None:
             sure = 'too few seeds for a test' if len(gains) < 3 else 'all seeds gain alike: no test'
         lines.append(

@@ -76,6 +76,7 @@ def _build(cfg: Config) -> None:
     cfg.train_dataloader.pop('batch_sampler', None)
     with tempfile.TemporaryDirectory() as folder:
         cfg.work_dir = folder
+        check_config(cfg)
         runner = build_runner(cfg)
         runner.model.cpu()  # the workers need the device
         build_parts(runner)

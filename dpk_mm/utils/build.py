@@ -10,7 +10,6 @@ from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 from torch import nn
 
-from dpk_mm.utils.check_config import check_config
 from dpk_mm.utils.checks import FieldError, find_value, within
 from dpk_mm.utils.config import main_field
 
@@ -38,12 +37,11 @@ def part_errors(cfg: Config, *fields: str) -> Iterator[None]:
         raise FieldError(found, f': {kind}{" ".join(str(error).split()).rstrip(".")}.') from error
 
 
-def build_runner(cfg: Config, training: bool = True) -> Runner:
+def build_runner(cfg: Config) -> Runner:
     """Build the runner, upstream's or ``runner_type``'s.
 
     Args:
-        cfg (Config): A whole config.
-        training (bool): See :func:`dpk_mm.utils.check_config.check_config`. Defaults to True.
+        cfg (Config): A whole config, which :func:`dpk_mm.utils.check_config.check_config` has passed.
 
     Returns:
         Runner: As the config says.
@@ -59,7 +57,6 @@ def build_runner(cfg: Config, training: bool = True) -> Runner:
         raise ValueError(
             'activation_checkpointing: FlexibleRunner, which a strategy needs, does not read it; leave it out'
         )
-    check_config(cfg, training)
     with part_errors(cfg):
         return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
 

@@ -21,7 +21,7 @@ from mmengine.registry import (
 from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, Runner
 from torch.utils.data import DataLoader
 
-from dpk_mm.utils.checks import Count, FieldError, NotNegative, check, check_fields
+from dpk_mm.utils.checks import Count, FieldError, NotNegative, check, check_fields, walk
 
 
 def check_config(cfg: Config, training: bool = True) -> None:
@@ -45,7 +45,9 @@ def check_config(cfg: Config, training: bool = True) -> None:
         lacking = [name for name in names if fields.get(name) is None]
         if 0 < len(lacking) < len(names):
             raise FieldError(lacking[0], f' is missing: {", ".join(names)} go together.')
-    _check_numbers(fields)
+    for field, value in walk(fields):
+        if isinstance(value, float) and math.isnan(value):
+            raise FieldError(field, ' must be a number, got nan.')
     check_fields(fields, Runner, '')
     for name in ('work_dir', 'load_from', 'experiment_name', 'launcher'):
         check(fields.get(name), Optional[str], name)
@@ -154,15 +156,3 @@ def _check_clipping(clip: Any) -> None:
     known = list(inspect.signature(getattr(torch.nn.utils, f'clip_grad_{kind}_')).parameters)[1:]
     if unknown := sorted(set(clip) - {*known, 'type'}):
         raise FieldError(f'optim_wrapper.clip_grad.{unknown[0]}', f' is none of {", ".join(known)}.')
-
-
-def _check_numbers(value: Any, field: str = '') -> None:
-    """Refuse a config with a number that is NaN."""
-    if isinstance(value, float) and math.isnan(value):
-        raise FieldError(field, ' must be a number, got nan.')
-    if isinstance(value, dict):
-        for name, item in value.items():
-            _check_numbers(item, f'{field}.{name}'.lstrip('.'))
-    elif isinstance(value, (list, tuple)):
-        for i, item in enumerate(value):
-            _check_numbers(item, f'{field}[{i}]')

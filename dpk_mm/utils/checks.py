@@ -81,21 +81,30 @@ def _explain(text: str, cfg: Any) -> Optional[FieldError]:
     return None
 
 
+def walk(value: Any, path: str = '') -> Iterator[tuple[str, Any]]:
+    """Go through a config, each dict or list before what is in it.
+
+    Args:
+        value (Any): A value of a config.
+        path (str): Its path. Defaults to ``''``, for a whole config.
+
+    Yields:
+        tuple[str, Any]: The path of a value, such as ``'stages.p4.at[0]'``, and the value.
+    """
+    yield path, value
+    if not isinstance(value, (dict, list, tuple)):
+        return
+    for name, item in value.items() if isinstance(value, dict) else enumerate(value):
+        yield from walk(item, f'{path}[{name}]' if isinstance(name, int) else f'{path}.{name}'.lstrip('.'))
+
+
 def _find(cfg: Any, kind: str, key: str) -> Optional[str]:
     """The path of the first dict in a config that has a key and is of a type, or of any; '' for the whole."""
-    if isinstance(cfg, dict):
-        own = str(getattr(cfg.get('type'), '__name__', cfg.get('type')))
-        if key in cfg and (kind in (own, own.rpartition('.')[2]) or not kind):
-            return ''
-        items: Any = cfg.items()
-    elif isinstance(cfg, (list, tuple)):
-        items = enumerate(cfg)
-    else:
-        return None
-    for name, value in items:
-        inner = _find(value, kind, key)
-        if inner is not None:
-            return _join(name, inner)
+    for path, value in walk(cfg):
+        if isinstance(value, dict) and key in value:
+            own = str(getattr(value.get('type'), '__name__', value.get('type')))
+            if not kind or kind in (own, own.rpartition('.')[2]):
+                return path
     return None
 
 
@@ -139,19 +148,8 @@ _NAMES = {
 
 def find_value(cfg: Any, text: str) -> Optional[str]:
     """The path of the first field in a config whose value a file name ends with."""
-    if isinstance(cfg, str):
-        return '' if cfg and text.endswith(cfg) else None
-    items = cfg.items() if isinstance(cfg, dict) else enumerate(cfg) if isinstance(cfg, (list, tuple)) else ()
-    for name, value in items:
-        inner = find_value(value, text)
-        if inner is not None:
-            return _join(name, inner)
-    return None
-
-
-def _join(name: Union[str, int], inner: str) -> str:
-    name = f'[{name}]' if isinstance(name, int) else str(name)
-    return f'{name}.{inner}'.rstrip('.').replace('.[', '[')
+    found = (path for path, value in walk(cfg) if isinstance(value, str) and value and text.endswith(value))
+    return next(found, None)
 
 
 def check_fields(

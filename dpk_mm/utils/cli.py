@@ -13,6 +13,7 @@ from typing import Any, NoReturn, Optional
 from mmengine.config import Config, DictAction
 
 from dpk_mm.utils import build, checkpoint, files, resume, runner
+from dpk_mm.utils import check_config as config_check
 from dpk_mm.utils.checkpoint import explain_load_error
 from dpk_mm.utils.checks import within
 
@@ -58,7 +59,7 @@ check_resumable = one_line(checkpoint.check_resumable)
 enable_amp = one_line(runner.enable_amp)
 launch_on_cpu = one_line(runner.launch_on_cpu)
 build_parts, build_test = one_line(build.build_parts), one_line(build.build_test)
-check_config = one_line(build.check_config)
+check_config = one_line(config_check.check_config)
 build_runner = one_line(build.build_runner)
 check_writable = one_line(files.check_writable)
 choose_checkpoint = one_line(resume.choose_checkpoint)
