@@ -21,6 +21,7 @@ from mmengine.config import Config
 from mmengine.logging import MMLogger
 
 from dpk_mm.utils.build import build_parts, build_runner
+from dpk_mm.utils.check_config import check_config
 from dpk_mm.utils.checkpoint import check_checkpoint
 
 N = 150
@@ -207,6 +208,7 @@ def build(cfg):
     cfg.experiment_name = f'campaign_{time.time_ns()}'
     if isinstance(cfg.get('load_from'), str):
         check_checkpoint(cfg.load_from, 'load_from')
+    check_config(cfg)
     build_parts(build_runner(cfg))
 
 
