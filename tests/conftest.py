@@ -13,6 +13,25 @@ import torch
 torch.set_num_threads(1)
 
 
+# What takes longest goes first, so that no worker is left alone with it at the end.
+LONGEST = [
+    *(
+        'test_demo',
+        'test_compare',
+        'test_rank_teachers',
+        'test_engines',
+        'test_distributed',
+        'test_make_config',
+    ),
+    *('test_three_lines', 'test_promises', 'test_inputs', 'test_methods', 'test_classifier_configs'),
+]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Bring the longest files forward."""
+    items.sort(key=lambda item: LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST))
+
+
 @pytest.fixture(autouse=True)
 def _fresh_message_hub():
     """No test sees the seed and iteration of another's runner."""

@@ -1,11 +1,14 @@
 """Config files, of which those in YAML hold plain values only."""
 
+import functools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import mmengine
 import yaml
 from mmengine.config import Config
+from mmengine.config import utils as config_utils
 from mmengine.fileio.handlers import yaml_handler
 
 # The most values of a config, each counted as often as an alias repeats it.
@@ -30,13 +33,14 @@ def plain_yaml() -> Iterator[None]:
     Raises:
         ValueError: A YAML file has a mistake, or names code.
     """
-    before, yaml_handler.Loader = yaml_handler.Loader, PlainLoader
+    before = yaml_handler.Loader, config_utils.load
+    yaml_handler.Loader, config_utils.load = PlainLoader, _read_metafile
     try:
         yield
     except (yaml.YAMLError, RecursionError) as error:
         raise ValueError(' '.join(str(error).split())) from error
     finally:
-        yaml_handler.Loader = before
+        yaml_handler.Loader, config_utils.load = before
 
 
 def read_config(path: str) -> Config:
@@ -58,6 +62,15 @@ def read_config(path: str) -> Config:
             if path.endswith('.py'):
                 raise  # a mistake of its own
             raise ValueError(f'it holds no config ({error})') from error
+
+
+@functools.cache
+def _read_metafile(path: str) -> Any:
+    """Read a metafile of an installed package once: mmengine reads all of them for each ``mmdet::...``.
+
+    The package may run code anyway, so libyaml may read them: ten times faster, deep nesting crashes it.
+    """
+    return mmengine.load(path, Loader=getattr(yaml, 'CSafeLoader', yaml.SafeLoader))
 
 
 def _count(node: Any, known: dict[int, float]) -> float:
