@@ -152,6 +152,9 @@ compile_mmcv() { # EXTRA UV OPTIONS...
     say 'note: a path with blanks, so there is no precompiled header: the ops take three times as long'
   else
     CXX=$root/tools/setup/g++-with-torch
+    # mmcv asks for C++17, and torch from 2.14 on refuses that.
+    ! grep -q 202002L "$venv"/lib/python*/site-packages/torch/include/torch/csrc/api/include/torch/all.h ||
+      export STANDARD=c++20
   fi
   # ninja is found through PATH; -v puts its counter into the log.
   step "compiling mmcv's ops (3 minutes on 2 cores)" \

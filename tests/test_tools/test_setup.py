@@ -220,6 +220,17 @@ def test_a_unit_that_is_wrong_fails(root, unit):
     assert done.returncode == 1 and 'unit.cpp:1' in done.stderr
 
 
+@needs_gcc
+def test_units_are_compiled_by_the_standard_that_torch_asks_for(root, unit):
+    (unit / 'torch/types.h').write_text(
+        '#if __cplusplus < 202002L\n#error older\n#endif\nconst int types = 1;\n'
+    )
+    assert 'older' in compile_unit(root, unit).stderr
+    shutil.rmtree(unit / 'headers') or (unit / 'headers').mkdir()
+    done = compile_unit(root, unit, STANDARD='c++20')
+    assert done.returncode == 0 and not (unit / 'headers/failed').exists(), done.stderr
+
+
 def test_the_matrix_keeps_the_rows_that_were_not_run(root):
     spec = importlib.util.spec_from_file_location('matrix', root / 'tests/matrix.py')
     matrix = importlib.util.module_from_spec(spec)
