@@ -13,7 +13,7 @@ def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path):
     path = tmp_path / 'a.pth'
     save_checkpoint(path, dict(a=torch.ones(1)))
     before = path.read_bytes()
-    with pytest.raises(Exception, match='pickle'):
+    with pytest.raises(Exception, match='pickle|local object'):  # as Python 3.13 says
         save_checkpoint(path, dict(a=lambda: 0))
     assert path.read_bytes() == before and os.listdir(tmp_path) == ['a.pth']
 
