@@ -1,16 +1,29 @@
 """Settings of all tests."""
 
 import contextlib
+import functools
+import gc
 import importlib.util
 import logging
 import sys
 from pathlib import Path
 
+import mmengine.config.config
+import mmengine.config.utils
 import pytest
 import torch
 
+# mmengine reads a hundred metafiles for a config of upstream's, and a runner puts its text in style several
+# times: half a second each time.
+mmengine.config.utils.load = functools.cache(mmengine.config.utils.load)
+mmengine.config.config.FormatCode = lambda text, **style: (text, True)
 # Tiny models run faster on one thread, and the same on every machine.
 torch.set_num_threads(1)
+
+
+def pytest_collection_finish():
+    """Let no search for garbage go through what was imported: each data set of mmengine's makes one."""
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)
@@ -129,6 +142,12 @@ def _load(path):
 @pytest.fixture(scope='session')
 def root():
     return ROOT
+
+
+@pytest.fixture(scope='session')
+def load_tool():
+    """Load a script as a module."""
+    return _load
 
 
 def _tool(name, folder='tools'):
