@@ -1,35 +1,41 @@
 """Settings of all tests."""
 
 import contextlib
+import functools
+import gc
 import importlib.util
 import logging
 import sys
 from pathlib import Path
 
+import mmengine.config.config
+import mmengine.config.utils
 import pytest
 import torch
 
+# mmengine reads a hundred metafiles for a config of upstream's, and a runner puts its text in style several
+# times: half a second each time.
+mmengine.config.utils.load = functools.cache(mmengine.config.utils.load)
+mmengine.config.config.FormatCode = lambda text, **style: (text, True)
 # Tiny models run faster on one thread, and the same on every machine.
 torch.set_num_threads(1)
 
 
 # What takes longest goes first, so that no worker is left alone with it at the end.
-LONGEST = [
-    *(
-        'test_demo',
-        'test_compare',
-        'test_rank_teachers',
-        'test_engines',
-        'test_distributed',
-        'test_make_config',
-    ),
-    *('test_three_lines', 'test_promises', 'test_inputs', 'test_methods', 'test_classifier_configs'),
-]
+LONGEST = (
+    'test_compare test_engines test_classifier_configs test_rank_teachers test_distributed test_make_config'
+)
+LONGEST = [*LONGEST.split(), 'test_three_lines', 'test_promises', 'test_inputs', 'test_methods', 'test_demo']
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Bring the longest files forward."""
     items.sort(key=lambda item: LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST))
+
+
+def pytest_collection_finish():
+    """Let no search for garbage go through what was imported: each data set of mmengine's makes one."""
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)
@@ -148,6 +154,12 @@ def _load(path):
 @pytest.fixture(scope='session')
 def root():
     return ROOT
+
+
+@pytest.fixture(scope='session')
+def load_tool():
+    """Load a script as a module."""
+    return _load
 
 
 def _tool(name, folder='tools'):

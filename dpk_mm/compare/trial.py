@@ -65,7 +65,7 @@ def try_builds(runs: Sequence[Run], base: Config) -> dict[str, str]:
 
 def _build(cfg: Config) -> None:
     """Build the parts of a training."""
-    cfg = copy.deepcopy(cfg)
+    cfg = Config(cfg.to_dict(), format_python_code=False)
     cfg.experiment_name = f'trial_{time.time_ns()}'
     # without backends, some of which would open an experiment on their server
     cfg.visualizer = dict(type='Visualizer', name=cfg.experiment_name, vis_backends=[])

@@ -15,7 +15,7 @@ from mmengine.fileio.handlers import yaml_handler
 LARGEST = 1_000_000
 
 
-class PlainLoader(yaml.SafeLoader):
+class PlainLoader(yaml.SafeLoader):  # libyaml's crashes where nesting is deep
     """Reads plain values; aliases may not stand for more of them than :data:`LARGEST`."""
 
     def get_single_node(self) -> Any:

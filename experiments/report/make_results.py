@@ -1,8 +1,8 @@
 """Fill the tables of the result pages from the files in experiments/, and check what their prose states.
 
-A page, README.md, docs/results/*.md, docs/scaling.md or docs/methods.md, is written by hand. Between
-`<!-- table: NAME -->` and `<!-- end -->` stands a table of tables.py. The figures in its prose are typed; assertions.py says which rows
-they are of. Also writes docs/results/claims.png and the table.md beside each study.
+A page, README.md, docs/results/*.md, docs/scaling.md, docs/methods.md or docs/pairs.md, is written by hand.
+Between `<!-- table: NAME -->` and `<!-- end -->` stands a table of tables.py. The figures in its prose are typed;
+assertions.py says which rows they are of. Also writes docs/results/claims.png and the table.md beside each study.
 """
 
 import argparse
@@ -44,7 +44,7 @@ def render() -> Dict[Path, str]:
         ValueError: A table is on no page.
     """
     made = tables.make_all()
-    others = [ROOT / name for name in ('README.md', 'docs/scaling.md', 'docs/methods.md')]
+    others = [ROOT / name for name in ('README.md', 'docs/scaling.md', 'docs/methods.md', 'docs/pairs.md')]
     pages = [*sorted((ROOT / 'docs/results').glob('*.md')), *others]
     texts = {page: page.read_text(encoding='utf-8') for page in pages}
     shown = {mark[2] for text in texts.values() for mark in _TABLE.finditer(text)}

@@ -11,6 +11,7 @@ from costs import COSTS
 from mmdet.models.dense_heads import RetinaHead
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
+from pairs import PAIRS
 from study import EXPERIMENTS, Study
 from torch import nn
 from verdicts import Claim, Finding
@@ -268,4 +269,5 @@ _OTHERS: Dict[str, Callable[[], str]] = {
     ),
     'lean': _lean,
     **COSTS,
+    **PAIRS,
 }  # fmt: skip

@@ -1,10 +1,12 @@
 """The demos as their users run them, by make, with a little data and a few steps."""
 
 import csv
-import os
+import io
+import pickle
+import shlex
 import shutil
 import subprocess
-import sys
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -12,28 +14,49 @@ import pytest
 import torch
 from mmengine.config import Config
 
+from dpk_mm.compare import pool, worker
 from dpk_mm.utils import read_ratios
 
 TEACHER = 'demo/detection/configs/retinanet_r34_digits'
 
 
-def run(root, folder, target, kind, **fields):
-    """Run ``make TARGET`` in a folder of its own, with other fields in its input; returns what it printed."""
-    for name in ('tools', 'configs'):
-        (folder / name).symlink_to(root / name)
-    shutil.copy(root / 'Makefile', folder)
-    shutil.copytree(root / 'demo', folder / 'demo', dirs_exist_ok=True)
-    with (folder / f'demo/{kind}/compare.py').open('a') as file:
-        file.writelines(f'{name} = {value!r}\n' for name, value in dict(fields, seeds=[0]).items())
-    paths = os.pathsep.join([str(root), os.environ.get('PYTHONPATH', '')])
-    return subprocess.run(
-        ['make', '-o', 'setup', target, f'VENV_PYTHON={sys.executable}'],
-        cwd=folder,
-        env={**os.environ, 'PYTHONPATH': paths},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+class InThisProcess:
+    """In the place of the process of a worker: it does the job here, which saves the imports of another."""
+
+    returncode = 0
+
+    def __init__(self, *args, **kwargs):
+        self.stdin = io.BytesIO()
+
+    def poll(self):
+        threads = torch.get_num_threads()
+        try:
+            worker.run(pickle.loads(self.stdin.getvalue()))
+        finally:
+            torch.set_num_threads(threads)
+        return self.returncode
+
+
+@pytest.fixture
+def run(root, workdir, monkeypatch, capsys, load_tool):
+    """Run the commands of ``make TARGET`` in an empty folder, in this process; returns what they print."""
+
+    def run(target, kind, **fields):
+        for name in ('tools', 'configs'):
+            (workdir / name).symlink_to(root / name)
+        shutil.copy(root / 'Makefile', workdir)
+        shutil.copytree(root / 'demo', workdir / 'demo', dirs_exist_ok=True)
+        with (workdir / f'demo/{kind}/compare.py').open('a') as file:
+            file.writelines(f'{name} = {value!r}\n' for name, value in dict(fields, seeds=[0]).items())
+        make = ['make', '--no-print-directory', '-n', '-o', 'setup', target, 'VENV_PYTHON=python']
+        commands = subprocess.run(make, capture_output=True, text=True, check=True).stdout.splitlines()
+        monkeypatch.setattr(pool, 'subprocess', SimpleNamespace(Popen=InThisProcess, PIPE=None, STDOUT=None))
+        for command in commands:
+            script, *args = shlex.split(command.partition('python ')[2])
+            load_tool(workdir / script).main(args)
+        return commands, capsys.readouterr().out
+
+    return run
 
 
 def rows(path):
@@ -56,41 +79,38 @@ def check_ratios(folder, stages, steps, cap):
 
 
 @pytest.mark.slow
-def test_detection_from_end_to_end(root, make_data, tmp_path):
-    work_dir = tmp_path / 'work_dirs/demo'
+def test_detection_from_end_to_end(run, make_data, workdir):
+    work_dir = workdir / 'work_dirs/demo'
     for split, number in (('train', 32), ('val', 20)):
         make_data.make_detection(work_dir / 'data', split, number)
-    # with any score, as students of four steps are sure of nothing, and then mmdet gives no figures
+    # with any score, as students of two steps are sure of nothing, and then mmdet gives no figures
     options = {'model.test_cfg.score_thr': 0.0}
-    done = run(root, tmp_path, 'demo', 'detection', budget=dict(max_iters=4), options=options)
-    assert done.returncode == 0, done.stdout
-    assert 'make_data' not in done.stdout  # as the data are there
+    commands, said = run('demo', 'detection', budget=dict(max_iters=2), options=options)
+    assert not any('make_data' in command for command in commands)  # as the data are there
     found, taught = rows(work_dir / 'results.csv'), rows(work_dir / 'teachers.csv')
     names = ['student alone', 'student, inherited start', 'student with FGD alone', 'student with DPK']
     assert sorted(found) == sorted(names)
-    # a distilled student is a plain student again; nobody but the teacher has learnt anything in four steps
+    # a distilled student is a plain student again; nobody but the teacher has learnt anything in two steps
     assert {row['params'] for row in found.values()} == {'929412'}
     reached = {name: float(row['coco/bbox_mAP'] or 0) for name, row in found.items()}
     teacher = taught['student with DPK']
     assert float(teacher['coco/bbox_mAP_50']) > 0.6 and teacher['params'] == '1562564'
     assert max(reached.values()) < 0.1 < float(teacher['coco/bbox_mAP'])
     table = (work_dir / 'table.md').read_text(encoding='utf-8')
-    said = f'The teacher itself: {100 * float(teacher["coco/bbox_mAP"]):.2f}'
-    assert table in done.stdout and said in table
-    check_ratios(work_dir / 'runs/student_with_DPK-0', {'p4', 'p5'}, 4, cap=0.85)
+    assert table in said and f'The teacher itself: {100 * float(teacher["coco/bbox_mAP"]):.2f}' in table
+    check_ratios(work_dir / 'runs/student_with_DPK-0', {'p4', 'p5'}, 2, cap=0.85)
     for name in ('ratio.png', 'detections.png'):
-        assert f'wrote work_dirs/demo/{name}' in done.stdout
+        assert f'wrote work_dirs/demo/{name}' in said
         check_picture(work_dir / name)
 
 
 @pytest.mark.slow
-def test_classification_from_end_to_end(root, make_data, tmp_path):
+def test_classification_from_end_to_end(run, make_data, workdir):
     pytest.importorskip('mmpretrain')
-    work_dir = tmp_path / 'work_dirs/demo_cls'
+    work_dir = workdir / 'work_dirs/demo_cls'
     for split, number in (('train', 1600), ('test', 200)):
         make_data.make_classification(work_dir / 'data', split, number, split)
-    done = run(root, tmp_path, 'demo-cls', 'classification', budget=dict(max_iters=20))
-    assert done.returncode == 0, done.stdout
+    _, said = run('demo-cls', 'classification', budget=dict(max_iters=20))
     found, taught = rows(work_dir / 'results.csv'), rows(work_dir / 'teachers.csv')
     assert sorted(found) == sorted(['student alone', 'student with logit KD', 'student with DPK'])
     # two passes over 1,600 images have taught the teacher something, 20 steps nobody else
@@ -100,7 +120,7 @@ def test_classification_from_end_to_end(root, make_data, tmp_path):
     sizes = {int(row['params']) for row in found.values()}
     assert len(sizes) == 1 and max(sizes) < int(teacher['params']) / 10
     check_ratios(work_dir / 'runs/student_with_DPK-0', {'layer2', 'layer3'}, 20, cap=0.95)
-    assert 'wrote work_dirs/demo_cls/ratio.png' in done.stdout
+    assert 'wrote work_dirs/demo_cls/ratio.png' in said
     check_picture(work_dir / 'ratio.png')
 
 
