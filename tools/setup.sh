@@ -45,12 +45,13 @@ fingerprint() {
     2>/dev/null | cksum
 }
 
-# Prints "VERSION EXECUTABLE INCLUDE_DIR" of a 64-bit CPython 3.10-3.13 that really runs (a pyenv shim may not).
+# Prints version, executable and folder of headers, with tabs between, of a 64-bit CPython 3.10-3.13 that really runs (a
+# pyenv shim may not).
 probe_python() {
   "$1" -I -c '
 import os, struct, sys, sysconfig
 if (3, 10) <= sys.version_info < (3, 14) and struct.calcsize("P") == 8 and sys.implementation.name == "cpython":
-    print("%d.%d" % sys.version_info[:2], os.path.realpath(sys.executable), sysconfig.get_paths()["include"])
+    print("%d.%d" % sys.version_info[:2], os.path.realpath(sys.executable), sysconfig.get_paths()["include"], sep="\t")
 ' 2>/dev/null
 }
 
@@ -69,10 +70,10 @@ choose_python() {
   local name found= fallback=
   while read -r name; do
     found=$(probe_python "$name") && [ -n "$found" ] || continue
-    if [ -f "${found##* }/Python.h" ]; then break; fi
+    if [ -f "${found##*$'\t'}/Python.h" ]; then break; fi
     fallback=${fallback:-$found} found=
   done < <(case ${PYTHON:-} in '' | 3.*) candidates "${PYTHON:-}" ;; *) echo "$PYTHON" ;; esac)
-  read -r python_version base_python include <<<"${found:-$fallback}" || true
+  IFS=$'\t' read -r python_version base_python include <<<"${found:-$fallback}" || true
   [ -n "$base_python" ] || [ -z "${PYTHON:-}" ] || die "PYTHON=$PYTHON is no 64-bit Python 3.10-3.13 that runs"
   [ -n "$base_python" ] || die 'no Python 3.10-3.13 found: install one (3.11 is the tested one), or name it with PYTHON='
 }
@@ -202,8 +203,8 @@ if command -v flock >/dev/null; then
 fi
 
 wanted=${PYTHON:-}
-case $wanted in '' | 3.*) ;; *) wanted=$(probe_python "$PYTHON" | cut -d ' ' -f 1) || wanted=none ;; esac
-runs=$(probe_python "$python" | cut -d ' ' -f 1) || runs=
+case $wanted in '' | 3.*) ;; *) wanted=$(probe_python "$PYTHON" | cut -f 1) || wanted=none ;; esac
+runs=$(probe_python "$python" | cut -f 1) || runs=
 if [ -n "$runs" ] && [ "${wanted:-$runs}" = "$runs" ] && [ -f "$stamp" ] &&
   [ "$(cat "$stamp")" = "$(fingerprint)" ] && check files "$root" 2>/dev/null; then
   say "ready (${venv#"$root/"} is up to date)"

@@ -77,11 +77,9 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     """Train."""
     args = parse_args(argv)
     cfg = merge_args(cli.load_config(args.config), args)
-    cli.check_checkpoint(cfg.get('load_from'), '--resume' if cfg.get('resume') else 'load_from')
-    if cfg.get('resume') and cfg.get('load_from'):
-        cli.check_resumable(cfg.load_from, '--resume')
     cli.launch_on_cpu(cfg)
     cli.check_config(cfg)
+    cli.check_start(cfg)
     cli.save_safely(cfg)
     with ExitStack() as stack:
         cli.keep_work_dir(stack, cfg)

@@ -8,6 +8,7 @@ from mmengine.config import Config
 from dpk_mm.compare.budget import check_budget
 from dpk_mm.compare.fairness import FIELDS
 from dpk_mm.utils import teacher_cfg
+from dpk_mm.utils.checks import check
 
 
 @dataclass
@@ -87,12 +88,16 @@ def read(cfg: Config) -> Comparison:
             raise ValueError(
                 f'no field {name!r}; there are {", ".join(known)}, and _names for your own helpers'
             )
-    for name, kind in (('base', str), ('methods', dict), ('seeds', (list, tuple))):
+    for name, kind, words in (
+        ('base', str, 'a config file'),
+        ('methods', dict, 'a dict of at least one method'),
+        ('seeds', (list, tuple), 'a list of at least one whole number'),
+    ):
         if not isinstance(given.get(name), kind) or not given[name]:
-            raise ValueError(f'{name} must be a {getattr(kind, "__name__", "list")}, got {given.get(name)!r}')
+            raise ValueError(f'{name} must be {words}, got {given.get(name)!r}')
     kinds = dict(options=dict, metric=str, reference=str, published=dict)
     for name, kind in kinds.items():
-        _check_kind(name, given, kind)
+        check(given.get(name), Optional[kind], name)
     comparison = Comparison(**{key: value for key, value in given.items() if value is not None})
     comparison.teacher = _teacher('teacher', comparison.teacher)
     _check_seeds('seeds', comparison.seeds)
@@ -111,7 +116,7 @@ def read(cfg: Config) -> Comparison:
         if not isinstance(spec, dict):
             continue
         for own, kind in (('config', str), ('options', dict)):
-            _check_kind(own, spec, kind, f'method {name!r}: ')
+            check(spec.get(own), Optional[kind], f'method {name!r}: {own}')
         if 'seeds' in spec:
             _check_seeds(f'method {name!r}: seeds', spec['seeds'])
         _teacher(f'method {name!r}: teacher', spec.get('teacher'))
@@ -119,12 +124,6 @@ def read(cfg: Config) -> Comparison:
         if not isinstance(allow, (list, tuple)) or any(str(one).split('.')[0] not in FIELDS for one in allow):
             raise ValueError(f'method {name!r}: allow is a list of {", ".join(FIELDS)}, got {allow!r}')
     return comparison
-
-
-def _check_kind(name: str, given: Dict[str, Any], kind: type, where: str = '') -> None:
-    """Refuse a field that is neither missing, None nor of its kind."""
-    if given.get(name) is not None and not isinstance(given[name], kind):
-        raise ValueError(f'{where}{name} must be a {kind.__name__}, got {given[name]!r}')
 
 
 def _check_seeds(name: str, seeds: Any) -> None:

@@ -3,11 +3,12 @@
 import inspect
 import math
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, Optional
 
 import torch
 from mmengine.config import Config
-from mmengine.hooks import CheckpointHook
+from mmengine.hooks import CheckpointHook, EMAHook
 from mmengine.registry import (
     HOOKS,
     LOOPS,
@@ -18,10 +19,14 @@ from mmengine.registry import (
     PARAM_SCHEDULERS,
     Registry,
 )
-from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, Runner
+from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, Runner, TestLoop, ValLoop
 from torch.utils.data import DataLoader
 
-from dpk_mm.utils.checks import Count, FieldError, NotNegative, check, check_fields, walk
+from dpk_mm.utils.checks import Count, FieldError, NotNegative, check, check_fields, unknown_field, walk
+
+_ANY = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+# what mmengine takes out of a part before it builds it
+_OF_BUILDERS = {HOOKS: ('priority',), PARAM_SCHEDULERS: ('convert_to_iter_based', 'epoch_length')}
 
 
 def check_config(cfg: Config, training: bool = True) -> None:
@@ -57,8 +62,6 @@ def check_config(cfg: Config, training: bool = True) -> None:
         value = train.get(name, 1)
         is_whole = isinstance(value, float) and value.is_integer()  # mmengine takes 1e5
         check(int(value) if is_whole else value, Count, f'train_cfg.{name}')
-    if 'type' not in train:
-        check_fields(train, EpochBasedTrainLoop if train.get('by_epoch') else IterBasedTrainLoop, 'train_cfg')
     for field, part, registry in _parts(fields):
         is_built = training or registry in (HOOKS, METRICS) and not field.startswith('val_')
         if isinstance(part, dict) and 'type' in part and is_built:
@@ -73,6 +76,7 @@ def check_config(cfg: Config, training: bool = True) -> None:
     for name in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
         if isinstance(fields.get(name), dict) and fields[name].get('dataset') is None:
             raise FieldError(f'{name}.dataset', ' is missing.')
+        _check_class_names(name, fields.get(name))
         check_fields(fields.get(name) or {}, DataLoader, name, only=(int, bool, Optional[int]))
 
 
@@ -81,8 +85,12 @@ def _parts(fields: dict) -> Iterator[tuple[str, Any, Registry]]:
     optim = fields.get('optim_wrapper') or {}
     yield 'optim_wrapper', {'type': 'OptimWrapper', **optim}, OPTIM_WRAPPERS
     yield 'optim_wrapper.optimizer', optim.get('optimizer'), OPTIMIZERS
-    for name in ('train_cfg', 'val_cfg', 'test_cfg'):
-        yield name, fields.get(name), LOOPS
+    train = EpochBasedTrainLoop if (fields.get('train_cfg') or {}).get('by_epoch') else IterBasedTrainLoop
+    for name, usual in (('train_cfg', train), ('val_cfg', ValLoop), ('test_cfg', TestLoop)):
+        part = fields.get(name)
+        if isinstance(part, dict) and 'type' not in part:
+            part = {'type': usual, **{key: value for key, value in part.items() if key != 'by_epoch'}}
+        yield name, part, LOOPS
     for name, registry in (
         ('param_scheduler', PARAM_SCHEDULERS),
         ('custom_hooks', HOOKS),
@@ -112,20 +120,47 @@ def _check_part(field: str, part: dict, registry: Registry, scope: Optional[str]
         raise FieldError(f'{field}.type', f': {part["type"]!r} is not registered as a {registry.name}.')
     if inspect.isclass(kind):
         check_fields(part, kind, field, fractions=registry is PARAM_SCHEDULERS)
-        if issubclass(kind, CheckpointHook):
-            _check_saving(part, kind, field)
+        known = _arguments(kind, part, scope)
+        others = {'type', '_scope_', *_OF_BUILDERS.get(registry, ())}
+        for name in part if known is not None and registry is not OPTIM_WRAPPERS else ():
+            if name not in known and name not in others:
+                raise unknown_field(name, kind, known, field)
 
 
-def _check_saving(part: dict, kind: type, field: str) -> None:
-    """Refuse what mmengine's hook hands on, unseen, to who saves the first checkpoint."""
-    known = {'type', '_scope_', 'priority'}.union(
-        *(
-            inspect.signature(one).parameters
-            for one in (*(one.__init__ for one in kind.__mro__), Runner.save_checkpoint)
-        )
-    )
-    if unknown := sorted(set(part) - known):
-        raise FieldError(f'{field}.{unknown[0]}', f': {kind.__name__} has no such field.')
+def _arguments(kind: type, part: dict, scope: Optional[str]) -> Optional[list[str]]:
+    """The arguments of a class; None where it takes any and does not say for whom."""
+    names: list[str] = []
+    for one in kind.__mro__[:-1]:
+        if '__init__' not in vars(one):
+            continue
+        try:
+            parameters = list(inspect.signature(one.__init__).parameters.values())[1:]
+        except ValueError:  # no function of Python's
+            return None
+        kinds = {parameter.kind: parameter for parameter in parameters}
+        names += [parameter.name for parameter in parameters if parameter.kind not in _ANY]
+        if inspect.Parameter.VAR_KEYWORD not in kinds:
+            break
+        if issubclass(kind, CheckpointHook):  # it hands them on to who saves the first checkpoint
+            names += inspect.signature(Runner.save_checkpoint).parameters
+        elif issubclass(kind, EMAHook):  # it hands them on to who averages, before the first step
+            average = part.get('ema_type', 'ExponentialMovingAverage')
+            with MODELS.switch_scope_and_registry(part.get('_scope_') or scope) as own:
+                average = own.get(average) if isinstance(average, str) else average
+            if average is None:
+                return None
+            names += [name for one in average.__mro__[:-1] for name in inspect.signature(one).parameters]
+        elif inspect.Parameter.VAR_POSITIONAL not in kinds:  # else it is for the next class
+            return None
+    return list(dict.fromkeys(names))
+
+
+def _check_class_names(field: str, loader: Any) -> None:
+    """Refuse a text where names of classes belong: each letter would be a class."""
+    for path, value in walk(loader, field):
+        is_names = path.rpartition('.')[2] == 'classes' and isinstance(value, str)
+        if is_names and '://' not in value and not Path(value).is_file():
+            raise FieldError(path, f" must be a list of names, such as ('cat',), or a file, got {value!r}.")
 
 
 def _check_models(field: str, part: Any, scope: Optional[str]) -> None:

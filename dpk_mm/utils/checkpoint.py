@@ -14,7 +14,7 @@ from mmengine.dist import barrier
 from torch import Tensor
 
 from dpk_mm.utils.compat import allow_upstream_checkpoints
-from dpk_mm.utils.declared import check_declared, check_whole
+from dpk_mm.utils.declared import check_declared, check_whole, is_zip
 
 # How torch's weights-only loader, and dpk_mm's stand-in for getattr, name what they refuse.
 _REFUSED = re.compile(
@@ -77,7 +77,7 @@ def _describe(content: Any) -> str:
 
 
 def check_resumable(path: str, what: str) -> None:
-    """Refuse to go on from a file that holds weights alone.
+    """Refuse to go on from a file that holds weights alone; a folder, as of shards, passes.
 
     Args:
         path (str): A checkpoint; one that cannot be read is left to whoever loads it.
@@ -86,11 +86,14 @@ def check_resumable(path: str, what: str) -> None:
     Raises:
         ValueError: It says nothing of a training; says how to start from it.
     """
-    try:
-        content = torch.load(path, map_location='cpu', weights_only=True)
-    except Exception:  # told when it is loaded
+    if not Path(path).is_file():
         return
+    content = check_declared(path)  # reads no weights
     if isinstance(content, dict) and not {'meta', 'message_hub'} <= set(content):
+        try:
+            content = torch.load(path, map_location='cpu', weights_only=True)
+        except Exception:  # told when it is loaded
+            return
         raise ValueError(
             f'{what}: {path} is no checkpoint of a training to go on from: it holds {_describe(content)}. To '
             'start from its weights give --cfg-options load_from=... in place of --resume.'
@@ -150,7 +153,7 @@ def explain_load_error(error: Exception, path: str, opt_in: Optional[str]) -> st
 
 def _pickle_protocol(path: str) -> tuple[int, bool]:
     """The protocol of the pickle in a checkpoint, 0 where there is none, and whether torch wrote it."""
-    start, by_torch = b'', zipfile.is_zipfile(path)
+    start, by_torch = b'', is_zip(path)
     if by_torch:
         try:
             with zipfile.ZipFile(path) as archive:
@@ -202,7 +205,7 @@ def check_file(path: str, what: str) -> None:
     if not Path(path).is_file():
         raise ValueError(f'{what} is no ordinary file')
     try:
-        (check_whole if zipfile.is_zipfile(path) else check_declared)(path)
+        (check_whole if is_zip(path) else check_declared)(path)
     except ValueError as error:
         raise ValueError(f'{what} {error}') from error
 

@@ -31,7 +31,7 @@ class FieldError(ValueError):
 
     def under(self, field: str, cfg: Any = None) -> 'FieldError':
         """The same of a field that lies in another one, somewhere in its value ``cfg``."""
-        first = self.field.partition('.')[0]
+        first = re.split(r'[.\[]', self.field)[0]
         # a base class says its own name
         own = _find(cfg, self.owner, first) or _find(cfg, '', first) if self.field else None
         path = '.'.join(filter(None, [field, own, self.field]))
@@ -216,8 +216,28 @@ def check(value: Any, hint: Any, field: str, owner: str = '') -> None:
     Raises:
         FieldError: It does not fit; names the field, what came and what would fit.
     """
-    if not _fits(value, hint):
-        raise FieldError(field, f' must be {_describe(hint)}, got {value!r}.', owner)
+    if _fits(value, hint):
+        return
+    for item_hint in _item_hints(hint) if isinstance(value, (list, tuple)) else ():
+        wrong = [i for i, item in enumerate(value) if not _fits(item, item_hint)]
+        if wrong:
+            check(value[wrong[0]], item_hint, f'{field}[{wrong[0]}]', owner)
+    raise FieldError(field, f' must be {_describe(hint)}, got {value!r}.', owner)
+
+
+def _item_hints(hint: Any) -> Iterator[Any]:
+    """What fits an item of the lists of any length that a hint allows."""
+    kind, parts = typing.get_origin(hint) or hint, typing.get_args(hint)
+    if kind in (list, tuple, Sequence) and (kind is not tuple or parts[1:] == (Ellipsis,)):
+        yield from parts[:1]
+    elif kind is Annotated or _is_union(kind):
+        for part in parts[:1] if kind is Annotated else parts:
+            yield from _item_hints(part)
+
+
+def _is_union(kind: Any) -> bool:
+    """Whether a hint's origin is that of alternatives."""
+    return kind is Union or str(kind) == "<class 'types.UnionType'>"
 
 
 def _fits(value: Any, hint: Any) -> bool:
@@ -227,7 +247,7 @@ def _fits(value: Any, hint: Any) -> bool:
     if kind is Annotated:
         bounds = (part for part in parts[1:] if isinstance(part, Range))
         return _fits(value, parts[0]) and all(value in bound for bound in bounds)
-    if kind is Union or str(kind) == "<class 'types.UnionType'>":
+    if _is_union(kind):
         return any(_fits(value, part) for part in parts)
     if kind is Literal:
         return any(type(value) is type(part) and value == part for part in parts)
@@ -254,12 +274,31 @@ def _describe(hint: Any) -> str:
     if kind is Annotated:
         said = [part for part in parts[1:] if isinstance(part, str)]
         return said[0] if said else ' '.join([_describe(parts[0]), *map(str, parts[1:])])
-    if kind is Union or str(kind) == "<class 'types.UnionType'>":
+    if _is_union(kind):
         words = list(dict.fromkeys(_describe(part) for part in parts if part is not type(None)))
         return ' or '.join(filter(None, [', '.join(words[:-1]), words[-1]]))
     if kind is Literal:
         return ' or '.join(filter(None, [', '.join(map(repr, parts[:-1])), repr(parts[-1])]))
     return _NAMES.get(kind) or f'a {getattr(kind, "__name__", kind)}'
+
+
+def unknown_field(name: str, kind: type, known: Sequence[str], under: str = '') -> FieldError:
+    """The error of a field that a class does not take.
+
+    Args:
+        name (str): The field.
+        kind (type): The class.
+        known (Sequence[str]): The fields that it takes.
+        under (str): The path of the dict that it stands in. Defaults to ``''``.
+
+    Returns:
+        FieldError: Lists the fields, and says which is meant where one is near.
+    """
+    near = difflib.get_close_matches(name, known, n=1)
+    meant = f' Is {near[0]} meant?' if near else ''
+    has = f'but {", ".join(known)}' if known else 'nor any other'
+    problem = f': {kind.__name__} has no such field, {has}.{meant}'
+    return FieldError(f'{under}.{name}'.lstrip('.'), problem, kind.__name__)
 
 
 def checked(init: Callable[..., None]) -> Callable[..., None]:
@@ -287,14 +326,7 @@ def checked(init: Callable[..., None]) -> Callable[..., None]:
         given = {**dict(zip(parameters, args)), **kwargs}
         if len(takes) == len(parameters):
             for name in set(given) - takes:
-                known = ', '.join(list(parameters)[len(args) :])
-                near = difflib.get_close_matches(name, takes, n=1)
-                meant = f' Is {near[0]} meant?' if near else ''
-                raise FieldError(
-                    name,
-                    f': {type(self).__name__} has no such field, but {known}.{meant}',
-                    type(self).__name__,
-                )
+                raise unknown_field(name, type(self), list(parameters)[len(args) :])
         for name in takes:
             default = parameters[name].default
             if name not in given:

@@ -55,7 +55,7 @@ def one_line(function: Callable[..., Any]) -> Callable[..., Any]:
 # of the commands whose other errors are to be seen whole, as those of a training are
 load_config = one_line(runner.load_config)
 check_checkpoint = one_line(checkpoint.check_checkpoint)
-check_resumable = one_line(checkpoint.check_resumable)
+check_start = one_line(runner.check_start)
 enable_amp = one_line(runner.enable_amp)
 launch_on_cpu = one_line(runner.launch_on_cpu)
 build_parts, build_test = one_line(build.build_parts), one_line(build.build_test)

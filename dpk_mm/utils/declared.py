@@ -6,6 +6,7 @@ import os
 import pickle
 import re
 import zipfile
+import zlib
 from typing import IO, Any, Optional, Union
 
 import torch
@@ -21,7 +22,7 @@ _MAGIC = torch.serialization.MAGIC_NUMBER
 _SIZED = ('_rebuild_tensor', '_rebuild_tensor_v2', '_rebuild_tensor_v3', '_rebuild_qtensor')
 
 
-def check_declared(path: Union[str, os.PathLike]) -> None:
+def check_declared(path: Union[str, os.PathLike]) -> Any:
     """Refuse a checkpoint that declares more than it has: loading it could take all memory.
 
     ``torch.save`` never deflates, so a zip file may declare as many bytes as it has. A single tensor, and all
@@ -31,20 +32,28 @@ def check_declared(path: Union[str, os.PathLike]) -> None:
     Args:
         path (str or PathLike): An ordinary file.
 
+    Returns:
+        Any: What the file holds, with stand-ins for all but plain values, dicts and lists; None for what is
+        no checkpoint.
+
     Raises:
         ValueError: It declares more; the rest of a sentence that begins with the file's name.
     """
     size = os.path.getsize(path)
     with open(path, 'rb') as file:
-        if zipfile.is_zipfile(file):
-            _check_zip(file, size)
-        else:
-            file.seek(0)
-            _check_legacy(file, size)
+        return (_check_zip if is_zip(path) else _check_legacy)(file, size)
+
+
+def is_zip(path: Union[str, os.PathLike]) -> bool:
+    """Whether torch reads a file as a zip file: by how it begins, where others look at the end."""
+    with open(path, 'rb') as file:
+        return file.read(4) == b'PK\3\4'
 
 
 def check_whole(path: Union[str, os.PathLike]) -> None:
     """Refuse a checkpoint of ``torch.save`` that is cut off, has other bytes than were written, or is none.
+
+    It is read by torch's own reader, which trips over more than Python's: what passes here can be loaded.
 
     Args:
         path (str or PathLike): A file.
@@ -53,23 +62,28 @@ def check_whole(path: Union[str, os.PathLike]) -> None:
         ValueError: It is damaged, or :func:`check_declared` refuses it; the rest of a sentence that begins
             with the file's name.
     """
+    if os.path.getsize(path) == 0:
+        raise ValueError('is empty')
+    check_declared(path)
     try:
-        if os.path.getsize(path) == 0:
-            raise ValueError('is empty')
+        if not is_zip(path):
+            raise ValueError('is no checkpoint')
+        reader = torch._C.PyTorchFileReader(str(path))
         with zipfile.ZipFile(path) as archive:
-            if not any(_is_main(name) for name in archive.namelist()):
+            infos = archive.infolist()
+            if not any(_is_main(info.filename) for info in infos):
                 raise ValueError('is no checkpoint')
-            for info in archive.infolist():
-                if info.CRC == 0:
-                    continue  # torch can be told to write none; or it is empty
-                with archive.open(info) as file:
-                    while file.read(1 << 20):
-                        pass
+            for info in infos:
+                archive.open(info).close()  # compares the two places where its name stands
+                content = reader.get_record(info.filename.partition('/')[2])
+                # torch can be told to write no checksums
+                if len(content) != info.file_size or info.CRC and zlib.crc32(content) != info.CRC:
+                    raise RuntimeError(f'{info.filename} has other bytes than were written')
     except ValueError:
         raise
-    except Exception as error:  # whatever the decompressors raise
-        raise ValueError(f'is damaged ({error})') from error
-    check_declared(path)
+    except Exception as error:  # whatever the readers raise
+        why = str(error).split('\n')[0].split('. ')[0]
+        raise ValueError(f'is damaged; it may be truncated ({why})') from error
 
 
 def _is_main(name: str) -> bool:
@@ -77,7 +91,7 @@ def _is_main(name: str) -> bool:
     return name.count('/') == 1 and name.endswith('/data.pkl')
 
 
-def _check_zip(file: IO[bytes], size: int) -> None:
+def _check_zip(file: IO[bytes], size: int) -> Any:
     """Check the entries of a zip file, then the pickle in it."""
     try:
         with zipfile.ZipFile(file) as archive:
@@ -87,20 +101,18 @@ def _check_zip(file: IO[bytes], size: int) -> None:
             records = {info.filename.partition('/data/')[2]: info.file_size for info in infos}
             mains = [info for info in infos if _is_main(info.filename)]
             if len(mains) != 1:
-                return
+                return None
             content = archive.read(mains[0])
     except _TooLarge:
         raise
     except Exception:  # whatever the decompressors raise; torch.load tells better
-        return
-    _read(io.BytesIO(content), size, records)
+        return None
+    return _read(io.BytesIO(content), size, records)
 
 
-def _check_legacy(file: IO[bytes], size: int) -> None:
+def _check_legacy(file: IO[bytes], size: int) -> Any:
     """Check the pickles of a file of torch before 1.6: a number, a version, a system and the content."""
-    if _read(file, size) == _MAGIC:
-        for _ in range(3):
-            _read(file, size)
+    return [_read(file, size) for _ in range(3)][-1] if _read(file, size) == _MAGIC else None
 
 
 def _read(file: IO[bytes], size: int, records: Optional[dict[str, int]] = None) -> Any:
@@ -141,6 +153,8 @@ class _Declared(pickle._Unpickler):  # the one in C can be made to take memory b
 
     def find_class(self, module: str, name: str) -> Any:
         """A stand-in for a class or a function."""
+        if (module, name) == ('collections', 'OrderedDict'):
+            return _Dict
         return type('StandIn', (_StandIn,), dict(origin=f'{module}.{name}', reader=self))
 
     def persistent_load(self, pid: Any) -> '_Storage':
@@ -205,6 +219,16 @@ class _StandIn:
         """Done to the real one."""
 
     __setstate__ = __setitem__ = append = extend = add = update = _nothing
+
+
+class _Dict(dict):
+    """What a state dict is; of how it is made and what is said of it, nothing is kept."""
+
+    def __init__(self, *args: Any) -> None:
+        """Nothing is kept."""
+
+    def __setstate__(self, state: Any) -> None:
+        """Nothing is kept."""
 
 
 class _Storage(_StandIn):

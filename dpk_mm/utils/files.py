@@ -9,7 +9,7 @@ import socket
 import stat
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, Dict, Optional
 
@@ -221,7 +221,8 @@ def restore_replaced(folder: Path) -> None:
     for old in folder.glob('.*.old.draft'):
         path = old.with_name(old.name[1 : -len('.old.draft')])
         if not path.exists():
-            os.replace(old, path)
+            with suppress(FileNotFoundError):  # another process was faster
+                os.replace(old, path)
 
 
 def remove(path: Path) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Optional
 
-from mmengine.dist import broadcast_object_list, is_main_process
+from mmengine.dist import barrier, broadcast_object_list, is_main_process
 from mmengine.hooks import CheckpointHook
 from mmengine.logging import print_log
 
@@ -31,13 +31,14 @@ def newest_whole(work_dir: Path, folder: Path, pattern: str) -> Optional[str]:
         ValueError: There are checkpoints, and none is whole.
     """
     problems: list[str] = []
-    found = sorted(filter(Path.is_file, folder.glob(pattern)), key=lambda path: path.stat().st_mtime)
+    found = sorted(filter(Path.exists, folder.glob(pattern)), key=lambda path: path.stat().st_mtime)
     named = _read_last(work_dir / 'last_checkpoint', problems)
-    if named and ('://' in named or Path(named).is_dir()):
-        return named  # of a storage, or of a strategy, of another kind
+    if named and '://' in named:
+        return named  # of a storage
     for path in dict.fromkeys([*([Path(named)] if named else []), *reversed(found)]):
         try:
-            check_whole(path)
+            for shard in _shards(path):
+                check_whole(shard)
         except ValueError as error:
             problems.append(f'{path.name} {error}')
             continue
@@ -53,6 +54,20 @@ def newest_whole(work_dir: Path, folder: Path, pattern: str) -> Optional[str]:
     return None
 
 
+def _shards(path: Path) -> list[Path]:
+    """The files of a checkpoint, which a strategy may write as a folder.
+
+    Raises:
+        ValueError: It is an empty folder, or there are others than ordinary files.
+    """
+    shards = [one for one in path.rglob('*.pt*') if not one.is_dir()] if path.is_dir() else [path]
+    if not shards and not any(path.iterdir()):
+        raise ValueError('is empty')
+    if not all(map(Path.is_file, shards)):
+        raise ValueError('is no ordinary file')
+    return shards
+
+
 def _read_last(path: Path, problems: list[str]) -> Optional[str]:
     """What ``last_checkpoint`` names; adds to ``problems`` where that is nothing."""
     if not path.exists():
@@ -66,7 +81,7 @@ def _read_last(path: Path, problems: list[str]) -> Optional[str]:
         return named
     # the folder may have been moved since
     beside = path.parent / Path(named).name
-    if named and beside.is_file():
+    if named and beside.exists():
         return str(beside)
     problems.append(f'last_checkpoint {f"names {named!r}, which is not there" if named else "is damaged"}')
     return None
@@ -89,11 +104,9 @@ def choose_checkpoint(runner: Any) -> None:
         folder = Path(hook.out_dir) / work_dir.name
     pattern = re.sub(r'\{[^}]*\}', '*', hook.filename_tmpl)
 
-    def choose() -> Optional[str]:
-        restore_replaced(folder)
-        return newest_whole(work_dir, folder, pattern)
-
-    runner._load_from = on_first_rank(choose)
+    restore_replaced(folder)  # by each process, as disks may be a machine's own
+    barrier()
+    runner._load_from = on_first_rank(lambda: newest_whole(work_dir, folder, pattern))
 
 
 def on_first_rank(function: Callable[[], Any]) -> Any:

@@ -4,7 +4,7 @@ import atexit
 import datetime
 import gc
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from mmengine.config import Config, ConfigDict
 from mmengine.device import get_device
 from mmengine.dist import is_distributed
 
+from dpk_mm.utils.checkpoint import check_checkpoint, check_resumable
 from dpk_mm.utils.config import package_config
 from dpk_mm.utils.config_file import read_config
 from dpk_mm.utils.files import only_one
@@ -20,6 +21,10 @@ from dpk_mm.utils.teacher_config import spell_out_teacher
 
 # where a launcher says which of its processes this one is; MPI may run inside of Slurm
 _RANKS = dict(pytorch=('RANK',), slurm=('SLURM_PROCID',), mpi=('OMPI_COMM_WORLD_RANK', 'PMI_RANK'))
+# the same of those on one machine
+_LOCAL_RANKS = dict(
+    pytorch=('LOCAL_RANK',), slurm=('SLURM_LOCALID',), mpi=('OMPI_COMM_WORLD_LOCAL_RANK', 'MPI_LOCALRANKID')
+)
 
 
 def load_config(name: str) -> Config:
@@ -108,6 +113,30 @@ def save_safely(cfg: Config) -> None:
         cfg.default_hooks = dict(hooks, checkpoint=dict(hook, type='dpk_mm.PlainCheckpointHook'))
 
 
+def check_start(cfg: Config) -> None:
+    """Refuse a file that a training cannot start or go on from; one process a machine looks.
+
+    Args:
+        cfg (Config): A whole config, with its ``launcher``.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It is damaged, declares more than it has, or is no training to go on from.
+    """
+    path, what = cfg.get('load_from'), '--resume' if cfg.get('resume') else 'load_from'
+    # where the check fails, the launcher ends the others
+    if _is_first(cfg, _LOCAL_RANKS) and path is not None and '://' not in path:
+        check_checkpoint(path, what)
+        if cfg.get('resume'):
+            check_resumable(path, what)
+
+
+def _is_first(cfg: Config, ranks: Mapping[str, Sequence[str]]) -> bool:
+    """Whether this process is the first, by what its launcher says."""
+    names = ranks.get(cfg.launcher, ())
+    return next((os.environ[name] for name in names if name in os.environ), '0') == '0'
+
+
 @contextmanager
 def only_training(cfg: Config) -> Iterator[None]:
     """Keep other trainings out of the work dir, before the first file is written there.
@@ -119,8 +148,7 @@ def only_training(cfg: Config) -> Iterator[None]:
         ValueError: Another training runs there; names its process.
         OSError: Nothing can be written there.
     """
-    names = _RANKS.get(cfg.launcher, ())
-    if next((os.environ[name] for name in names if name in os.environ), '0') != '0':
+    if not _is_first(cfg, _RANKS):
         yield  # the first process has the lock; where it fails, the launcher ends the others
         return
     with only_one(Path(cfg.work_dir)):

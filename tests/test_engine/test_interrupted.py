@@ -5,11 +5,13 @@ import errno
 import os
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import tiny
 import tiny_cls
 import torch
+from mmengine.runner import EpochBasedTrainLoop
 from mmengine.runner.checkpoint import get_state_dict
 
 from dpk_mm.engine.hooks import plain_checkpoint_hook
@@ -130,8 +132,15 @@ def change_compression(path):
     path.write_bytes(content)
 
 
+def change_end(path):
+    """One bit of the last record of a zip file: it says that it spans several disks."""
+    content = bytearray(path.read_bytes())
+    content[content.index(b'PK\6\7') + 16] ^= 2
+    path.write_bytes(content)
+
+
 @pytest.mark.parametrize(
-    'harm', [cut, zero, change_compression, lambda path: path.write_bytes(b''), Path.unlink]
+    'harm', [cut, zero, change_compression, change_end, lambda path: path.write_bytes(b''), Path.unlink]
 )
 def test_resume_passes_over_a_damaged_file(cfg, tmp_path, harm, monkeypatch):
     tiny.train(cfg)
@@ -189,6 +198,69 @@ def test_a_folder_is_replaced_by_its_draft_or_comes_back(tmp_path, monkeypatch):
     assert (path / 'rank0').read_text() == 'old'
     files.put_in_place(draft, path)
     assert (path / 'rank0').read_text() == 'new' and [path] == list(tmp_path.iterdir())
+
+
+class Shards:
+    """A runner of a strategy in which each process writes a part."""
+
+    def save_checkpoint(self, out_dir, filename, **kwargs):
+        folder = Path(out_dir, filename)
+        folder.mkdir(exist_ok=True, parents=True)
+        torch.save(torch.ones(1), folder / f'rank{torch.distributed.get_rank()}.pth')
+
+
+def _save_shards(folders, rank):
+    store = f'file://{folders[0]}.store'
+    torch.distributed.init_process_group('gloo', init_method=store, rank=rank, world_size=len(folders))
+    aside = plain_checkpoint_hook._Aside(Shards(), is_local=True)
+    for _ in range(2):  # the second replaces the first
+        aside.save_checkpoint(str(folders[rank]), 'epoch_1.pth')
+
+
+@pytest.mark.parametrize('places', ['aaa', 'abb'])
+def test_shards_on_disks_of_each_machine(tmp_path, places):
+    """Three processes, which see one folder or two."""
+    folders = [tmp_path / place for place in places]
+    (tmp_path / 'b/.epoch_1.pth.draft').mkdir(parents=True)
+    (tmp_path / 'b/.epoch_1.pth.draft/rank7.pth').write_text('of a kill')
+    context = torch.multiprocessing.get_context('fork')
+    workers = [context.Process(target=_save_shards, args=(folders, rank)) for rank in range(3)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(60)
+        assert worker.exitcode == 0
+    for place in set(places):
+        own = {f'rank{rank}.pth' for rank in range(3) if places[rank] == place}
+        assert {path.name for path in (tmp_path / place / 'epoch_1.pth').iterdir()} == own
+        assert [path.name for path in (tmp_path / place).iterdir()] == ['epoch_1.pth']
+
+
+def test_resume_passes_over_damaged_shards(tmp_path):
+    from dpk_mm.utils.resume import newest_whole
+
+    for epoch in (1, 2):
+        folder = tmp_path / f'epoch_{epoch}.pth'
+        folder.mkdir()
+        torch.save(torch.ones(1), folder / 'rank0.pth')
+        os.utime(folder, (epoch, epoch))
+    assert newest_whole(tmp_path, tmp_path, 'epoch_*.pth') == str(folder)
+    (tmp_path / 'last_checkpoint').write_text(str(folder))
+    cut(folder / 'rank0.pth')
+    os.mkfifo(tmp_path / 'epoch_3.pth')
+    assert newest_whole(tmp_path, tmp_path, 'epoch_*.pth') == str(tmp_path / 'epoch_1.pth')
+
+
+def test_flexible_runner_does_not_resume_beside_another_training(cfg, tmp_path):
+    """It resumes before it asks its hooks whether it may train."""
+    runner = SimpleNamespace(_resume=True, _train_loop=object.__new__(EpochBasedTrainLoop), work_dir=tmp_path)
+    pid = hold(tmp_path)
+    try:
+        with pytest.raises(ValueError, match='in use by process'):
+            plain_checkpoint_hook.PlainCheckpointHook().after_load_checkpoint(runner, {})
+    finally:
+        os.kill(pid, 9)
+        os.waitpid(pid, 0)
 
 
 def test_a_moved_work_dir_and_no_whole_file(tmp_path):

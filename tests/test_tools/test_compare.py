@@ -513,7 +513,7 @@ def test_other_first_weights_are_refused(compare, place, monkeypatch):
         (dict(published=3), 'published must be a dict'),
         (dict(published=dict(x=3)), "published['x'] must be the figure of a method"),
         (dict(reference='x'), "reference='x': no such method"),
-        (dict(reference=['kd']), 'reference must be a str'),
+        (dict(reference=['kd']), 'reference must be a text'),
         (dict(teacher=3), "teacher must be 'CONFIG:CHECKPOINT' or dict(config=..., checkpoint=...), got 3"),
         (dict(teacher=dict(checkpoint='a.pth')), 'or dict(config=..., checkpoint=...), got'),
         (dict(options=[1]), 'options must be a dict'),
@@ -880,7 +880,7 @@ def test_a_check_builds_all_and_tells_all_at_once(compare, place):
     path = write_input(place, methods=dict(alone=None, lr=lr, late=late), seeds=[0], reference=None)
     message = error_of(compare, path, '--check', '--work-dir', place / 'parts')
     assert "method 'lr': optim_wrapper.optimizer.lr must be a number from 0 on, got -1" in message
-    assert "method 'late': param_scheduler[0].milestone: MultiStepParamScheduler has no such field" in message
+    assert "method 'late': param_scheduler[0].milestone: MultiStepLR has no such field" in message
     options = {'test_evaluator.topk': 'x', 'train_dataloader.dataset.data_root': 'gone'}
     path = write_input(place, methods=ALONE, seeds=[0], reference=None, options=options)
     message = error_of(compare, path, '--check', '--work-dir', place / 'metrics')

@@ -117,6 +117,21 @@ def test_the_forks_have_an_environment_of_their_own(checkout):
     assert not (checkout / '.venv').exists()
 
 
+def test_a_base_python_may_lie_in_a_folder_with_blanks(checkout, tmp_path):
+    folder = tmp_path / 'my  own pythons'
+    folder.mkdir()
+    (folder / 'Python.h').touch()
+    script = f"#!/bin/sh\nprintf '3.11\\t%s\\t%s\\n' '{folder}/python' '{folder}'\n"
+    (folder / 'python').write_text(script)
+    (folder / 'python').chmod(0o755)
+    code, output = run(checkout, PYTHON=str(folder / 'python'))
+    assert f'with Python 3.11 ({folder}/python)' in output, output
+    (tmp_path / 'bin/cxx').write_text('#!/bin/sh\nfor one; do echo "<$one>"; done >>"$FAKE/flags"\n')
+    shutil.rmtree(checkout / '.venv')
+    run(checkout, PYTHON=str(folder / 'python'))
+    assert f'<-I{folder}>' in (tmp_path / 'bin/flags').read_text()
+
+
 def test_broken_venv_is_remade(checkout):
     (checkout / '.venv/bin').mkdir(parents=True)
     (checkout / '.venv/bin/python').symlink_to('nowhere')

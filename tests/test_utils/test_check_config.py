@@ -1,6 +1,7 @@
 """A whole config is checked before anything is built; one that trains is not refused."""
 
 import math
+from contextlib import nullcontext
 
 import pytest
 import shrink
@@ -30,6 +31,13 @@ BAD = {
     'model.bbox_head.in_channels': 'x',
     'default_hooks.checkpoint.foo': 1,
     'default_hooks.timer.type': 'NoHook',
+    'default_hooks.logger.intervall': 1,
+    'param_scheduler[1].milestone': [1],
+    'val_evaluator.metrik': 'bbox',
+    'train_cfg.max_epoch': 2,
+    'val_cfg.fp61': True,
+    'optim_wrapper.optimizer.weigth_decay': 0.1,
+    'train_dataloader.dataset.metainfo': dict(classes='cat'),
     'custom_hooks': 'x',
     'optim_wrapper.clip_grad.type': 'no',
 }
@@ -51,6 +59,36 @@ def test_what_upstream_finds_late_or_never(field):
     with pytest.raises(FieldError) as error:
         check_config(Config(cfg))
     assert str(error.value).startswith(field)
+
+
+@pytest.mark.parametrize(
+    'hook, message',
+    [
+        (dict(type='EMAHook', momentum=0.1, interval=2, update_buffers=True), None),
+        (
+            dict(type='EMAHook', ema_type='ExpMomentumEMA', gamma=1000, mmentum=0.1),
+            'mmentum: .* Is momentum m',
+        ),
+        (dict(type='NumClassCheckHook', priority=3), None),
+        (dict(type='NumClassCheckHook', x=3), 'x: NumClassCheckHook has no such field, nor any other'),
+    ],
+)
+def test_fields_of_hooks(hook, message):
+    cfg = get_config(GOOD[0])
+    cfg.custom_hooks = [hook]
+    with pytest.raises(FieldError, match=rf'^custom_hooks\[0\]\.{message}') if message else nullcontext():
+        check_config(cfg)
+
+
+def test_names_of_classes_may_be_in_a_file(tmp_path):
+    cfg = get_config(GOOD[0])
+    cfg.train_dataloader.dataset.metainfo = dict(classes=str(tmp_path / 'names.txt'))
+    with pytest.raises(
+        FieldError, match=r'^train_dataloader.dataset.metainfo.classes must be a list of names'
+    ):
+        check_config(cfg)
+    (tmp_path / 'names.txt').write_text('cat')
+    check_config(cfg)
 
 
 def test_what_upstream_takes_is_taken():

@@ -278,7 +278,7 @@ def test_a_pickle_of_others_is_not_called_truncated(path):
         load_weights(str(path))
 
 
-def test_what_cannot_be_resumed_says_how_to_start_from_it(path):
+def test_what_cannot_be_resumed_says_how_to_start_from_it(path, monkeypatch):
     from dpk_mm.utils.checkpoint import check_resumable
 
     torch.save(dict(state_dict=WEIGHTS, meta={}), path)  # as an exported student
@@ -287,8 +287,13 @@ def test_what_cannot_be_resumed_says_how_to_start_from_it(path):
     ) as e:
         check_resumable(str(path), '--resume')
     assert '\n' not in str(e.value)
+    torch.save(torch.nn.Linear(2, 2).state_dict(), path)
+    with pytest.raises(ValueError, match="holds 'weight', 'bias'"):
+        check_resumable(str(path), '--resume')
     torch.save(dict(state_dict=WEIGHTS, meta={}, message_hub={}), path)
-    check_resumable(str(path), '--resume')
+    with monkeypatch.context() as patch:
+        patch.setattr(torch, 'load', None)  # no weights are read
+        check_resumable(str(path), '--resume')
     path.write_bytes(b'no checkpoint at all')
     check_resumable(str(path), '--resume')  # told by whoever loads it
 

@@ -7,7 +7,7 @@ from typing import Any, Optional
 
 import numpy as np
 import torch
-from mmengine.dist import barrier, is_main_process
+from mmengine.dist import all_gather_object, barrier, get_rank, is_main_process
 from mmengine.fileio import LocalBackend
 from mmengine.hooks import CheckpointHook
 from mmengine.logging import HistoryBuffer
@@ -34,8 +34,11 @@ class PlainCheckpointHook(CheckpointHook):
 
     A checkpoint is written beside its place, brought to the disk and then renamed; only then are older ones
     removed. Where gradients are accumulated and the step is unfinished, it holds the gradients so far.
-    The config in a checkpoint is the student's own, by which upstream's inferencers build the model.
+    Shards may lie on disks of which each machine sees its own. The config in a checkpoint is the student's
+    own, by which upstream's inferencers build the model.
     Resuming by ``resume=True`` passes over files that are damaged. A work dir takes one training at a time.
+    ``FlexibleRunner`` resumes before it asks its hooks: with upstream's own ``train.py`` it takes the file
+    that ``last_checkpoint`` names, and a damaged one is an error.
     """
 
     _lock: Optional[ExitStack] = None
@@ -50,13 +53,16 @@ class PlainCheckpointHook(CheckpointHook):
         """
         if not isinstance(runner._train_loop, BaseLoop):
             return  # a test
-        on_first_rank(lambda: self._take(Path(runner.work_dir)))
+        self._take(Path(runner.work_dir))
         choose_checkpoint(runner)
 
     def _take(self, folder: Path) -> None:
-        if not files.is_held(folder):  # by tools/train.py, in the first process alone
-            self._lock = ExitStack()
-            self._lock.enter_context(files.only_one(folder))
+        def lock() -> None:
+            if not files.is_held(folder):  # by tools/train.py, in the first process alone
+                self._lock = ExitStack()
+                self._lock.enter_context(files.only_one(folder))
+
+        on_first_rank(lock)
 
     def after_run(self, runner: Runner) -> None:
         """Release the work dir."""
@@ -72,7 +78,8 @@ class PlainCheckpointHook(CheckpointHook):
         super().before_train(runner)
         self._config = plain_config(runner.cfg)  # once: the files that it names may change
         if self._is_local:
-            on_first_rank(lambda: _prepare(Path(self.out_dir)))
+            _remove_drafts(Path(self.out_dir))
+            on_first_rank(lambda: files.check_writable(Path(self.out_dir, 'last_checkpoint')))
         if self._gradients is not None:
             restore_gradients(runner, self._gradients)
             self._gradients = None
@@ -89,7 +96,13 @@ class PlainCheckpointHook(CheckpointHook):
             checkpoint[part] = _plain(checkpoint[part])
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Turn the log history back into mmengine's objects."""
+        """Turn the log history back into mmengine's objects.
+
+        Raises:
+            ValueError: Another training runs in the work dir: FlexibleRunner resumes before ``before_run``.
+        """
+        if runner._resume and isinstance(runner._train_loop, BaseLoop):
+            self._take(Path(runner.work_dir))
         history = checkpoint.get('message_hub', {}).get('log_scalars', {})
         for name, value in history.items():
             if isinstance(value, dict):
@@ -123,6 +136,7 @@ class PlainCheckpointHook(CheckpointHook):
             self._gradients = None
         if is_main_process():
             files.write_text(Path(runner.work_dir) / 'last_checkpoint', self.last_ckpt)
+        barrier()
         if self.max_keep_ckpts > 0:
             for old in kept[: -self.max_keep_ckpts]:
                 self._remove(self.file_backend.join_path(self.out_dir, self.filename_tmpl.format(old)))
@@ -140,7 +154,7 @@ class PlainCheckpointHook(CheckpointHook):
         finally:
             self.file_backend = backend
         best = {getattr(self, 'best_ckpt_path', None), *getattr(self, 'best_ckpt_path_dict', {}).values()}
-        for path in later.doomed:
+        for path in all_gather_object(later.doomed)[0]:
             if path not in best:
                 self._remove(path)
 
@@ -150,12 +164,12 @@ class PlainCheckpointHook(CheckpointHook):
         return isinstance(self.file_backend, LocalBackend) and not self.file_client_args
 
     def _remove(self, path: str) -> None:
-        """Remove a checkpoint, which strategies may write as a folder."""
-        if not is_main_process():
-            return
-        if self.file_backend.isfile(path):
+        """Remove a checkpoint, which strategies may write as a folder; each process removes what it sees."""
+        if self._is_local:
+            files.remove(Path(path))
+        elif is_main_process() and self.file_backend.isfile(path):
             self.file_backend.remove(path)
-        elif self.file_backend.isdir(path):
+        elif is_main_process() and self.file_backend.isdir(path):
             self.file_backend.rmtree(path)
 
 
@@ -175,16 +189,15 @@ class _Aside:
             return
         path, draft = Path(out_dir, filename), Path(out_dir, f'.{filename}.draft')
         try:
-            if is_main_process():
-                files.remove(draft)  # of a process that was killed, or a link that was planted
+            files.remove(draft)  # of a process that was killed, or a link that was planted
             barrier()
             self.runner.save_checkpoint(out_dir, draft.name, *args, **kwargs)
             barrier()  # strategies may let every process write a part
-            if is_main_process():
+            if _is_first_to_see(draft):
                 files.put_in_place(draft, path)
+            barrier()  # before last_checkpoint names it
         except BaseException:
-            if is_main_process():
-                files.remove(draft)
+            files.remove(draft)
             raise
 
 
@@ -204,11 +217,27 @@ class _Later:
     rmtree = remove
 
 
-def _prepare(folder: Path) -> None:
-    """Remove what killed processes left, and find out whether there can be written."""
+def _is_first_to_see(draft: Path) -> bool:
+    """Whether this is the first process that sees a checkpoint; of shards, the first on each disk."""
+    if not all_gather_object(draft.is_dir())[0]:
+        return is_main_process()
+    ranks = range(get_rank())
+    mark = draft / f'.rank{get_rank()}'
+    if draft.is_dir():
+        mark.touch()
+    barrier()
+    is_first = mark.exists() and not any((draft / f'.rank{rank}').exists() for rank in ranks)
+    barrier()
+    mark.unlink(missing_ok=True)
+    barrier()
+    return is_first
+
+
+def _remove_drafts(folder: Path) -> None:
+    """Remove what killed processes left."""
+    files.restore_replaced(folder)
     for draft in folder.glob('.*.draft'):
         files.remove(draft)
-    files.check_writable(folder / 'last_checkpoint')
 
 
 def _history(name: str, value: dict) -> HistoryBuffer:

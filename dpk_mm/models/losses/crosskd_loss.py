@@ -2,14 +2,14 @@
 
 import copy
 from collections.abc import Iterator, Sequence
-from typing import Any, Optional
+from typing import Annotated, Any, Optional
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dpk_mm.registry import MODELS
-from dpk_mm.utils.checks import NotNegative
+from dpk_mm.utils.checks import NotNegative, Range
 from dpk_mm.utils.heads import find_head
 
 from .distill_loss import DistillLoss, LossWeight
@@ -38,7 +38,7 @@ class CrossKDLoss(DistillLoss):
         teacher (FrozenTeacher): The teacher, which the stage fills in.
         student_channels (Sequence[int]): C_s of each of the student's maps; all equal.
         start (int): The first convolution of each branch of the teacher's head that runs, from 1.
-        beta (float): Exponent of the quality focal loss.
+        beta (float): Exponent of the quality focal loss. Below 1 its gradient is infinite where both agree.
         cls_weight (float): Weight of the classes.
         bbox_weight (float): Weight of the boxes.
         loss_weight (float): Weight of the sum.
@@ -55,7 +55,7 @@ class CrossKDLoss(DistillLoss):
         teacher: Any,
         student_channels: Sequence[int],
         start: int = 3,
-        beta: NotNegative = 2.0,
+        beta: Annotated[float, Range(least=1)] = 2.0,
         cls_weight: NotNegative = 1.0,
         bbox_weight: NotNegative = 1.0,
         loss_weight: LossWeight = 1.0,

@@ -289,3 +289,7 @@ def test_a_stage_of_ones_own_that_does_not_fit_is_one_line():
     ]:
         with pytest.raises(ValueError, match=message):
             CrossKDLoss(teacher, channels, start)
+    # below 1 the gradient is infinite where both sides agree
+    for beta in (0.5, 0, float('inf')):
+        with pytest.raises(ValueError, match=f'beta must be a number from 1 on, got {beta}'):
+            CrossKDLoss(teacher, [32] * 10, beta=beta)
