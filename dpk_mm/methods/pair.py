@@ -13,6 +13,7 @@ from dpk_mm.utils import blank_shape, is_detector
 from dpk_mm.utils.outputs import run_outputs
 from dpk_mm.utils.probe import look_twice, misfit, size_errors
 from dpk_mm.utils.sigmoid import sigmoid_loss
+from dpk_mm.utils.token_maps import find_layouts, to_map
 
 if TYPE_CHECKING:
     from dpk_mm.models.teachers import FrozenTeacher
@@ -115,16 +116,17 @@ def find_pair(
     other = {tuple(theirs[tap][2:]): tap for tap in teacher_side.maps}
     shared = [size for size in own if size in other]
     couples = [(own[size], other[size]) for size in shared]
-    if not couples and not detects:
-        # maps of other sizes are resized; the last ones say the same
-        count = min(len(own), len(other))
+    count = min(len(own), len(other))
+    if not detects and (not couples or count == 1):
+        # maps of other sizes are resized; the last ones say the same, as does the only one of a ViT
         couples = list(zip(list(own.values())[-count:], list(other.values())[-count:])) if count else []
     maps = []
     for student_at, teacher_at in couples:
         shape = theirs[teacher_at]
         stride = 2 ** round(math.log2(max(1, blank[0] / shape[2])))
         size = tuple(-(-side * cells // given) for side, cells, given in zip(image, shape[2:], blank))
-        name = _word(f'p{stride.bit_length() - 1}' if detects else student_at.rpartition('.')[2])
+        layer = student_at.partition('[tokens')[0].partition('[channels')[0].rpartition('.')[2]
+        name = _word(f'p{stride.bit_length() - 1}' if detects else layer)
         if name in {level.name for level in maps}:
             name = _word(student_at)
         maps.append(Level(name, student_at, teacher_at, ours[student_at][1], shape[1], size, stride))
@@ -164,11 +166,15 @@ def _look(model: nn.Module, side: str, detects: bool, blank: Sequence[int]) -> _
             if tensor._version != version or tap not in second:
                 continue
             problem = misfit(tensor.shape, second[tap], sizes)
+            layouts = find_layouts(tensor.shape, second[tap], sizes)
+            if len(layouts) == 1:
+                problem, tap = None, f'{tap}[{layouts[0]}]'
+                tensor = to_map(tensor, layouts[0], sizes[0])
             if problem is None:
                 shapes[tap] = tensor.shape
                 if tap != name or any(modules[name].children()) or tensor.ndim == 2:
                     outputs[tap] = tensor
-            elif tensor.ndim == 4 and part in (None, re.split(r'\[', tap)[0]):
+            elif layouts or tensor.ndim in (3, 4) and part in (None, re.split(r'\[', tap)[0]):
                 problems.append(f'{side}.{tap} {problem}')
     maps = [
         tap
@@ -177,9 +183,9 @@ def _look(model: nn.Module, side: str, detects: bool, blank: Sequence[int]) -> _
     ]
     if detects:
         return _Side(shapes, [tap for tap in maps if '.' not in tap], None, tuple(problems))
-    # the last of each size ends a stage; inside of a block another size begins too early
+    # the last of each size ends a stage; inside of a block of convolutions another size begins too early
     last: dict[tuple, str] = {}
-    for tap in sorted(maps, key=lambda tap: tap.count('.') < 2):
+    for tap in sorted(maps, key=lambda tap: tap.count('.') < 2 or 'tokens' in tap):
         last[tuple(outputs[tap].shape[2:])] = tap
     sizes = sorted(last, reverse=True)
     # of several names of one output a short one is the clearest

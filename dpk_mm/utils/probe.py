@@ -12,13 +12,12 @@ from torch import Tensor, nn
 
 from .randomness import preserve_random_state
 from .taps import TapError, record
+from .token_maps import Sizes, find_layouts
 
 T = TypeVar('T')
 # tried where a model does not run, so that no other size is advised where none helps
 _OTHER_SIZES = ((224, 224), (256, 256), (32, 32), (64, 64), (384, 384), (512, 512))
 _WIDTHS = re.compile(r'expected input.* to have \d+ channels|mat1 and mat2 shapes cannot be multiplied')
-# height and width of the one image and of the two, in pixels
-Sizes = tuple[tuple[int, int], tuple[int, int]]
 
 
 def probe(
@@ -82,8 +81,8 @@ def look_twice(look: Callable[[tuple[int, int], int], T], size: Sequence[int]) -
 def misfit(first: Sequence[int], second: Sequence[int], sizes: Sizes) -> Optional[str]:
     """What keeps a layer from a comparison, by what it gave for one image and for two of another size.
 
-    Maps are (B, C, H, W) and logits (B, K), with C and K whatever the image's size. Where the third and
-    fourth number of a map do not follow the image's size, but the second and third do, the channels are last.
+    Maps are (B, C, H, W) and logits (B, K), with C and K whatever the image's size. Tokens, and maps whose
+    channels stand last, become maps by what the layer's name ends in; see :func:`find_layouts`.
 
     Args:
         first (Sequence[int]): The shape for one image.
@@ -96,18 +95,15 @@ def misfit(first: Sequence[int], second: Sequence[int], sizes: Sizes) -> Optiona
     given = f'{tuple(first)} for one image of {sizes[0]}, {tuple(second)} for two of {sizes[1]}'
     if (len(first), first[:1], second[:1]) != (len(second), (1,), (2,)):
         return f'does not give one row an image, but {given}'
-    if len(first) == 4 and first[3] == second[3]:
-        moved = first[1] != second[1] and first[2] != second[2]
-        if moved or (not _has_form(first[2:], sizes[0]) and _has_form(first[1:3], sizes[0])):
-            return f'gives its channels last, {given}; maps (B, C, H, W) are needed'
+    if layouts := find_layouts(first, second, sizes):
+        kind = 'its channels last' if len(first) == 4 else 'tokens'
+        choice = ' or '.join(f'[{layout}]' for layout in layouts)
+        return f'gives {kind}, {given}; its name with {choice} behind it stands for a map (B, C, H, W)'
+    if len(first) not in (2, 4):
+        return f'gives neither maps (B, C, H, W) nor logits (B, K) nor tokens of one grid, but {given}'
     if len(first) in (2, 4) and first[1] != second[1]:
         return f'has a width that follows the size of the image, {given}'
     return None
-
-
-def _has_form(sides: Sequence[int], size: tuple[int, int]) -> bool:
-    """Whether a map's height and width are to each other as those of the image, but for rounding."""
-    return abs(sides[0] * size[1] / size[0] - sides[1]) <= 1
 
 
 def blank_shape(model: nn.Module, input_shape: Optional[tuple[int, int]] = None) -> tuple[int, int]:

@@ -9,9 +9,14 @@ from typing import Any, Optional, Union
 import torch
 from torch import Tensor, nn
 
+from .token_maps import LAYOUT, to_map
+
 # torch 2.0 has no such function; what it compiles is not told apart
 _is_compiling = getattr(getattr(torch, 'compiler', None), 'is_compiling', bool)
-_TAP = re.compile(r'^(?P<path>[\w.]+?)(@(?P<run>\d+))?(?P<indices>(\[-?\d+\])*)$')
+_TAP = re.compile(
+    r'^(?P<path>[\w.]+?)(@(?P<run>\d+))?(?P<indices>(\[-?\d+\])*)'
+    rf'(\[(?P<layout>{LAYOUT})\])?$'
+)
 
 
 class TapError(ValueError):
@@ -37,12 +42,13 @@ def check_tap(model: nn.Module, at: str, field: str = 'at') -> None:
         model (nn.Module): The model to be tapped.
         at (str): Dotted module path; ``[i]`` picks from a tuple output, e.g. ``'neck[3]'``. ``@i`` is a run,
             from 0, of a layer with several, e.g. ``'bbox_head.cls_convs.0@2'`` of the third level.
+            ``[channels_last]`` or ``[tokens/P+K]`` at its end makes a map; see :func:`to_map`.
         field (str): What the user calls it in their own config; named in errors.
 
     Raises:
         ValueError: Bad syntax, or no such layer; offers names that exist.
     """
-    path, _, _ = _parse(at, field)
+    path = _parse(at, field)[0]
     names = [name for name, _ in model.named_modules(remove_duplicate=False) if name]
     if path in names:
         return
@@ -112,22 +118,26 @@ def record(model: nn.Module, taps: Sequence[str], stop_early: bool = False) -> I
 
     Raises:
         TapError: A tapped layer did not run, not as often as ``@i`` says, or more than once where no ``@i``
-            says which run is meant; its output is overwritten by a layer after it; ``[i]`` does not fit the
-            output, or what it picks is no tensor.
+            says which run is meant; its output is overwritten by a layer after it; ``[i]`` or the layout does
+            not fit the output, or what ``[i]`` picks is no tensor.
     """
-    wanted: dict[str, list[tuple[str, Optional[int], tuple[int, ...]]]] = {}
+    wanted: dict[str, list[tuple[str, Optional[int], tuple[int, ...], Optional[str]]]] = {}
     for tap in dict.fromkeys(taps):
         path, *rest = _parse(tap)
         wanted.setdefault(path, []).append((tap, *rest))
     runs = dict.fromkeys(wanted, 0)
     features: dict[str, Tensor] = {}
     versions: dict[str, int] = {}
+    image: list[int] = []
     handles = []
+
+    def look_at_image(module: nn.Module, args: Any, kwargs: Any) -> None:
+        image[:] = next(value for value in (*args, *kwargs.values()) if isinstance(value, Tensor)).shape[-2:]
 
     def hook_for(path: str) -> Any:
         def hook(module: nn.Module, args: Any, output: Any) -> None:
             current, runs[path] = runs[path], runs[path] + 1
-            for tap, run, indices in wanted[path]:
+            for tap, run, indices, layout in wanted[path]:
                 if run not in (None, current):
                     continue
                 if tap in features:
@@ -137,6 +147,8 @@ def record(model: nn.Module, taps: Sequence[str], stop_early: bool = False) -> I
                         f'{type(model).__name__}: tap a layer that runs once, or say which run, {path}@0.',
                     )
                 features[tap] = _pick(output, indices, tap)
+                if layout is not None:
+                    features[tap] = _as_map(features[tap], layout, image, tap)
                 if not _is_compiling():
                     versions[tap] = features[tap]._version
             if stop_early and len(features) == len(set(taps)):
@@ -145,6 +157,8 @@ def record(model: nn.Module, taps: Sequence[str], stop_early: bool = False) -> I
         return hook
 
     try:
+        if any(layout for picks in wanted.values() for *_, layout in picks):
+            handles.append(model.register_forward_pre_hook(look_at_image, with_kwargs=True))
         for path in wanted:
             handles.append(model.get_submodule(path).register_forward_hook(hook_for(path)))
         yield features
@@ -163,13 +177,17 @@ def record(model: nn.Module, taps: Sequence[str], stop_early: bool = False) -> I
         raise TapError(idle[0], f'{names} did not run in the forward pass of {type(model).__name__}.')
 
 
-def _parse(at: str, field: str = 'at') -> tuple[str, Optional[int], tuple[int, ...]]:
-    """The layer's path, which of its runs, and what to pick from its output."""
+def _parse(at: str, field: str = 'at') -> tuple[str, Optional[int], tuple[int, ...], Optional[str]]:
+    """The layer's path, which of its runs, what to pick from its output, and the layout of that."""
     match = _TAP.match(at) if isinstance(at, str) else None
     if match is None:
-        raise ValueError(f"{field}={at!r}: expected a layer's name such as 'backbone.layer4' or 'neck[3]'.")
+        raise ValueError(
+            f"{field}={at!r}: expected a layer's name such as 'backbone.layer4', 'neck[3]' or, of tokens and "
+            "their patch, 'backbone.ln1[tokens/14+1]'."
+        )
     run = None if match['run'] is None else int(match['run'])
-    return match['path'], run, tuple(int(i) for i in re.findall(r'-?\d+', match['indices']))
+    indices = tuple(int(i) for i in re.findall(r'-?\d+', match['indices']))
+    return match['path'], run, indices, match['layout']
 
 
 def _pick(output: Any, indices: tuple[int, ...], tap: str) -> Tensor:
@@ -183,3 +201,10 @@ def _pick(output: Any, indices: tuple[int, ...], tap: str) -> Tensor:
         hint = f' of {len(output)}: pick one, {tap}[0]' if isinstance(output, (tuple, list)) else ''
         raise TapError(tap, f'{tap!r}: a tensor is needed, the layer gives a {kind}{hint}.')
     return output
+
+
+def _as_map(output: Tensor, layout: str, image: Sequence[int], tap: str) -> Tensor:
+    try:
+        return to_map(output, layout, image)
+    except ValueError as error:
+        raise TapError(tap, f'{tap!r}: the layer {error}.') from error

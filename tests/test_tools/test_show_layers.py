@@ -35,7 +35,7 @@ def test_every_layer_it_gives_a_shape_for_can_be_distilled(show_layers, root, na
     tiny.build(dict(config, stages=stages, input_shape=None, init_student=False))
 
 
-def test_tokens_are_no_map(show_layers):
+def test_tokens_have_the_name_that_makes_a_map_of_them(show_layers):
     class Tokens(torch.nn.Module):
         def __init__(self):
             super().__init__()
@@ -44,7 +44,7 @@ def test_tokens_are_no_map(show_layers):
         def forward(self, inputs, samples=None, mode='tensor'):
             return self.layer(inputs.flatten(2).transpose(1, 2))
 
-    assert show_layers.list_layers(Tokens(), 1, (4, 4)) == dict(layer='16 x 5: no map')
+    assert show_layers.list_layers(Tokens(), 1, (4, 4)) == {'layer[tokens/1]': '5 x 4 x 4'}
 
 
 def test_leaves_the_model_as_it_was(show_layers):

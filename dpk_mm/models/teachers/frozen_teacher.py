@@ -1,5 +1,6 @@
 """The teacher of a distiller."""
 
+import math
 from collections.abc import Sequence
 from typing import Optional, Union
 
@@ -17,6 +18,7 @@ from dpk_mm.utils import (
 )
 from dpk_mm.utils.checks import Count, FieldError, within
 from dpk_mm.utils.config import describe
+from dpk_mm.utils.token_maps import patch_stride
 
 from .compile import check_compile_options, compile_around
 from .padding import crop_feature, pad_to_divisor
@@ -44,6 +46,7 @@ class FrozenTeacher(nn.Module):
         dtype (str, optional): Dtype of its own, e.g. ``'bfloat16'``. Defaults to the batch's.
         pad_size_divisor (int, optional): What height and width of its images must be multiples of, in
             pixels. Defaults to what its data preprocessor pads to; RTMDet, say, needs 32 and does not say so.
+            The patches of a layer that is read as tokens count as well.
         compile (bool or dict): Compile it by ``torch.compile``, with these options if a dict, as mmengine's
             runner does with the student; the first steps take longer.
 
@@ -115,20 +118,28 @@ class FrozenTeacher(nn.Module):
         """What height and width of its images must be multiples of, in pixels."""
         return self.pad_size_divisor or getattr(self._preprocessor, 'pad_size_divisor', 1)
 
-    def padded(self, size: Sequence[int]) -> tuple[int, int]:
+    def divisor_of(self, taps: Sequence[str]) -> int:
+        """The same where some layers are read: those that give tokens need whole patches."""
+        return math.lcm(self.divisor, *map(patch_stride, taps))
+
+    def padded(self, size: Sequence[int], taps: Sequence[str] = ()) -> tuple[int, int]:
         """Height and width, in pixels, that a batch of a size is padded to."""
-        return tuple(-(-side // self.divisor) * self.divisor for side in size)
+        divisor = self.divisor_of(taps)
+        return tuple(-(-side // divisor) * divisor for side in size)
 
     def probe(
         self, taps: Sequence[str], input_shape: Optional[tuple[int, int]] = None
     ) -> dict[str, torch.Size]:
         """The shapes of its features, as :meth:`forward` pads and cuts; see :func:`dpk_mm.utils.probe`."""
         size = blank_shape(self.model, input_shape)
-        return self.cropped(probe(self.model, taps, self.padded(size)), size)
+        padded = self.padded(size, taps)
+        return self.cropped(probe(self.model, taps, padded), size, padded)
 
-    def cropped(self, shapes: dict[str, torch.Size], size: tuple[int, int]) -> dict[str, torch.Size]:
+    def cropped(
+        self, shapes: dict[str, torch.Size], size: tuple[int, int], padded: Optional[tuple[int, int]] = None
+    ) -> dict[str, torch.Size]:
         """The shapes of features, layer -> shape, less the padding of images of a size."""
-        padded = self.padded(size)
+        padded = padded or self.padded(size)
         return {
             tap: crop_feature(torch.empty(shape, device='meta'), padded, size).shape
             for tap, shape in shapes.items()
@@ -169,7 +180,7 @@ class FrozenTeacher(nn.Module):
             self._compile(taps)
         size = tuple(inputs.shape[-2:])
         value = float(getattr(self._preprocessor, 'pad_value', 0))
-        inputs, data_samples = pad_to_divisor(inputs, data_samples, self.divisor, value)
+        inputs, data_samples = pad_to_divisor(inputs, data_samples, self.divisor_of(taps), value)
         padded = tuple(inputs.shape[-2:])
         with record(self.model, taps, stop_early=True) as features:
             predict(self.model, inputs.to(dtype), data_samples)

@@ -1,4 +1,4 @@
-"""Layers whose axes are not those of maps or logits are refused, at build or in the first step."""
+"""Layers whose axes are not those of maps or logits are read as maps, or refused before the first step."""
 
 import copy
 import sys
@@ -62,22 +62,45 @@ def pair(student, teacher=None, **more):
     return dict(type='dpk_mm.Distiller', student=student, teacher=teacher, **more)
 
 
+def step(cfg):
+    """One step of a distiller, which reaches all that it trains."""
+    model = tiny.build(cfg)
+    model.init_weights()
+    model.train()
+    losses = model(**tiny_cls.batch(model), mode='loss')
+    model.parse_losses(losses)[0].backward()
+    assert [n for n, p in model.named_parameters() if p.requires_grad and p.grad is None] == []
+    return model
+
+
 def channels_last(**backbone):
     model = dict(tiny_cls.classifier(), backbone=dict(type='dpk_mm.ChannelsLast', **backbone))
     return dict(model, neck=dict(type='dpk_mm.ToChannelsFirst'))
 
 
 @pytest.mark.parametrize('fixed', [False, True])
-@pytest.mark.parametrize('method', ['at', None])
-def test_channels_last_are_refused_in_one_line(fixed, method):
-    model = pair(channels_last(fixed=fixed), method=method)
-    if method:
-        del model['stages']
-    with pytest.raises(ValueError, match=r'backbone\[0\].* gives its channels last, \(1, 8, 8, 16\) for one'):
-        tiny.build(model)
-    with pytest.raises(ValueError, match='channels last'):  # on one side
-        stages = model.get('stages', {})
-        tiny.build(pair(tiny_cls.classifier(), channels_last(), stages=stages, method=method))
+def test_channels_last_name_what_makes_a_map_of_them(fixed):
+    message = r'student_at: .backbone\[0\].* channels last, \(1, 8, 8, 16\) for one .* with \[channels_last\]'
+    with pytest.raises(ValueError, match=message):
+        tiny.build(pair(channels_last(fixed=fixed)))
+    with pytest.raises(ValueError, match=r'stages\.a\.teacher_at: .*channels last'):  # on one side
+        tiny.build(pair(tiny_cls.classifier(), channels_last()))
+
+
+@pytest.mark.parametrize('fixed', [False, True])
+@pytest.mark.parametrize(
+    'more', [dict(method='at'), dict(stages=dict(a=dict(at='backbone[0][channels_last]', loss=MSE)))]
+)
+def test_channels_last_teach_and_learn(fixed, more):
+    last, first = channels_last(fixed=fixed), tiny_cls.classifier()
+    for student, teacher in [(last, last), (first, last), (last, first)]:
+        model = dict(pair(student, copy.deepcopy(teacher)), **more)
+        if 'method' in more:
+            del model['stages']
+        elif teacher is first or student is first:
+            side = 'teacher_at' if teacher is first else 'student_at'
+            model['stages'] = dict(a=dict(more['stages']['a'], **{side: 'backbone[0]'}))
+        step(model)
 
 
 @pytest.mark.slow
