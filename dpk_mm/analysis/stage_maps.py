@@ -141,5 +141,6 @@ def draw_stage(maps: StageMaps, title: str) -> Any:
         for axes, head in zip(row, columns if i == 0 else [''] * len(columns)):
             axes.set(xticks=[], yticks=[])
             axes.set_title(head, fontsize=9)
-    figure.suptitle(title, fontsize=10)
+    hint = 'bright: large values; prediction and teacher share their colours'
+    figure.suptitle(f'{title} ({hint})', fontsize=10)
     return figure
