@@ -11,7 +11,7 @@ VENV_PYTHON := $(if $(filter onedl,$(STACK)),.venv-onedl,.venv)/bin/python
 WORKERS ?= 2
 PYTEST := $(VENV_PYTHON) -m pytest -q -n $(WORKERS) --dist loadfile
 # Trainings of a demo side by side; each takes a core and a gigabyte.
-JOBS ?= 2
+JOBS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN); echo $$((n < 4 ? n : 4)))
 # upstream still imports it, and says so many times
 demo demo-cls: export PYTHONWARNINGS = ignore:pkg_resources,ignore:Deprecated call to
 # when it is used, as the set-up may fetch it

@@ -6,6 +6,8 @@ from typing import Dict, Optional, Tuple
 
 from dpk_mm.compare.run import Run
 
+TIMED = 5  # steps of each run that is trained at first, until it is said how long all will take
+
 
 class Display:
     """Bars on a terminal; elsewhere a line for every run that starts or ends, and one every minute.
@@ -27,6 +29,8 @@ class Display:
         self.steps: Dict[str, Tuple[float, int, int, int]] = {}
         self.active: Dict[str, Run] = {}
         self.rates: Dict[str, float] = {}  # method -> seconds a step
+        self.begun: Dict[str, float] = {}  # run -> when it was started
+        self.is_timed = False
         self.last = time.monotonic()
         columns = (
             TextColumn('{task.description}'),
@@ -46,6 +50,7 @@ class Display:
     def started(self, run: Run) -> None:
         """Show a run that begins."""
         self.active[str(run)] = run
+        self.begun[str(run)] = time.monotonic()
         self.bars[str(run)] = self.progress.add_task(str(run), total=None, text='starting')
         if not self.console.is_terminal:
             self.console.print(f'{run}: started, {self._left()}', markup=False)
@@ -72,6 +77,10 @@ class Display:
             text = f'{step}/{total}' if step < total else 'testing'
             self.progress.update(self.bars[name], completed=step, total=total, text=text)
         self.progress.update(self.bars['all'], completed=self.done, text=self._left())
+        seen = [self.steps.get(name, (0, 0, 0, 0)) for name in self.active]
+        if not self.is_timed and seen and all(step - first >= TIMED for _, first, step, _ in seen):
+            self.is_timed = True
+            self.console.print(f'after the first steps: {self._left()}', markup=False)
         if not self.console.is_terminal and time.monotonic() - self.last > 60:
             self.last = time.monotonic()
             parts = [
@@ -96,7 +105,8 @@ class Display:
         if not self.rates:
             return None
         mean = sum(self.rates.values()) / len(self.rates)
-        left = 0.0
+        starts = [start - self.begun[name] for name, (start, *_) in self.steps.items()]
+        left = sum(starts) / len(starts) * sum(str(run) not in self.steps for run in self.runs)
         for run in self.runs:
             _, _, step, total = self.steps.get(str(run), (0, 0, 0, totals[0] if totals else 0))
             left += (total - step) * self.rates.get(run.method.name, mean)
@@ -104,5 +114,7 @@ class Display:
 
 
 def _clock(seconds: float) -> str:
+    if seconds < 100:
+        return f'{max(10, round(seconds, -1)):.0f} s'
     minutes = round(seconds / 60)
     return f'{minutes // 60} h {minutes % 60:02d} min' if minutes >= 60 else f'{minutes} min'

@@ -12,6 +12,7 @@ import statistics
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -427,8 +428,6 @@ def test_the_first_step_is_compared(tmp_path):
 @pytest.fixture
 def run_all(tmp_path, monkeypatch):
     """Run so many runs at once, each by a script in place of Python; gives the folders and the failures."""
-    from types import SimpleNamespace
-
     from dpk_mm.compare import pool, run
 
     def run_all(script, number):
@@ -467,6 +466,26 @@ def test_a_worker_that_reads_nothing_or_leaves_half_a_result_ends_itself_alone(r
     # it ends while the job is being written, of which a pipe holds only the beginning
     _, failures = run_all('sleep 0.2', 2)
     assert list(failures) == ['a, seed 0', 'b, seed 0'] and all(why in text for text in failures.values())
+
+
+def test_how_long_all_takes_is_said_after_the_first_steps(tmp_path, monkeypatch, capsys):
+    from dpk_mm.compare import display, run
+
+    now = [100.0]
+    monkeypatch.setattr(display.time, 'monotonic', lambda: now[0])
+    runs = [run.Run(SimpleNamespace(name=name), 0, tmp_path / name) for name in ('fast', 'slow', 'next')]
+    with display.Display(runs, 0, jobs=2) as shown:
+        for one in runs[:2]:
+            one.folder.mkdir()
+            shown.started(one)
+        for tick in range(4):
+            now[0] += 10  # the first to import and to build; then steps of 1 and of 2 seconds
+            for one, steps in zip(runs, (10, 5)):
+                (one.folder / 'progress').write_text(f'{1 + steps * tick} 300')
+            shown.show()
+    said = [line for line in capsys.readouterr().out.splitlines() if line.startswith('after')]
+    # (289 * 1 + 294 * 2 + 300 * 1.5 + 10) / 2 seconds: the third is their mean, and begins as they did
+    assert said == ['after the first steps: 3 of 3 runs left, about 11 min']
 
 
 def test_all_have_the_teacher_of_the_input_unless_they_say_so(compare, place):

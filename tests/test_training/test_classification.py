@@ -1,6 +1,9 @@
 """What must hold of whole training runs of classifiers."""
 
 import json
+import sys
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import tiny
@@ -96,3 +99,33 @@ def test_task_loss_weight_of_a_detector_with_losses_by_level():
 def test_bad_task_loss_weight(weight):
     with pytest.raises(ValueError, match='task_loss_weight must be a number from 0 on'):
         tiny.build(tiny_cls.distiller(task_loss_weight=weight))
+
+
+def test_tensorboard_shows_ratios_weights_and_losses_by_stage(data, tmp_path, monkeypatch):
+    """Through mmengine's own backend; a stand-in writes, as the package of tensorboard is large."""
+    shown = {}
+
+    class SummaryWriter:
+        def __init__(self, folder):
+            assert (tmp_path in Path(folder).parents) and folder.endswith('vis_data')
+
+        def add_scalar(self, name, value, step):
+            shown.setdefault(name, []).append((step, value))
+
+        def __getattr__(self, name):
+            return lambda *args: None
+
+    monkeypatch.setitem(sys.modules, 'torch.utils.tensorboard', SimpleNamespace(SummaryWriter=SummaryWriter))
+    model = tiny_cls.distiller(loss_weight='auto')
+    cfg = tiny_cls.training_cfg(model, data, tmp_path, epochs=1)
+    cfg.visualizer = dict(
+        type='Visualizer', name=tmp_path.name, vis_backends=[dict(type='TensorboardVisBackend')]
+    )
+    runner = tiny.train(cfg)
+    kinds = ('loss_distill', 'ratio', 'weight')
+    stages = ('backbone_layer3', 'backbone_layer2')
+    wanted = {f'{kind}_{stage}' for kind in kinds for stage in stages} | {'loss_distill_logits'}
+    assert wanted <= set(shown)
+    for name in wanted:
+        assert [step for step, _ in shown[name]] == list(range(1, runner.max_iters + 1))
+        assert all(value > 0 for _, value in shown[name])

@@ -194,6 +194,6 @@ def test_a_loss_of_a_user_may_find_its_weight():
         def forward(self, student, teacher, data_samples=None):
             return (student - teacher).mean()
 
-    assert MODELS.build(dict(type='OwnLoss', loss_weight='auto')).auto is not None
+    assert MODELS.build(dict(type='dpk_mm.OwnLoss', loss_weight='auto')).auto is not None
     with pytest.raises(ValueError, match='loss_weight must be'):
-        MODELS.build(dict(type='OwnLoss', loss_weight='fast'))
+        MODELS.build(dict(type='dpk_mm.OwnLoss', loss_weight='fast'))
