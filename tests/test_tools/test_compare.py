@@ -18,7 +18,9 @@ import pytest
 import tiny_cls
 import torch
 from mmengine.config import Config
+from mmengine.runner import Runner
 
+from dpk_mm.compare import fairness, trial
 from dpk_mm.compare.plot import plot
 from dpk_mm.compare.plot_cost import plot_cost
 
@@ -870,6 +872,23 @@ def test_ratios_of_finished_runs_are_gathered(tmp_path):
     text = csv_files.make_ratio_csv(runs)
     assert text == 'method,seed,step,p3,p4\ncka,0,10,0.5000,0.2500\ncka,0,20,0.1235,\n'
     assert csv_files.make_ratio_csv(runs[1:]) == ''
+
+
+def test_a_check_builds_each_method_once(compare, place, monkeypatch):
+    """Also of several seeds; a model of a training is built through its runner."""
+    built = []
+    build = Runner.build_model
+    monkeypatch.setattr(Runner, 'build_model', lambda self, cfg: built.append(1) or build(self, cfg))
+    monkeypatch.setattr(trial, 'digest_start', None)
+    path = write_input(place, methods=dict(alone=None, kd=KD), seeds=[0, 1], reference=None)
+    compare.main([str(path), '--check', '--work-dir', str(place / 'once')])
+    assert len(built) == 2
+
+
+def test_a_runner_builds_the_first_weights_of_its_config(place):
+    """Those of a seed are the same, whether other parts are built beside them."""
+    cfg = Config.fromfile(place / 'base.py')
+    assert trial._build(Config(dict(cfg, randomness=dict(seed=3)))) == fairness.digest_start(cfg, 3)
 
 
 def test_a_check_builds_all_and_tells_all_at_once(compare, place):
