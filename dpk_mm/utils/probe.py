@@ -100,6 +100,10 @@ def misfit(first: Sequence[int], second: Sequence[int], sizes: Sizes) -> Optiona
         moved = first[1] != second[1] and first[2] != second[2]
         if moved or (not _has_form(first[2:], sizes[0]) and _has_form(first[1:3], sizes[0])):
             return f'gives its channels last, {given}; maps (B, C, H, W) are needed'
+    if len(first) == 4 and not _has_form(second[2:], sizes[1]) and _has_form(second[:1:-1], sizes[1]):
+        return f'gives its width before its height, {given}; maps (B, C, H, W) are needed'
+    if 0 in first or 0 in second:
+        return f'gives nothing, {given}'
     if len(first) in (2, 4) and first[1] != second[1]:
         return f'has a width that follows the size of the image, {given}'
     return None
