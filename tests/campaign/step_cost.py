@@ -10,8 +10,8 @@ import tempfile
 import time
 from pathlib import Path
 
-N = 20  # pairs of blocks
-STEPS = 40  # of a block
+N = 16  # pairs of blocks
+STEPS = 20  # of a block
 BEFORE = os.environ.get('BEFORE', '4f7cae6')  # before values and shapes were checked in training
 ROOT = Path(__file__).parents[2]
 
