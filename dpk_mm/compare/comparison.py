@@ -59,9 +59,7 @@ def run_comparison(
             runs = run.make_runs(methods, work_dir)
             left = [one for one in runs if one.result is None]
             if left:
-                problems = run.check_starts(left, alone)
-                whole = [one for one in left if one.method.name not in problems]
-                problems.update(trial.try_builds(whole, alone))
+                problems = trial.try_builds(left, alone)
                 problems.update(_check_data(alone))
                 if problems:
                     raise ValueError('; '.join(problems.values()))

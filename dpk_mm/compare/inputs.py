@@ -1,14 +1,16 @@
 """What the input of a comparison says."""
 
 from dataclasses import dataclass, field, fields
-from typing import Any, Dict, List, Optional, Union
+from typing import Annotated, Any, Dict, List, Optional, Union
 
 from mmengine.config import Config
 
 from dpk_mm.compare.budget import check_budget
 from dpk_mm.compare.fairness import FIELDS
 from dpk_mm.utils import teacher_cfg
-from dpk_mm.utils.checks import check
+from dpk_mm.utils.checks import Range, Seed, check
+
+Percent = Annotated[float, Range(least=0, most=100)]
 
 
 @dataclass
@@ -99,18 +101,22 @@ def read(cfg: Config) -> Comparison:
     for name, kind in kinds.items():
         check(given.get(name), Optional[kind], name)
     comparison = Comparison(**{key: value for key, value in given.items() if value is not None})
+    for key in comparison.options:
+        check(key, str, 'options: a key')
     comparison.teacher = _teacher('teacher', comparison.teacher)
     _check_seeds('seeds', comparison.seeds)
     if comparison.reference is not None and comparison.reference not in comparison.methods:
         raise ValueError(f'reference={comparison.reference!r}: no such method')
     for name, number in comparison.published.items():
-        if name not in comparison.methods or not isinstance(number, (int, float)):
-            raise ValueError(f'published[{name!r}] must be the figure of a method, got {number!r}')
+        if name not in comparison.methods:
+            raise ValueError(f'published[{name!r}]: no such method')
+        check(number, Percent, f'published[{name!r}]')
     if comparison.budget is not None:
         check_budget(comparison.budget)
     for name, spec in comparison.methods.items():
-        if not (isinstance(name, str) and name):
-            raise ValueError(f'methods: a name must be a text, got {name!r}')
+        # it becomes a cell of a table, and a part of the name of a folder
+        if not (isinstance(name, str) and 0 < len(name) <= 100 and name.isprintable() and '|' not in name):
+            raise ValueError(f'methods: a name must be a text of one line without |, got {name!r}')
         if not (spec is None or isinstance(spec, (str, dict))):
             raise ValueError(f'method {name!r} must be None, a config file or a dict, got {spec!r}')
         if not isinstance(spec, dict):
@@ -128,8 +134,9 @@ def read(cfg: Config) -> Comparison:
 
 def _check_seeds(name: str, seeds: Any) -> None:
     """Refuse what is no list of different seeds."""
-    is_list = isinstance(seeds, (list, tuple)) and all(type(seed) is int for seed in seeds)
-    if not (seeds and is_list and len(set(seeds)) == len(seeds)):
+    if isinstance(seeds, (list, tuple)):
+        check(seeds, List[Seed], name)
+    if not (seeds and isinstance(seeds, (list, tuple)) and len(set(seeds)) == len(seeds)):
         raise ValueError(f'{name} must be different whole numbers, got {seeds!r}')
 
 

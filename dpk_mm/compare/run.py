@@ -8,7 +8,6 @@ from typing import Any, Dict, List, Optional
 from mmengine.config import Config
 
 from dpk_mm.compare.digest import first_difference, plain
-from dpk_mm.compare.fairness import digest_start, must_share_start
 from dpk_mm.compare.plan import Method
 from dpk_mm.utils import is_distiller
 from dpk_mm.utils.files import digest_file, read_json, write_json
@@ -122,39 +121,6 @@ def make_runs(methods: List[Method], work_dir: Path) -> List[Run]:
     for run in runs:
         run.write_or_check_settings()
     return runs
-
-
-def check_starts(runs: List[Run], base: Config) -> Dict[str, str]:
-    """Find runs whose student would not start as the student alone.
-
-    Args:
-        runs (list[Run]): Those that are not finished; finished ones were checked in their first step.
-        base (Config): The student alone.
-
-    Returns:
-        dict[str, str]: Method -> a line that names method and seed, or says why its model cannot be built.
-    """
-    expected: Dict[int, str] = {}
-    problems: Dict[str, str] = {}
-    for run in runs:
-        name = run.method.name
-        if name in problems:
-            continue
-        try:
-            start = digest_start(run.cfg, run.seed)
-        except (ValueError, FileNotFoundError, ImportError, KeyError, TypeError) as error:
-            problems[name] = f'method {name!r}: {error}'
-            continue
-        if not must_share_start(run.method.allow):
-            continue
-        if run.seed not in expected:
-            expected[run.seed] = start if run.method.is_alone else digest_start(base, run.seed)
-        if start != expected[run.seed]:
-            problems[name] = (
-                f"method {name!r}: the student's first weights (seed {run.seed}) are not those of "
-                "the student alone; a method that may differ there says allow=['student']"
-            )
-    return problems
 
 
 def checkpoints(folder: Path) -> List[Path]:

@@ -11,6 +11,7 @@ from mmengine.evaluator import Evaluator
 from mmengine.registry import EVALUATOR, DefaultScope
 from torch.utils.data import Dataset
 
+from dpk_mm.compare.fairness import digest_start, digest_student, must_share_start
 from dpk_mm.compare.run import Run
 from dpk_mm.registry import DATASETS
 from dpk_mm.utils.build import build_parts, build_runner, part_errors
@@ -34,21 +35,35 @@ class StandIn(Dataset):
 
 
 def try_builds(runs: Sequence[Run], base: Config) -> dict[str, str]:
-    """Build hooks, optimizers, schedules and metrics of each method, on data that are not there.
+    """Build all of each method once, on data that are not there, and compare the students' first weights.
 
     Args:
-        runs (Sequence[Run]): Those to do; one of each method is tried.
+        runs (Sequence[Run]): Those to do; the first of each method is tried. The others differ by their seed
+            alone, and each is checked again in its first step.
         base (Config): The student alone, whose metrics all are tested by.
 
     Returns:
         dict[str, str]: Method -> what is wrong with it; ``''`` stands for the student alone.
     """
-    problems = {}
-    for name, cfg in {run.method.name: run.cfg for run in reversed(runs)}.items():
+    problems, starts, firsts = {}, {}, {}
+    for run in runs:
+        firsts.setdefault(run.method.name, run)
+    for name, run in firsts.items():
         try:
-            _build(cfg)
+            starts[name] = _build(run.cfg)
         except (ValueError, OSError, ImportError) as error:
             problems[name] = f'method {name!r}: {error}'
+    alone = {run.seed: starts[name] for name, run in firsts.items() if run.method.is_alone and name in starts}
+    for name, run in firsts.items():
+        if name not in starts or not must_share_start(run.method.allow):
+            continue
+        if run.seed not in alone:
+            alone[run.seed] = digest_start(base, run.seed)
+        if starts[name] != alone[run.seed]:
+            problems[name] = (
+                f"method {name!r}: the student's first weights (seed {run.seed}) are not those of "
+                "the student alone; a method that may differ there says allow=['student']"
+            )
     try:
         with part_errors(base, 'test_evaluator'):
             check_config(base)
@@ -63,8 +78,8 @@ def try_builds(runs: Sequence[Run], base: Config) -> dict[str, str]:
     return problems
 
 
-def _build(cfg: Config) -> None:
-    """Build the parts of a training."""
+def _build(cfg: Config) -> str:
+    """Build the parts of a training; a hash of the student's first weights."""
     cfg = Config(cfg.to_dict(), format_python_code=False)
     cfg.experiment_name = f'trial_{time.time_ns()}'
     # without backends, some of which would open an experiment on their server
@@ -79,7 +94,11 @@ def _build(cfg: Config) -> None:
         check_config(cfg)
         runner = build_runner(cfg)
         runner.model.cpu()  # the workers need the device
+        with part_errors(cfg, 'model'):
+            runner.model.init_weights()
+        start = digest_student(runner.model)
         build_parts(runner)
     del runner
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
+    return start

@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Union
 
 from mmengine.config import Config
 from mmengine.model import is_model_wrapper
-from mmengine.optim import OptimWrapperDict
+from mmengine.optim import OptimWrapper, OptimWrapperDict
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 from torch import nn
@@ -75,6 +76,7 @@ def build_parts(runner: Runner) -> None:
     cfg = runner.cfg
     with part_errors(cfg, 'optim_wrapper'):  # before the data, which may take long
         wrapper = runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
+    check_trained(runner.model, wrapper)
     _check_schedules(runner)
     _build_loader(runner, 'train')
     with part_errors(cfg, 'train_cfg'):
@@ -117,6 +119,39 @@ def _build_loader(runner: Runner, name: str) -> None:
         seeds = dict(seed=runner.seed, diff_rank_seed=runner._randomness_cfg.get('diff_rank_seed', False))
         with part_errors(runner.cfg, field):
             setattr(runner, f'_{field}', runner.build_dataloader(loader, **seeds))
+
+
+def check_trained(model: nn.Module, wrapper: Union[OptimWrapper, OptimWrapperDict]) -> None:
+    """Refuse a distillation in which the student, or a module of distillation, would not be trained.
+
+    Args:
+        model (nn.Module): Any model; one that does not distil passes.
+        wrapper (OptimWrapper or OptimWrapperDict): Of the training.
+
+    Raises:
+        FieldError: All of the student is frozen, or an optimizer leaves out modules of distillation.
+    """
+    model = model.module if is_model_wrapper(model) else model
+    added, student = getattr(model, 'distiller', None), getattr(model, 'wrapped', None)
+    if added is None or student is None:
+        return
+    if not any(weight.requires_grad for weight in student.parameters()):
+        raise FieldError(
+            'model', ': all weights of the model that is trained are frozen: nothing would be learned.'
+        )
+    each = wrapper.values() if isinstance(wrapper, OptimWrapperDict) else [wrapper]
+    held = {id(weight) for one in each for group in one.optimizer.param_groups for weight in group['params']}
+    left = [
+        f'distiller.{name}'
+        for name, weight in added.named_parameters()
+        if weight.requires_grad and id(weight) not in held
+    ]
+    if left:
+        raise FieldError(
+            'optim_wrapper',
+            f' leaves out {len(left)} weights of the modules of distillation, such as {left[0]}: give '
+            "another constructor, such as 'dpk_mm.DistillOptimWrapperConstructor'.",
+        )
 
 
 def check_classes(runner: Runner) -> None:

@@ -22,7 +22,7 @@ from mmengine.registry import (
 from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, Runner, TestLoop, ValLoop
 from torch.utils.data import DataLoader
 
-from dpk_mm.utils.checks import Count, FieldError, NotNegative, check, check_fields, unknown_field, walk
+from dpk_mm.utils.checks import Count, FieldError, NotNegative, Seed, check, check_fields, unknown_field, walk
 
 _ANY = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 # what mmengine takes out of a part before it builds it
@@ -56,7 +56,7 @@ def check_config(cfg: Config, training: bool = True) -> None:
     check_fields(fields, Runner, '')
     for name in ('work_dir', 'load_from', 'experiment_name', 'launcher'):
         check(fields.get(name), Optional[str], name)
-    check((fields.get('randomness') or {}).get('seed'), Optional[int], 'randomness.seed')
+    check((fields.get('randomness') or {}).get('seed'), Optional[Seed], 'randomness.seed')
     train = fields.get('train_cfg') or {}
     for name in ('max_epochs', 'max_iters'):
         value = train.get(name, 1)

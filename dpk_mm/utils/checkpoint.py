@@ -21,6 +21,18 @@ _REFUSED = re.compile(
     r'(Unsupported (global|class)|Trying to (load unsupp|call reduce)|Can only (create|build)|getattr\().*'
 )
 
+# How files of other programs begin, in small letters, and what to do.
+_FORMATS = {
+    b'<': 'a web page, as a server sends in place of a file. Fetch it again',
+    b'version https://git-lfs': 'a pointer of Git LFS. Fetch the file itself by git lfs pull',
+    b'\x89hdf': 'an HDF5 file, as Keras writes, and no checkpoint of torch',
+    b'\x1f\x8b': 'packed by gzip. Unpack it',
+    b'\x93numpy': 'an array of numpy, and no checkpoint of torch',
+}
+
+# What DDP and torch.compile put before the names of weights.
+_WRAPPED = re.compile(r'^(_orig_mod\.)?(module\.)?(_orig_mod\.)?')
+
 # How OpenMMLab and torch name published weights: by the first digits of their SHA-256.
 _HASHED = re.compile(r'[-_](?P<hash>[0-9a-f]{8,64})\.\w+$')
 
@@ -36,7 +48,7 @@ def load_weights(checkpoint: str, trust: bool = False, field: str = 'checkpoint'
 
     Returns:
         dict[str, Tensor]: Of ``state_dict`` or ``model`` where the file has such an entry, else the
-        whole; without DDP's ``module.``.
+        whole; without DDP's ``module.`` and torch.compile's ``_orig_mod.``.
 
     Raises:
         FileNotFoundError: There is no such file, or it cannot be fetched.
@@ -61,7 +73,7 @@ def load_weights(checkpoint: str, trust: bool = False, field: str = 'checkpoint'
             f'{field}={checkpoint!r} holds no weights at its top, nor in state_dict or model, but '
             f'{_describe(content)}.'
         )
-    return {key[7:] if key.startswith('module.') else key: value for key, value in content.items()}
+    return {_WRAPPED.sub('', str(key)): value for key, value in content.items()}
 
 
 def _describe(content: Any) -> str:
@@ -130,6 +142,8 @@ def explain_load_error(error: Exception, path: str, opt_in: Optional[str]) -> st
     Returns:
         str: The rest of a sentence that begins with the file's name.
     """
+    if written := _find_format(path):
+        return f'is {written}.'
     text = str(error).split('WeightsUnpickler error: ')[-1].strip() or type(error).__name__
     refused = _REFUSED.search(text)
     what = refused[0] if refused else ''
@@ -141,6 +155,8 @@ def explain_load_error(error: Exception, path: str, opt_in: Optional[str]) -> st
                 'Save it again by torch.save without pickle_protocol.'
             )
         what = 'a pickle that torch did not write' if protocol else ''
+    if 'TorchScript' in text:
+        return 'is a TorchScript archive. Save the state dict of what it holds by torch.save.'
     if 'Invalid magic number' in text and _pickle_protocol(path)[0]:
         return 'is a pickle that torch did not write. Save its weights by torch.save.'
     if isinstance(error, pickle.UnpicklingError) and opt_in and what:
@@ -149,6 +165,18 @@ def explain_load_error(error: Exception, path: str, opt_in: Optional[str]) -> st
             f'if you trust its source, {opt_in}.'
         )
     return f'is no readable checkpoint; it may be truncated ({text.splitlines()[0]}).'
+
+
+def _find_format(path: str) -> Optional[str]:
+    """What another program wrote, by how the file begins; None where that is not known."""
+    with open(path, 'rb') as file:
+        start = file.read(512)
+    if start[8:9] == b'{' and int.from_bytes(start[:8], 'little') < os.path.getsize(path):
+        return 'a safetensors file. Save what safetensors.torch.load_file gives by torch.save'
+    if start[257:262] == b'ustar':
+        return 'a tar file. Unpack it'
+    found = (words for begin, words in _FORMATS.items() if start.lstrip().lower().startswith(begin))
+    return next(found, None)
 
 
 def _pickle_protocol(path: str) -> tuple[int, bool]:

@@ -131,6 +131,7 @@ Positive = Annotated[float, Range(above=0)]
 Share = Annotated[float, Range(least=0, most=1)]
 NotNegativeInt = Annotated[int, Range(least=0)]
 Count = Annotated[int, Range(least=1), 'a positive integer']
+Seed = Annotated[int, Range(least=0, below=1 << 32), 'an integer from 0 to 4294967295']
 Shape = Annotated[tuple[Count, Count], 'a height and a width, such as (800, 1344)']
 
 _NAMES = {
@@ -222,7 +223,9 @@ def check(value: Any, hint: Any, field: str, owner: str = '') -> None:
         wrong = [i for i, item in enumerate(value) if not _fits(item, item_hint)]
         if wrong:
             check(value[wrong[0]], item_hint, f'{field}[{wrong[0]}]', owner)
-    raise FieldError(field, f' must be {_describe(hint)}, got {value!r}.', owner)
+    shown = ' '.join(repr(value).split())  # of a model it has hundreds of lines
+    shown = shown if len(shown) <= 200 else f'{shown[:200]}...'
+    raise FieldError(field, f' must be {_describe(hint)}, got {shown}.', owner)
 
 
 def _item_hints(hint: Any) -> Iterator[Any]:

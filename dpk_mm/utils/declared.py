@@ -68,11 +68,11 @@ def check_whole(path: Union[str, os.PathLike]) -> None:
     try:
         if not is_zip(path):
             raise ValueError('is no checkpoint')
-        reader = torch._C.PyTorchFileReader(str(path))
         with zipfile.ZipFile(path) as archive:
             infos = archive.infolist()
             if not any(_is_main(info.filename) for info in infos):
-                raise ValueError('is no checkpoint')
+                raise ValueError('is no checkpoint, but a zip file of others')
+            reader = torch._C.PyTorchFileReader(str(path))
             for info in infos:
                 archive.open(info).close()  # compares the two places where its name stands
                 content = reader.get_record(info.filename.partition('/')[2])
@@ -97,6 +97,9 @@ def _check_zip(file: IO[bytes], size: int) -> Any:
         with zipfile.ZipFile(file) as archive:
             infos = archive.infolist()
             _compare(sum(info.file_size for info in infos), size, 'it')
+            # torch takes the first of two, whatever their case, where Python takes the last
+            if len({info.filename.casefold() for info in infos}) < len(infos):
+                raise _TooLarge('was not opened: it has two entries of one name')
             # the names of what tensors lie in: NAME/data/KEY
             records = {info.filename.partition('/data/')[2]: info.file_size for info in infos}
             mains = [info for info in infos if _is_main(info.filename)]

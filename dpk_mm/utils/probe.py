@@ -101,6 +101,10 @@ def misfit(first: Sequence[int], second: Sequence[int], sizes: Sizes) -> Optiona
         return f'gives {kind}, {given}; its name with {choice} behind it stands for a map (B, C, H, W)'
     if len(first) not in (2, 4):
         return f'gives neither maps (B, C, H, W) nor logits (B, K) nor tokens of one grid, but {given}'
+    if len(first) == 4 and not has_form(second[2:], sizes[1]) and has_form(second[:1:-1], sizes[1]):
+        return f'gives its width before its height, {given}; maps (B, C, H, W) are needed'
+    if 0 in first or 0 in second:
+        return f'gives nothing, {given}'
     if len(first) in (2, 4) and first[1] != second[1]:
         return f'has a width that follows the size of the image, {given}'
     return None

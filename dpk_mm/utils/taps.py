@@ -200,6 +200,9 @@ def _pick(output: Any, indices: tuple[int, ...], tap: str) -> Tensor:
         kind = type(output).__name__
         hint = f' of {len(output)}: pick one, {tap}[0]' if isinstance(output, (tuple, list)) else ''
         raise TapError(tap, f'{tap!r}: a tensor is needed, the layer gives a {kind}{hint}.')
+    if not output.is_floating_point() or output.layout != torch.strided:
+        kind = f'{output.dtype}, {output.layout}'.replace('torch.', '')
+        raise TapError(tap, f'{tap!r}: real numbers in a dense tensor are needed, the layer gives {kind}.')
     return output
 
 

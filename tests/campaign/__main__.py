@@ -1,4 +1,4 @@
-"""Run what is too long for the tests: kills, hostile files, full disks, dead ranks, long runs.
+"""Run what is too long for the tests: kills, hostile files, full disks, dead ranks, long runs, costs.
 
 Each campaign is a module with `N` and `run(seed, n)`, which returns figures. They are printed and written
 into docs/reliability.md. Whole numbers of several turns add up; of other numbers the largest counts.
@@ -41,9 +41,11 @@ def add_up(turns):
     return figures
 
 
-def table(kept):
-    """One line a campaign, as Markdown."""
+def table(kept, page):
+    """One line a campaign, as Markdown; of those that were run elsewhere the page's own line."""
     lines = ['| campaign | figures | command, date, machine |', '|---|---|---|']
+    ours = tuple(f'| {name} ' for name in kept)
+    lines += [line for line in page.splitlines()[2:] if line.startswith('| ') and not line.startswith(ours)]
     for name, turns in kept.items():
         figures = ', '.join(
             f'{key} {value:,}' if isinstance(value, int) else f'{key} {value:.2f}'
@@ -86,8 +88,8 @@ def main():
         if (KEPT / f'{one}.json').exists()
     }
     head, _, rest = PAGE.read_text(encoding='utf-8').partition(BEGIN)
-    tail = rest.partition(END)[2]
-    PAGE.write_text(f'{head}{BEGIN}\n{table(kept)}\n{END}{tail}', encoding='utf-8')
+    old, _, tail = rest.partition(END)
+    PAGE.write_text(f'{head}{BEGIN}\n{table(kept, old.strip())}\n{END}{tail}', encoding='utf-8')
 
 
 if __name__ == '__main__':

@@ -19,7 +19,9 @@ import pytest
 import tiny_cls
 import torch
 from mmengine.config import Config
+from mmengine.runner import Runner
 
+from dpk_mm.compare import fairness, trial
 from dpk_mm.compare.plot import plot
 from dpk_mm.compare.plot_cost import plot_cost
 
@@ -530,7 +532,10 @@ def test_other_first_weights_are_refused(compare, place, monkeypatch):
         (dict(budget=dict(epochs=3)), 'budget must be dict(max_epochs=N) or dict(max_iters=N)'),
         (dict(methods=dict(kd=dict(seeds=[0, 0])), reference=None), "method 'kd': seeds must be different"),
         (dict(published=3), 'published must be a dict'),
-        (dict(published=dict(x=3)), "published['x'] must be the figure of a method"),
+        (dict(published=dict(kd=True)), "published['kd'] must be a number from 0 to 100, got True"),
+        (dict(seeds=[0, -1]), 'seeds[1] must be an integer from 0 to 4294967295, got -1'),
+        (dict(methods={'a|b': None}, reference=None), 'methods: a name must be a text of one line without |'),
+        (dict(published=dict(x=3)), "published['x']: no such method"),
         (dict(reference='x'), "reference='x': no such method"),
         (dict(reference=['kd']), 'reference must be a text'),
         (dict(teacher=3), "teacher must be 'CONFIG:CHECKPOINT' or dict(config=..., checkpoint=...), got 3"),
@@ -546,7 +551,10 @@ def test_other_first_weights_are_refused(compare, place, monkeypatch):
             dict(options=GONE, methods=ALONE, reference=None),
             'test_dataloader.dataset: ValueError: ann_file gone/cifar.npz: no such file',
         ),
-        (dict(methods={1: None}, reference=None), 'methods: a name must be a text, got 1'),
+        (
+            dict(methods={1: None}, reference=None),
+            'methods: a name must be a text of one line without |, got 1',
+        ),
         (dict(methods=dict(kd=dict(options=[1])), reference=None), "method 'kd': options must be a dict"),
         (dict(methods=dict(kd=dict(conifg='kd.py')), reference=None), "method 'kd': no field 'conifg'"),
         (
@@ -889,6 +897,23 @@ def test_ratios_of_finished_runs_are_gathered(tmp_path):
     text = csv_files.make_ratio_csv(runs)
     assert text == 'method,seed,step,p3,p4\ncka,0,10,0.5000,0.2500\ncka,0,20,0.1235,\n'
     assert csv_files.make_ratio_csv(runs[1:]) == ''
+
+
+def test_a_check_builds_each_method_once(compare, place, monkeypatch):
+    """Also of several seeds; a model of a training is built through its runner."""
+    built = []
+    build = Runner.build_model
+    monkeypatch.setattr(Runner, 'build_model', lambda self, cfg: built.append(1) or build(self, cfg))
+    monkeypatch.setattr(trial, 'digest_start', None)
+    path = write_input(place, methods=dict(alone=None, kd=KD), seeds=[0, 1], reference=None)
+    compare.main([str(path), '--check', '--work-dir', str(place / 'once')])
+    assert len(built) == 2
+
+
+def test_a_runner_builds_the_first_weights_of_its_config(place):
+    """Those of a seed are the same, whether other parts are built beside them."""
+    cfg = Config.fromfile(place / 'base.py')
+    assert trial._build(Config(dict(cfg, randomness=dict(seed=3)))) == fairness.digest_start(cfg, 3)
 
 
 def test_a_check_builds_all_and_tells_all_at_once(compare, place):

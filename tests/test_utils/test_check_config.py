@@ -5,9 +5,14 @@ from contextlib import nullcontext
 
 import pytest
 import shrink
+import tiny
+import tiny_cls
+import torch
 from mmengine.config import Config
 from mmengine.hub import get_config
+from mmengine.optim import OptimWrapper, OptimWrapperDict
 
+from dpk_mm.utils.build import check_trained
 from dpk_mm.utils.check_config import check_config
 from dpk_mm.utils.checks import FieldError
 
@@ -35,6 +40,7 @@ BAD = {
     'param_scheduler[1].milestone': [1],
     'val_evaluator.metrik': 'bbox',
     'train_cfg.max_epoch': 2,
+    'randomness.seed': -1,
     'val_cfg.fp61': True,
     'optim_wrapper.optimizer.weigth_decay': 0.1,
     'train_dataloader.dataset.metainfo': dict(classes='cat'),
@@ -109,3 +115,22 @@ def test_what_upstream_takes_is_taken():
     cfg.train_dataloader.num_workers = 2.5
     with pytest.raises(ValueError, match='num_workers must be an integer'):
         check_config(cfg, training=False)
+
+
+def test_what_an_optimizer_leaves_out_is_told():
+    """Modules of distillation that stay as they began, and a student of which all is frozen."""
+    model = tiny.build(tiny_cls.distiller())
+    names = dict(model.named_parameters())
+    all_of_it = torch.optim.SGD(model.parameters(), 0.1)
+    check_trained(model, OptimWrapper(all_of_it))
+    check_trained(model, OptimWrapperDict(a=OptimWrapper(all_of_it)))
+    left = [name for name in names if name.startswith('distiller.')]
+    some = torch.optim.SGD([value for name, value in names.items() if name not in left], 0.1)
+    with pytest.raises(
+        FieldError, match=rf'^optim_wrapper leaves out {len(left)} weights .* {left[0]}: give'
+    ):
+        check_trained(model, OptimWrapper(some))
+    model.student.requires_grad_(False)
+    with pytest.raises(FieldError, match='^model: all weights of the model that is trained are frozen'):
+        check_trained(model, OptimWrapper(all_of_it))
+    check_trained(model.student, OptimWrapper(some))

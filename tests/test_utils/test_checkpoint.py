@@ -1,5 +1,6 @@
 import pickle
 import urllib.error
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -159,11 +160,8 @@ def test_a_truncated_file_says_so(path, share, zipped, trust):
 
 
 @pytest.mark.parametrize('trust', [True, False])
-@pytest.mark.parametrize(
-    'content', [b'<html>404</html>', b'version https://git-lfs.github.com/spec/v1\n', b'\xf4\x00\xff']
-)
-def test_a_file_that_is_no_checkpoint_is_not_called_dangerous(path, content, trust):
-    path.write_bytes(content)
+def test_a_file_that_is_no_checkpoint_is_not_called_dangerous(path, trust):
+    path.write_bytes(b'\xf4\x00\xff')
     with pytest.raises(ValueError, match='no readable checkpoint'):
         load_weights(str(path), trust)
 
@@ -269,6 +267,33 @@ def test_a_file_without_weights_says_what_it_holds(path, content, said):
 def test_another_protocol_is_not_called_truncated(path, protocol, zipped):
     torch.save(WEIGHTS, path, pickle_protocol=protocol, _use_new_zipfile_serialization=zipped)
     with pytest.raises(ValueError, match=f'is a pickle of protocol {protocol}.* without pickle_protocol'):
+        load_weights(str(path))
+
+
+@pytest.mark.parametrize(
+    'content, words',
+    [
+        (b'<!DOCTYPE html>\n<html>404</html>', 'a web page'),
+        (b'version https://git-lfs.github.com/spec/v1\noid sha256:0', 'a pointer of Git LFS'),
+        (b'\x89HDF\r\n\x1a\n' + bytes(99), 'an HDF5 file'),
+        (b'\x1f\x8b\x08' + bytes(99), 'packed by gzip'),
+        (b'\x02' + bytes(7) + b'{}', 'a safetensors file'),
+    ],
+)
+def test_files_of_others_are_not_called_truncated(path, content, words):
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=f'is {words}') as error:
+        load_weights(str(path))
+    assert 'truncated' not in str(error.value)
+
+
+def test_archives_of_others_are_not_called_truncated(path):
+    torch.jit.save(torch.jit.script(torch.nn.Linear(2, 2)), path)
+    with pytest.raises(ValueError, match='is a TorchScript archive'):
+        load_weights(str(path))
+    with zipfile.ZipFile(path, 'w') as archive:
+        archive.writestr('epoch_1.pth', b'')
+    with pytest.raises(ValueError, match='is no checkpoint, but a zip file of others$'):
         load_weights(str(path))
 
 

@@ -4,6 +4,7 @@ import collections
 import contextlib
 import os
 import zipfile
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -176,3 +177,18 @@ def test_two_files_in_one_are_read_as_torch_reads_them(path):
     assert zipfile.is_zipfile(path)
     with pytest.raises(ValueError, match='a tensor declares 4,398,046,511,104 bytes'):
         load_weights(str(path))
+
+
+@pytest.mark.parametrize('second', ['file/data/0', 'file/DATA/0'])
+def test_two_entries_of_one_name_are_refused(path, second):
+    """Torch reads the first, whose size the second would hide."""
+    torch.save(dict(w=torch.zeros(1 << 20)), path)
+    with zipfile.ZipFile(path) as old:
+        entries = [(name, old.read(name)) for name in old.namelist()]
+    with zipfile.ZipFile(path, 'w') as new, pytest.warns(UserWarning) if second.islower() else nullcontext():
+        for name, content in entries:
+            if name.endswith('data/0'):
+                new.writestr(name, b'abcd')
+            new.writestr(second if name.endswith('data/0') else name, content)
+    with pytest.raises(ValueError, match='two entries of one name'):
+        check_checkpoint(str(path), '--resume')

@@ -44,6 +44,8 @@ SIZES = ((224, 224), (96, 160))
         ((50, 256, 7, 7), (100, 256, 7, 7), SIZES, 'one row an image'),
         ((1, 4704), (2, 1440), SIZES, 'a width that follows the size'),
         ((1, 49, 7, 7), (2, 15, 3, 5), SIZES, 'a width that follows the size'),
+        ((1, 96, 14, 14), (2, 96, 10, 6), SIZES, 'its width before its height'),
+        ((1, 0, 7, 7), (2, 0, 3, 5), SIZES, 'gives nothing'),
     ],
 )
 def test_two_images_of_two_sizes_say_what_the_axes_are(first, second, sizes, problem):

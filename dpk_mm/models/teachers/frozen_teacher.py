@@ -5,7 +5,9 @@ from collections.abc import Sequence
 from typing import Optional, Union
 
 import torch
+from mmengine.model import BaseAveragedModel, is_model_wrapper
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
 
 from dpk_mm.registry import MODELS
 from dpk_mm.utils import (
@@ -23,7 +25,10 @@ from dpk_mm.utils.token_maps import patch_stride
 from .compile import check_compile_options, compile_around
 from .padding import crop_feature, pad_to_divisor
 from .renormalize import Renormalize, unwrap_preprocessor
-from .weights import load_checkpoint
+from .weights import check_finite, load_checkpoint
+
+# Copies of a model that average its weights; like other wrappers they have it as ``module``.
+_AVERAGED = (BaseAveragedModel, AveragedModel)
 
 
 @MODELS.register_module()
@@ -84,7 +89,11 @@ class FrozenTeacher(nn.Module):
                 "'hub', or set allow_incomplete=True for a random teacher."
             )
         if trained:
+            while is_model_wrapper(config) or hasattr(config, '_orig_mod') or isinstance(config, _AVERAGED):
+                config = getattr(config, '_orig_mod', None) or config.module
             self.model = config
+            state = config.state_dict()
+            check_finite(state, state, self.source)
         else:
             model_cfg = load_model_cfg(config, 'teacher.config')
             with preserve_random_state(), within('config', model_cfg):

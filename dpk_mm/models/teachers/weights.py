@@ -2,8 +2,9 @@
 
 import logging
 from pathlib import Path
-from typing import Union
+from typing import Any, Union
 
+import torch
 from mmengine.logging import print_log
 from torch import Tensor, nn
 
@@ -62,12 +63,7 @@ def set_weights(model: nn.Module, weights: dict[str, Tensor], source: str, allow
             finite number.
     """
     own = model.state_dict()
-    broken = [k for k, v in weights.items() if k in own and v.is_floating_point() and not v.isfinite().all()]
-    if broken:
-        raise ValueError(
-            f'{source}: {len(broken)} weights are not finite, as its training has diverged: '
-            f'{", ".join(broken[:5])}'
-        )
+    check_finite({key: value for key, value in weights.items() if key in own}, own, source)
     if own.keys().isdisjoint(weights):
         theirs, ours = next(iter(weights)), next(iter(own))
         raise ValueError(
@@ -94,6 +90,42 @@ def set_weights(model: nn.Module, weights: dict[str, Tensor], source: str, allow
             'allow_incomplete=True accepts it, leaving those weights random.'
         )
     print_log(message, logger='current', level=logging.WARNING)
+
+
+def check_finite(weights: dict[str, Any], own: dict[str, Any], source: str) -> None:
+    """Refuse weights that torch would copy, and that would make a teacher of nonsense.
+
+    Args:
+        weights (dict): A state dict, all of whose keys are in ``own``.
+        own (dict): The model's.
+        source (str): Names config and checkpoint in messages.
+
+    Raises:
+        ValueError: Numbers that are not finite, or, where real numbers belong, integers, complex numbers, or
+            sparse or quantised tensors.
+    """
+    expected = [key for key, value in own.items() if torch.is_tensor(value) and value.is_floating_point()]
+    real = {key: weights[key] for key in expected if key in weights}
+    strange = [key for key, value in real.items() if not _is_dense(value)]
+    if strange:
+        first = real[strange[0]]
+        kind = f'{first.dtype}, {first.layout}' if torch.is_tensor(first) else str(type(first))
+        raise ValueError(
+            f'{source}: {len(strange)} weights are no real numbers in dense tensors, such as {strange[0]} '
+            f'({kind.replace("torch.", "")}).'
+        )
+    broken = [key for key, value in real.items() if not value.isfinite().all()]
+    if broken:
+        raise ValueError(
+            f'{source}: {len(broken)} weights are not finite, as its training has diverged: '
+            f'{", ".join(broken[:5])}'
+        )
+
+
+def _is_dense(value: Any) -> bool:
+    """Whether this is a tensor of real numbers that are there."""
+    is_real = torch.is_tensor(value) and value.is_floating_point()
+    return is_real and value.layout == torch.strided and not value.is_meta
 
 
 def _other_stack(problems: list[str]) -> str:

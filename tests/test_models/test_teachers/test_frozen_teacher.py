@@ -10,7 +10,8 @@ import tiny
 import tiny_cls
 import torch
 from mmengine.config import Config
-from torch import nn
+from mmengine.model import ExponentialMovingAverage
+from torch import Tensor, nn
 
 from dpk_mm.models import FrozenTeacher
 from dpk_mm.models.teachers.weights import set_weights
@@ -297,6 +298,36 @@ def test_weights_that_are_not_finite_are_refused(config, tmp_path):
     torch.save(state, tmp_path / 'nan.pth')
     with pytest.raises(ValueError, match='1 weights are not finite.*neck.fpn_convs.0.conv.weight'):
         FrozenTeacher(config, str(tmp_path / 'nan.pth'), allow_incomplete=True)
+
+
+@pytest.mark.parametrize(
+    'change, kind',
+    [
+        (Tensor.int, 'int32, strided'),
+        (lambda value: value.to(torch.complex64), 'complex64, strided'),
+        (Tensor.to_sparse, 'float32, sparse_coo'),
+        (lambda value: torch.quantize_per_tensor(value, 0.1, 0, torch.qint8), 'qint8, strided'),
+        (lambda value: 3.0, "class 'float'"),
+    ],
+)
+def test_weights_that_torch_would_make_nonsense_of_are_refused(config, tmp_path, change, kind):
+    state = tiny.build(config, seed=7).state_dict()
+    state['neck.fpn_convs.0.conv.weight'] = change(state['neck.fpn_convs.0.conv.weight'])
+    torch.save(state, tmp_path / 'strange.pth')
+    with pytest.raises(ValueError, match=f'no real numbers .*neck.fpn_convs.0.conv.weight .*{kind}'):
+        FrozenTeacher(config, str(tmp_path / 'strange.pth'), allow_incomplete=True)
+
+
+def test_a_wrapped_teacher_is_unwrapped(config, tmp_path):
+    model = tiny.build(config)
+    names = model.state_dict().keys()
+    for wrap in (nn.DataParallel, ExponentialMovingAverage, torch.compile):
+        assert FrozenTeacher(wrap(nn.DataParallel(model))).model.state_dict().keys() == names
+    torch.save({f'_orig_mod.{key}': value for key, value in model.state_dict().items()}, tmp_path / 'a.pth')
+    FrozenTeacher(config, str(tmp_path / 'a.pth'))
+    model.neck.fpn_convs[0].conv.weight.data[0] = float('inf')
+    with pytest.raises(ValueError, match='1 weights are not finite'):
+        FrozenTeacher(model)
 
 
 @pytest.mark.parametrize('field', ['trust_checkpoint', 'allow_incomplete'])
