@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 # those of a distiller
 CONFIGS = [
     text
-    for page in ('README.md', 'docs/config.md', 'docs/your_own_detector.md')
+    for page in ('README.md', 'docs/config.md', 'docs/your_own_detector.md', 'docs/foundation_teacher.md')
     for text in re.findall(r'```python\n(.*?)```', (ROOT / page).read_text(encoding='utf-8'), re.DOTALL)
     if 'teacher=' in text
 ]
