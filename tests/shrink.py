@@ -48,7 +48,8 @@ def distiller(cfg: Config) -> dict:
     model = cfg.model
     config = load_model(teacher_cfg(model.teacher)['config'])
     if is_detector(cfg):
-        model.student, config = detector(model.student), detector(config)
+        model.student = detector(model.student)
+        config = vit(config) if config.backbone.type == 'VisionTransformer' else detector(config)
         if 'crosskd' in model.get('stages', {}):  # it enters heads before the last convolution
             model.student.bbox_head.stacked_convs = config.bbox_head.stacked_convs = 4
         model.input_shape = (64, 64)
@@ -90,6 +91,13 @@ def detector(model: dict) -> dict:
     _shrink(model.pop('backbone'), WIDTHS)
     _shrink(model, WIDTHS - kept)
     model.backbone = backbone
+    return model
+
+
+def vit(model: dict) -> dict:
+    """A ViT of mmpretrain's with one thin layer."""
+    model.backbone.arch = dict(embed_dims=16, num_layers=1, num_heads=2, feedforward_channels=16)
+    model.backbone.img_size = 2 * model.backbone.patch_size
     return model
 
 

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 # those of a distiller
 CONFIGS = [
     text
-    for page in ('README.md', 'docs/config.md', 'docs/your_own_detector.md')
+    for page in ('README.md', 'docs/config.md', 'docs/your_own_detector.md', 'docs/foundation_teacher.md')
     for text in re.findall(r'```python\n(.*?)```', (ROOT / page).read_text(encoding='utf-8'), re.DOTALL)
     if 'teacher=' in text
 ]
@@ -42,7 +42,7 @@ def test_a_config_of_the_pages_trains(text, tmp_path):
 
 
 def test_the_readme_has_the_three_lines_of_each_kind():
-    assert [re.search(r'(\w+)::', text)[1] for text in CONFIGS] == ['mmdet', 'mmpretrain'] * 2 + ['mmdet']
+    assert [re.search(r'(\w+)::', text)[1] for text in CONFIGS] == ['mmdet', 'mmpretrain'] * 2 + ['mmdet'] * 3
     assert CONFIGS[4] == f'# my_dpk.py\n{CONFIGS[0]}'
     assert all(len(text.splitlines()) == 3 for text in CONFIGS[:2])
     assert len((ROOT / 'README.md').read_text(encoding='utf-8').splitlines()) <= 150

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from dpk_mm.utils import blank_shape, is_distiller, main_field, main_model_cfg, teacher_cfg
 from dpk_mm.utils.outputs import run_outputs
 from dpk_mm.utils.probe import look_twice
-from dpk_mm.utils.token_maps import find_layouts, to_map
+from dpk_mm.utils.token_maps import find_layouts, patches_of, to_map
 
 # layer -> shape, or what else is to be said of it
 Layers = dict[str, str]
@@ -40,7 +40,7 @@ def list_layers(model: nn.Module, depth: int, input_shape: Optional[tuple[int, i
             layers[name] = f'runs {len(runs)} times: no tap'
             continue
         for tap, tensor, version in runs[0]:
-            layouts = find_layouts(tensor.shape, second.get(tap, ()), sizes)
+            layouts = find_layouts(tensor.shape, second.get(tap, ()), sizes, patches_of(model))
             if len(layouts) == 1:
                 tap, tensor = f'{tap}[{layouts[0]}]', to_map(tensor, layouts[0], sizes[0])
             layers[tap] = ' x '.join(str(side) for side in tensor.shape[1:])

@@ -13,7 +13,7 @@ from dpk_mm.utils import blank_shape, is_detector
 from dpk_mm.utils.outputs import run_outputs
 from dpk_mm.utils.probe import look_twice, misfit, size_errors
 from dpk_mm.utils.sigmoid import sigmoid_loss
-from dpk_mm.utils.token_maps import find_layouts, to_map
+from dpk_mm.utils.token_maps import find_layouts, patches_of, to_map
 
 if TYPE_CHECKING:
     from dpk_mm.models.teachers import FrozenTeacher
@@ -59,8 +59,8 @@ class Pair:
     Attributes:
         student (nn.Module): The student.
         teacher (nn.Module): The teacher's model.
-        maps (tuple[Level, ...]): Of a detector the levels of the neck, of another model the stages of the
-            backbone, the finest first.
+        maps (tuple[Level, ...]): Of two detectors the levels of the neck, of two others the stages of the
+            backbone, the finest first. Of a detector and a teacher that is none, the backbones' last.
         logits (Level, optional): The logits, of models that are no detectors.
         detects (bool): Whether the student is a detector.
         shapes (tuple[dict, dict]): Of student and teacher: layer -> the shape of what it gave for one image.
@@ -99,26 +99,29 @@ def find_pair(
         Pair: What was found.
 
     Raises:
-        ValueError: One of the two is a detector and the other is none.
+        ValueError: The teacher is a detector and the student is none.
     """
     detects = is_detector(student)
-    if detects != is_detector(teacher.model):
+    if teacher.detects and not detects:
         raise ValueError(
             f'method: the student is a {type(student).__name__}, the teacher a '
-            f'{type(teacher.model).__name__}; methods need two detectors or two classifiers. Write stages.'
+            f'{type(teacher.model).__name__}: a detector teaches only detectors by a method. Write stages.'
         )
     blank = blank_shape(student, input_shape)
     image = tuple(input_shape or (DETECTOR_IMAGE if detects else blank))
-    student_side = _look(student, 'student', detects, blank)
-    teacher_side = _look(teacher.model, 'teacher', detects, teacher.padded(blank))
+    necks = detects and teacher.detects
+    student_side = _look(student, 'student', necks, blank)
+    teacher_side = _look(teacher.model, 'teacher', necks, teacher.padded(blank))
     ours, theirs = student_side.shapes, teacher.cropped(teacher_side.shapes, blank)
     own = {tuple(ours[tap][2:]): tap for tap in student_side.maps}
     other = {tuple(theirs[tap][2:]): tap for tap in teacher_side.maps}
     shared = [size for size in own if size in other]
     couples = [(own[size], other[size]) for size in shared]
     count = min(len(own), len(other))
-    if not detects and (not couples or count == 1):
-        # maps of other sizes are resized; the last ones say the same, as does the only one of a ViT
+    if detects and not necks:
+        count = min(count, 1)  # a detector's first stages are often frozen, and a ViT has one map
+    if not necks and (not couples or count == 1):
+        # maps of other sizes are resized; the last ones say the same
         couples = list(zip(list(own.values())[-count:], list(other.values())[-count:])) if count else []
     maps = []
     for student_at, teacher_at in couples:
@@ -126,7 +129,7 @@ def find_pair(
         stride = 2 ** round(math.log2(max(1, blank[0] / shape[2])))
         size = tuple(-(-side * cells // given) for side, cells, given in zip(image, shape[2:], blank))
         layer = student_at.partition('[tokens')[0].partition('[channels')[0].rpartition('.')[2]
-        name = _word(f'p{stride.bit_length() - 1}' if detects else layer)
+        name = _word(f'p{stride.bit_length() - 1}' if necks else layer)
         if name in {level.name for level in maps}:
             name = _word(student_at)
         maps.append(Level(name, student_at, teacher_at, ours[student_at][1], shape[1], size, stride))
@@ -148,12 +151,12 @@ class _Side:
     problems: tuple[str, ...]
 
 
-def _look(model: nn.Module, side: str, detects: bool, blank: Sequence[int]) -> _Side:
-    """Find the layers of a model that are worth a comparison."""
-    part = 'neck' if detects and getattr(model, 'neck', None) is not None else 'backbone'
+def _look(model: nn.Module, side: str, necks: bool, blank: Sequence[int]) -> _Side:
+    """Find the layers of a model that are worth a comparison: of a neck, or of a backbone and a head."""
+    part = 'neck' if necks and getattr(model, 'neck', None) is not None else 'backbone'
     part = part if hasattr(model, part) else None  # a bare backbone
     headless = getattr(model, 'head', None) is None
-    modules = dict(model.named_modules())
+    modules, patches = dict(model.named_modules()), patches_of(model)
     with size_errors(side, model, blank):
         # what comes behind the neck of a detector, or the backbone of a headless model, is not needed
         ran, again, sizes = look_twice(
@@ -165,8 +168,8 @@ def _look(model: nn.Module, side: str, detects: bool, blank: Sequence[int]) -> _
         for tap, tensor, version in runs[0] if len(runs) == 1 else ():
             if tensor._version != version or tap not in second:
                 continue
-            problem = misfit(tensor.shape, second[tap], sizes)
-            layouts = find_layouts(tensor.shape, second[tap], sizes)
+            problem = misfit(tensor.shape, second[tap], sizes, patches)
+            layouts = find_layouts(tensor.shape, second[tap], sizes, patches)
             if len(layouts) == 1:
                 problem, tap = None, f'{tap}[{layouts[0]}]'
                 tensor = to_map(tensor, layouts[0], sizes[0])
@@ -181,7 +184,7 @@ def _look(model: nn.Module, side: str, detects: bool, blank: Sequence[int]) -> _
         for tap, tensor in outputs.items()
         if tensor.ndim == 4 and min(tensor.shape[2:]) > 1 and part in (None, re.split(r'[.\[]', tap)[0])
     ]
-    if detects:
+    if necks:
         return _Side(shapes, [tap for tap in maps if '.' not in tap], None, tuple(problems))
     # the last of each size ends a stage; inside of a block of convolutions another size begins too early
     last: dict[tuple, str] = {}

@@ -2,7 +2,7 @@
 
 import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Optional, TypeVar
 
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from .randomness import preserve_random_state
 from .taps import TapError, record
-from .token_maps import Sizes, find_layouts
+from .token_maps import Sizes, find_layouts, patches_of
 
 T = TypeVar('T')
 # tried where a model does not run, so that no other size is advised where none helps
@@ -51,7 +51,7 @@ def probe(
 
     first, second, sizes = look_twice(look, blank_shape(model, input_shape))
     for tap in taps:
-        if problem := misfit(first[tap], second[tap], sizes):
+        if problem := misfit(first[tap], second[tap], sizes, patches_of(model)):
             raise TapError(tap, f'{tap!r} {problem}.')
     return first
 
@@ -78,7 +78,9 @@ def look_twice(look: Callable[[tuple[int, int], int], T], size: Sequence[int]) -
         return first, look(size, 2), (size, size)
 
 
-def misfit(first: Sequence[int], second: Sequence[int], sizes: Sizes) -> Optional[str]:
+def misfit(
+    first: Sequence[int], second: Sequence[int], sizes: Sizes, patches: Collection[int] = ()
+) -> Optional[str]:
     """What keeps a layer from a comparison, by what it gave for one image and for two of another size.
 
     Maps are (B, C, H, W) and logits (B, K), with C and K whatever the image's size. Tokens, and maps whose
@@ -88,6 +90,7 @@ def misfit(first: Sequence[int], second: Sequence[int], sizes: Sizes) -> Optiona
         first (Sequence[int]): The shape for one image.
         second (Sequence[int]): The shape for two.
         sizes (tuple): Height and width of the one image and of the two, in pixels.
+        patches (Collection[int]): See :func:`patches_of`.
 
     Returns:
         str or None: The rest of a sentence that begins with the layer.
@@ -95,7 +98,7 @@ def misfit(first: Sequence[int], second: Sequence[int], sizes: Sizes) -> Optiona
     given = f'{tuple(first)} for one image of {sizes[0]}, {tuple(second)} for two of {sizes[1]}'
     if (len(first), first[:1], second[:1]) != (len(second), (1,), (2,)):
         return f'does not give one row an image, but {given}'
-    if layouts := find_layouts(first, second, sizes):
+    if layouts := find_layouts(first, second, sizes, patches):
         kind = 'its channels last' if len(first) == 4 else 'tokens'
         choice = ' or '.join(f'[{layout}]' for layout in layouts)
         return f'gives {kind}, {given}; its name with {choice} behind it stands for a map (B, C, H, W)'

@@ -1,9 +1,9 @@
 """Token maps: tokens, and maps whose channels stand last, as maps (B, C, H, W)."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
-from torch import Tensor
+from torch import Tensor, nn
 
 LAYOUT = r'channels_last|tokens/[1-9]\d*(?:\+\d+)?'
 # A class token, one of a teacher, or registers (ours: the most that is looked for).
@@ -44,16 +44,19 @@ def to_map(output: Tensor, layout: str, image: Sequence[int]) -> Tensor:
     )
 
 
-def find_layouts(first: Sequence[int], second: Sequence[int], sizes: Sizes) -> list[str]:
+def find_layouts(
+    first: Sequence[int], second: Sequence[int], sizes: Sizes, patches: Collection[int] = ()
+) -> list[str]:
     """Find in which layouts a layer may give maps, by what it gave for one image and for two of another size.
 
     Tokens fit where one grid of patches and one number of extra tokens explain both shapes. Of several, those
-    whose patch divides most sides of the images count.
+    of the model's own ``patches`` count, then those whose patch divides most sides of the images.
 
     Args:
         first (Sequence[int]): The shape for one image.
         second (Sequence[int]): The shape for two.
         sizes (tuple): Height and width of the one image and of the two, in pixels.
+        patches (Collection[int]): See :func:`patches_of`.
 
     Returns:
         list[str]: As :func:`to_map` takes them; several where the layer is ambiguous, none where it gives
@@ -66,7 +69,7 @@ def find_layouts(first: Sequence[int], second: Sequence[int], sizes: Sizes) -> l
         moved = first[1] != second[1] and first[2] != second[2]
         last = moved or (not _has_form(first[2:], sizes[0]) and _has_form(first[1:3], sizes[0]))
         return ['channels_last'] if last else []
-    found: dict[str, int] = {}
+    found: dict[str, tuple] = {}
     for stride in range(1, min(sizes[0]) // 2 + 1) if len(first) == 3 else ():
         for one, two in zip(_grids(sizes[0], stride), _grids(sizes[1], stride)):
             extra = first[1] - one[0] * one[1]
@@ -74,8 +77,14 @@ def find_layouts(first: Sequence[int], second: Sequence[int], sizes: Sizes) -> l
                 divided = sum(side % stride == 0 for size in sizes for side in size)
                 # of a model that takes one size alone, anything may look like a grid
                 if divided or sizes[0] != sizes[1]:
-                    found[f'tokens/{stride}' + f'+{extra}' * (extra > 0)] = divided
-    return [layout for layout, divided in found.items() if divided == max(found.values())]
+                    found[f'tokens/{stride}' + f'+{extra}' * (extra > 0)] = (stride in patches, divided)
+    return [layout for layout, rank in found.items() if rank == max(found.values())]
+
+
+def patches_of(model: nn.Module) -> set[int]:
+    """Sides of the patches, in pixels, that the convolutions of a model may cut an image into."""
+    convs = (layer for layer in model.modules() if isinstance(layer, nn.Conv2d))
+    return {conv.stride[0] for conv in convs if conv.kernel_size == conv.stride}
 
 
 def patch_stride(tap: str) -> int:

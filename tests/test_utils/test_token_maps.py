@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from dpk_mm.utils import TapError, check_tap, probe, record
-from dpk_mm.utils.token_maps import find_layouts, patch_stride, to_map
+from dpk_mm.utils.token_maps import find_layouts, patch_stride, patches_of, to_map
 
 
 class Patches(nn.Module):
@@ -103,6 +103,13 @@ FIXED = ((224, 224), (224, 224))
 )
 def test_two_images_of_two_sizes_say_the_layout(first, second, sizes, layouts):
     assert find_layouts(first, second, sizes) == layouts
+
+
+def test_of_several_grids_the_one_of_the_models_patches_counts():
+    shapes, sizes = ((1, 26, 8), (2, 10, 8)), ((64, 64), (32, 32))
+    model = nn.Sequential(nn.Conv2d(3, 8, 14, 14), nn.Conv2d(8, 8, 3, 2), nn.Conv2d(8, 8, 1))
+    assert patches_of(model) == {14, 1}
+    assert find_layouts(*shapes, sizes, patches_of(model)) == ['tokens/14+1']
 
 
 def test_the_dry_run_names_the_layout_and_takes_it():

@@ -12,7 +12,7 @@ from dpk_mm.methods import build_stages, find_pair, merge_stages
 from dpk_mm.models.losses.distill_loss import LossWeight
 from dpk_mm.models.priors.measured_prior import compute_ratios
 from dpk_mm.registry import MODELS
-from dpk_mm.utils import TapError, is_detector, preserve_random_state, probe
+from dpk_mm.utils import TapError, blank_shape, is_detector, preserve_random_state, probe
 from dpk_mm.utils.checks import FieldError, NotNegative, Shape
 from dpk_mm.utils.probe import size_errors
 
@@ -37,7 +37,8 @@ class Distiller(BaseDistiller):
     """A student that learns from a teacher at stages of (layers, neck, prior, loss).
 
     A method's name makes the stages, or a config writes them. A dry run finds layers and channels, and the
-    log shows what was chosen as a table. Every detector and classifier of MMDetection and MMPretrain fits.
+    log shows what was chosen as a table. Every detector and classifier of MMDetection and MMPretrain fits. A
+    backbone or a classifier may teach a detector.
 
     Args:
         student (str or dict): The student: ``'pkg::path'``, a local config file, or a model dict.
@@ -134,11 +135,10 @@ class Distiller(BaseDistiller):
         if set(taps) <= set(seen):
             return {tap: seen[tap] for tap in taps}
         model, name = ((self.student, 'student'), (self.teacher.model, 'teacher'))[side]
+        shape = blank_shape(self.student, self.input_shape)  # both see the same batch
         try:
-            with size_errors(name, model, self.input_shape):
-                if side:
-                    return self.teacher.probe(taps, self.input_shape)
-                return probe(model, taps, self.input_shape)
+            with size_errors(name, model, shape):
+                return self.teacher.probe(taps, shape) if side else probe(model, taps, shape)
         except TapError as error:
             stage = next(stage for stage, at in self.layers.items() if error.tap in _layers(at[side]))
             raise ValueError(f'stages.{stage}.{name}_at: {error}') from error

@@ -12,6 +12,7 @@ from torch.optim.swa_utils import AveragedModel
 from dpk_mm.registry import MODELS
 from dpk_mm.utils import (
     blank_shape,
+    is_detector,
     load_model_cfg,
     predict,
     preserve_random_state,
@@ -30,6 +31,8 @@ from .weights import check_finite, load_checkpoint
 # Copies of a model that average its weights; like other wrappers they have it as ``module``.
 _AVERAGED = (BaseAveragedModel, AveragedModel)
 
+_PREPROCESSOR = dict(type='mmengine.ImgDataPreprocessor')
+
 
 @MODELS.register_module()
 class FrozenTeacher(nn.Module):
@@ -41,7 +44,8 @@ class FrozenTeacher(nn.Module):
 
     Args:
         config (str, dict or nn.Module): ``'pkg::path'``, a local config file, a model dict, or a trained
-            model, which is frozen where it is. One that is not of mmengine's gets the student's batch.
+            model, which is frozen where it is. One without data preprocessor, such as a backbone, gets the
+            student's batch, unless ``data_preprocessor`` says what it was trained on.
         checkpoint (str, optional): A path, a URL, or ``'hub'``: the weights that upstream publishes for
             ``config``.
         allow_incomplete (bool): Accept no checkpoint, or one that leaves weights of the teacher unset or
@@ -52,6 +56,9 @@ class FrozenTeacher(nn.Module):
         pad_size_divisor (int, optional): What height and width of its images must be multiples of, in
             pixels. Defaults to what its data preprocessor pads to; RTMDet, say, needs 32 and does not say so.
             The patches of a layer that is read as tokens count as well.
+        data_preprocessor (dict, optional): How images were normalised for the teacher, where its model does
+            not say so: ``mean``, ``std``, ``bgr_to_rgb``, ... of mmengine's ``ImgDataPreprocessor``, or of
+            another ``type``. It takes the place of the model's own.
         compile (bool or dict): Compile it by ``torch.compile``, with these options if a dict, as mmengine's
             runner does with the student; the first steps take longer.
 
@@ -69,6 +76,7 @@ class FrozenTeacher(nn.Module):
         trust_checkpoint: bool = False,
         dtype: Optional[str] = None,
         pad_size_divisor: Optional[Count] = None,
+        data_preprocessor: Optional[dict] = None,
         compile: Union[bool, dict] = False,
     ) -> None:
         super().__init__()
@@ -98,6 +106,10 @@ class FrozenTeacher(nn.Module):
             model_cfg = load_model_cfg(config, 'teacher.config')
             with preserve_random_state(), within('config', model_cfg):
                 self.model = MODELS.build(model_cfg)
+        self.own_preprocessor: Optional[nn.Module] = None
+        if data_preprocessor is not None:
+            with within('data_preprocessor', data_preprocessor):
+                self.own_preprocessor = MODELS.build({**_PREPROCESSOR, **data_preprocessor})
         if checkpoint is not None:
             load_checkpoint(self.model, checkpoint, config, self.source, trust_checkpoint, allow_incomplete)
         self.requires_grad_(False)
@@ -119,8 +131,13 @@ class FrozenTeacher(nn.Module):
             self.renormalize = Renormalize(data_preprocessor, own).eval()
 
     @property
+    def detects(self) -> bool:
+        """Whether it is a detector."""
+        return is_detector(self.model)
+
+    @property
     def _preprocessor(self) -> Optional[nn.Module]:
-        return unwrap_preprocessor(getattr(self.model, 'data_preprocessor', None))
+        return unwrap_preprocessor(self.own_preprocessor or getattr(self.model, 'data_preprocessor', None))
 
     @property
     def divisor(self) -> int:
@@ -191,8 +208,10 @@ class FrozenTeacher(nn.Module):
         value = float(getattr(self._preprocessor, 'pad_value', 0))
         inputs, data_samples = pad_to_divisor(inputs, data_samples, self.divisor_of(taps), value)
         padded = tuple(inputs.shape[-2:])
+        # the samples of a detector say nothing to another model
+        samples = data_samples if self.detects else None
         with record(self.model, taps, stop_early=True) as features:
-            predict(self.model, inputs.to(dtype), data_samples)
+            predict(self.model, inputs.to(dtype), samples)
         if padded != size:
             features = {tap: crop_feature(feat, padded, size) for tap, feat in features.items()}
         if self.dtype is not None:
