@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from .randomness import preserve_random_state
 from .taps import TapError, record
-from .token_maps import Sizes, find_layouts, patches_of
+from .token_maps import Sizes, find_layouts, has_form, patches_of
 
 T = TypeVar('T')
 # tried where a model does not run, so that no other size is advised where none helps

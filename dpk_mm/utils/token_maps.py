@@ -67,7 +67,7 @@ def find_layouts(
     if len(first) == 4:
         # the third and fourth number of a map follow the size of the image, and not the second
         moved = first[1] != second[1] and first[2] != second[2]
-        last = moved or (not _has_form(first[2:], sizes[0]) and _has_form(first[1:3], sizes[0]))
+        last = moved or (not has_form(first[2:], sizes[0]) and has_form(first[1:3], sizes[0]))
         return ['channels_last'] if last else []
     found: dict[str, tuple] = {}
     for stride in range(1, min(sizes[0]) // 2 + 1) if len(first) == 3 else ():
@@ -105,6 +105,6 @@ def _grids(image: Sequence[int], stride: int) -> Iterator[tuple[int, int]]:
     yield -(-image[0] // stride), -(-image[1] // stride)
 
 
-def _has_form(sides: Sequence[int], size: tuple[int, int]) -> bool:
+def has_form(sides: Sequence[int], size: tuple[int, int]) -> bool:
     """Whether a map's height and width are to each other as those of the image, but for rounding."""
     return abs(sides[0] * size[1] / size[0] - sides[1]) <= 1
