@@ -22,8 +22,8 @@ die() {
 }
 
 case ${STACK:=upstream} in
-  upstream) venv=$root/.venv lock=requirements/lock.txt ;;
-  onedl) venv=$root/.venv-onedl lock=requirements/lock-onedl.txt ;;
+  upstream) venv=$root/.venv lock=requirements/lock.txt pythons='3.11 3.12 3.10' ;; # its mmcv does not build on 3.13
+  onedl) venv=$root/.venv-onedl lock=requirements/lock-onedl.txt pythons='3.11 3.12 3.13 3.10' ;;
   *) die "STACK=$STACK is neither upstream nor onedl" ;;
 esac
 venv=${VENV:-$venv} lock=${LOCK:-$lock}
@@ -58,7 +58,7 @@ if (3, 10) <= sys.version_info < (3, 14) and struct.calcsize("P") == 8 and sys.i
 candidates() { # [VERSION]
   set +e
   local version
-  for version in ${1:-3.11 3.12 3.13 3.10}; do
+  for version in ${1:-$pythons}; do
     type -ap "python$version"
     compgen -G "${PYENV_ROOT:-$HOME/.pyenv}/versions/$version.*/bin/python"
   done
@@ -69,13 +69,13 @@ candidates() { # [VERSION]
 choose_python() {
   local name found= fallback=
   while read -r name; do
-    found=$(probe_python "$name") && [ -n "$found" ] || continue
+    found=$(probe_python "$name") && [[ -n $found && " $pythons " == *" ${found%%$'\t'*} "* ]] || { found= && continue; }
     if [ -f "${found##*$'\t'}/Python.h" ]; then break; fi
     fallback=${fallback:-$found} found=
   done < <(case ${PYTHON:-} in '' | 3.*) candidates "${PYTHON:-}" ;; *) echo "$PYTHON" ;; esac)
   IFS=$'\t' read -r python_version base_python include <<<"${found:-$fallback}" || true
-  [ -n "$base_python" ] || [ -z "${PYTHON:-}" ] || die "PYTHON=$PYTHON is no 64-bit Python 3.10-3.13 that runs"
-  [ -n "$base_python" ] || die 'no Python 3.10-3.13 found: install one (3.11 is the tested one), or name it with PYTHON='
+  [ -n "$base_python" ] || [ -z "${PYTHON:-}" ] || die "PYTHON=$PYTHON is no 64-bit Python that runs, of ${pythons// /, }"
+  [ -n "$base_python" ] || die "no Python of ${pythons// /, } found: install one (3.11 is the tested one), or name it with PYTHON="
 }
 
 check_disk() { # NEEDED_GB

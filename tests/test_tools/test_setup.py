@@ -165,8 +165,9 @@ def test_useless_mmcv_of_the_cache_is_compiled_anew(checkout):
         (dict(FREE_KB='3145728'), ['disk full', '3 GB', '8 GB']),
         (dict(DISK='full'), ['disk full']),
         (dict(STACK='fork'), ['STACK=fork', 'upstream', 'onedl']),
-        (dict(PYTHON='/no/python'), ['/no/python', '3.10-3.13']),
-        (dict(PYTHON='3.99'), ['3.99', '3.10-3.13']),
+        (dict(PYTHON='/no/python'), ['/no/python', '3.11, 3.12, 3.10']),
+        (dict(PYTHON='3.13'), ['3.13', 'of 3.11, 3.12, 3.10']),
+        (dict(PYTHON='3.99'), ['3.99', '3.11, 3.12, 3.10']),
     ],
 )
 def test_what_is_missing_is_one_line(checkout, env, words):
@@ -251,11 +252,11 @@ def test_the_matrix_keeps_the_rows_that_were_not_run(root):
     matrix = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(matrix)
     page = f'# Title\n\n{matrix.HEAD}\n\nText.\n'
-    one, two = matrix.rows()[:2]
+    one, two = matrix.ROWS[:2]
     for row in (one, two):
         page = matrix.write_table(page, {row: [*row, '2026-01-01', f'passed on {row[0]}', 'torch 1']})
     assert page.startswith('# Title\n') and page.endswith('\n\nText.\n')
     table = matrix.read_table(page)
-    assert list(table) == matrix.rows()
+    assert list(table) == matrix.ROWS
     assert table[one][4] == f'passed on {one[0]}' and table[two][4] == f'passed on {two[0]}'
     assert {cells[4] for row, cells in table.items() if row not in (one, two)} == {'not run'}
