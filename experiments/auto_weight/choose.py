@@ -1,8 +1,8 @@
 """Choose shares and weights by what the searches on held-out images gave.
 
-The share of a set is the one with the least mean rank over the set's methods; of equal ones the smaller. A method's
-weight is the one that was best, or the one that an earlier search has found. Writes _base_/chosen_<set>.py: method -> row of
-the table -> row of the search.
+The share of a set is the one with the least mean rank over the set's methods; of equal ones the smaller. Where no share
+is searched for, the file of the rows names it. A method's weight is the one that was best, or the one that an earlier
+search has found. Writes _base_/chosen_<set>.py: method -> row of the table -> row of the search.
 
 usage: python experiments/auto_weight/choose.py
 """
@@ -15,7 +15,7 @@ from statistics import fmean
 from mmengine.config import Config
 
 HERE = Path(__file__).parent
-METRICS = dict(cifar100='accuracy/top1', bccd='coco/bbox_mAP')
+METRICS = dict(cifar100='accuracy/top1', bccd='coco/bbox_mAP', coco='coco/bbox_mAP')
 
 
 def choose(name: str, metric: str) -> dict:
@@ -34,8 +34,9 @@ def choose(name: str, metric: str) -> dict:
         order = sorted(kinds['share'], key=lambda share: -fmean(kinds['share'][share]))
         for rank, share in enumerate(order):
             ranks[share].append(rank)
-    share = min(ranks, key=lambda share: (fmean(ranks[share]), share))
     rows = Config.fromfile(HERE / f'_base_/{name}.py')
+    # where none was searched for, the one that other data have chosen
+    share = min(ranks, key=lambda share: (fmean(ranks[share]), share)) if ranks else rows._share
     published, known = rows._published, rows._tuned
     chosen = {}
     for method, kinds in found.items():

@@ -142,6 +142,7 @@ def _auto() -> str:
         'auto_cifar100': 'CIFAR-100, top-1',
         'auto_bccd': 'blood cells, AP',
         'auto_bccd_dpk': 'blood cells, AP, another teacher',
+        'auto_coco': 'persons of COCO, AP',
     }
     for folder, on in folders.items():
         study = Study(EXPERIMENTS / folder)

@@ -66,7 +66,11 @@ def test_the_commands_of_an_input_give_what_it_needs(planned, name):
         if path.parts[0] == 'work_dirs':
             # where tools/train.py leaves the last checkpoint of a config of this name
             (config,) = ROOT.glob(f'**/configs/**/{path.parent.name}.py')
-            assert path.name == f'epoch_{Config.fromfile(config).train_cfg.max_epochs}.pth'
+            length = Config.fromfile(config).train_cfg
+            assert path.name in (
+                f'epoch_{length.get("max_epochs")}.pth',
+                f'iter_{length.get("max_iters")}.pth',
+            )
             commands = text.replace('${name}', config.stem.removesuffix('_cifar100'))
             assert f'python tools/train.py {config.relative_to(ROOT)}' in commands
 
