@@ -8,7 +8,7 @@ from typing import Callable, Dict, List
 
 import assertions
 from costs import COSTS
-from mmdet.models.dense_heads import RetinaHead
+from mmdet.models.detectors import RetinaNet
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from pairs import PAIRS
@@ -200,11 +200,13 @@ def _which() -> str:
 
 def _pair(detects: bool) -> Pair:
     """A detector or a classifier, and a teacher of the same layers."""
-    blocks = nn.Sequential(nn.Identity(), nn.Identity())
-    model = nn.ModuleDict(dict(backbone=nn.ModuleDict(dict(layer1=blocks))))
     if detects:
         with DefaultScope.overwrite_default_scope('mmdet'):  # another may be left of a training
-            model['bbox_head'] = RetinaHead(80, 256)
+            head = dict(type='RetinaHead', num_classes=80, in_channels=256)
+            model = RetinaNet(dict(type='ResNet', depth=18), None, head)
+    else:
+        blocks = nn.Sequential(nn.Identity(), nn.Identity())
+        model = nn.ModuleDict(dict(backbone=nn.ModuleDict(dict(layer1=blocks))))
     levels = tuple(Level(f'p{i}', 'neck', 'neck', 256, 256, (512 >> i, 512 >> i), 1 << i) for i in (3, 4, 5))
     logits = None if detects else Level('logits', 'head.fc', 'head.fc', 1000, 1000)
     return Pair(model, model, levels, logits, detects)
