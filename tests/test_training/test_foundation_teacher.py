@@ -48,7 +48,8 @@ def step(model):
 def test_the_shipped_config_made_small():
     cfg = shrink.load(CONFIG)
     assert cfg.model.teacher == dict(config=DINOV2, checkpoint='hub')
-    assert hub_weights(DINOV2) in CONFIG.read_text(encoding='utf-8')
+    # the forks' packages name another host
+    assert hub_weights(DINOV2).rpartition('/')[2] in CONFIG.read_text(encoding='utf-8')
     model = tiny.build(shrink.distiller(cfg))
     assert model.layers == dict(layer4=('backbone.layer4', 'backbone.ln1[tokens/14+1]'))
     losses = step(model)
