@@ -151,7 +151,7 @@ def test_each_bit_of_the_end_records(path):
     torch.save(content, path)
     original = path.read_bytes()
     start = original.index(b'PK\1\2')
-    passed, misread = 0, []
+    passed = 0
     for place in (*range(200), *range(start, len(original))):
         damaged = bytearray(original)
         damaged[place] ^= 1 << place % 8
@@ -164,11 +164,8 @@ def test_each_bit_of_the_end_records(path):
             continue
         passed += 1
         found = torch.load(path, weights_only=True)
-        if list(found) != list(content) or not torch.equal(found['w'], content['w']):
-            misread.append(place)
+        assert list(found) == list(content) and torch.equal(found['w'], content['w']), place
     assert 0 < passed < 400  # such as dates
-    # of a moved entry torch has once given memory that it had not filled, which no second reading repeats
-    assert len(misread) < 2, misread
 
 
 def test_two_files_in_one_are_read_as_torch_reads_them(path):
