@@ -22,10 +22,10 @@ torch.set_num_threads(1)
 
 
 # What takes longest goes first, so that no worker is left alone with it at the end.
-LONGEST = (
-    'test_compare test_engines test_classifier_configs test_rank_teachers test_distributed test_make_config'
-)
-LONGEST = [*LONGEST.split(), 'test_three_lines', 'test_promises', 'test_inputs', 'test_methods', 'test_demo']
+LONGEST = """
+    test_compare test_engines test_classifier_configs test_rank_teachers test_distributed test_make_config
+    test_three_lines test_promises test_inputs test_methods test_demo
+""".split()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

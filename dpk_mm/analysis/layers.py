@@ -29,7 +29,7 @@ def list_layers(model: nn.Module, depth: int, input_shape: Optional[tuple[int, i
         height, width of one image). Tokens have the name that makes a map of them.
     """
     layers: Layers = {}
-    size = blank_shape(model, input_shape)
+    size, patches = blank_shape(model, input_shape), patches_of(model)
     ran, sizes = run_outputs(model, depth, size), (size, size)
     second = {tap: (2, *tensor.shape[1:]) for tap, tensor in _all(ran)}
     if any(tensor.ndim == 3 for _, tensor in _all(ran)):  # the patches are seen at a second size
@@ -40,7 +40,7 @@ def list_layers(model: nn.Module, depth: int, input_shape: Optional[tuple[int, i
             layers[name] = f'runs {len(runs)} times: no tap'
             continue
         for tap, tensor, version in runs[0]:
-            layouts = find_layouts(tensor.shape, second.get(tap, ()), sizes, patches_of(model))
+            layouts = find_layouts(tensor.shape, second.get(tap, ()), sizes, patches)
             if len(layouts) == 1:
                 tap, tensor = f'{tap}[{layouts[0]}]', to_map(tensor, layouts[0], sizes[0])
             layers[tap] = ' x '.join(str(side) for side in tensor.shape[1:])

@@ -13,7 +13,7 @@ from dpk_mm.utils import blank_shape, is_detector
 from dpk_mm.utils.outputs import run_outputs
 from dpk_mm.utils.probe import look_twice, misfit, size_errors
 from dpk_mm.utils.sigmoid import sigmoid_loss
-from dpk_mm.utils.token_maps import find_layouts, patches_of, to_map
+from dpk_mm.utils.token_maps import find_layouts, patches_of, to_map, without_layout
 
 if TYPE_CHECKING:
     from dpk_mm.models.teachers import FrozenTeacher
@@ -128,7 +128,7 @@ def find_pair(
         shape = theirs[teacher_at]
         stride = 2 ** round(math.log2(max(1, blank[0] / shape[2])))
         size = tuple(-(-side * cells // given) for side, cells, given in zip(image, shape[2:], blank))
-        layer = student_at.partition('[tokens')[0].partition('[channels')[0].rpartition('.')[2]
+        layer = without_layout(student_at).rpartition('.')[2]
         name = _word(f'p{stride.bit_length() - 1}' if necks else layer)
         if name in {level.name for level in maps}:
             name = _word(student_at)
@@ -168,11 +168,11 @@ def _look(model: nn.Module, side: str, necks: bool, blank: Sequence[int]) -> _Si
         for tap, tensor, version in runs[0] if len(runs) == 1 else ():
             if tensor._version != version or tap not in second:
                 continue
-            problem = misfit(tensor.shape, second[tap], sizes, patches)
-            layouts = find_layouts(tensor.shape, second[tap], sizes, patches)
+            layouts, problem = find_layouts(tensor.shape, second[tap], sizes, patches), None
             if len(layouts) == 1:
-                problem, tap = None, f'{tap}[{layouts[0]}]'
-                tensor = to_map(tensor, layouts[0], sizes[0])
+                tap, tensor = f'{tap}[{layouts[0]}]', to_map(tensor, layouts[0], sizes[0])
+            else:
+                problem = misfit(tensor.shape, second[tap], sizes, patches)
             if problem is None:
                 shapes[tap] = tensor.shape
                 if tap != name or any(modules[name].children()) or tensor.ndim == 2:

@@ -50,8 +50,9 @@ def probe(
         return {tap: feat.shape for tap, feat in features.items()}
 
     first, second, sizes = look_twice(look, blank_shape(model, input_shape))
+    patches = patches_of(model)
     for tap in taps:
-        if problem := misfit(first[tap], second[tap], sizes, patches_of(model)):
+        if problem := misfit(first[tap], second[tap], sizes, patches):
             raise TapError(tap, f'{tap!r} {problem}.')
     return first
 

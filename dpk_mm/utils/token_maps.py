@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 from torch import Tensor, nn
 
 LAYOUT = r'channels_last|tokens/[1-9]\d*(?:\+\d+)?'
+_SUFFIX = re.compile(rf'\[({LAYOUT})\]$')
 # A class token, one of a teacher, or registers (ours: the most that is looked for).
 MOST_EXTRA = 8
 # height and width of the one image and of the two, in pixels
@@ -89,8 +90,13 @@ def patches_of(model: nn.Module) -> set[int]:
 
 def patch_stride(tap: str) -> int:
     """The patch's side, in pixels, of a layer that is read as ``[tokens/P+K]``; 1 of others."""
-    layout = re.search(rf'\[({LAYOUT})\]$', tap)
+    layout = _SUFFIX.search(tap)
     return _numbers(layout[1])[0] if layout and layout[1] != 'channels_last' else 1
+
+
+def without_layout(tap: str) -> str:
+    """The name of a layer without what makes a map of its output."""
+    return _SUFFIX.sub('', tap)
 
 
 def _numbers(layout: str) -> tuple[int, int]:
