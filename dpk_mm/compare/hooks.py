@@ -173,8 +173,7 @@ class RandomStateHook(Hook):
             return
         loop = runner.train_loop
         if isinstance(loop, IterBasedTrainLoop):
-            # which will first draw all batches up to here again
-            loop.dataloader_iterator = _then(loop.dataloader_iterator, runner.iter, self._restore)
+            _after_skipping(loop, runner.iter, self._restore)
         else:
             self._restore()
 
@@ -186,6 +185,22 @@ class RandomStateHook(Hook):
         torch.set_rng_state(self.kept['torch'].cpu())
         if self.kept['cuda'] and len(self.kept['cuda']) == torch.cuda.device_count():
             torch.cuda.set_rng_state_all([state.cpu() for state in self.kept['cuda']])
+
+
+def _after_skipping(loop: IterBasedTrainLoop, count: int, act: Callable[[], None]) -> None:
+    """Act once the loop has passed over the batches up to here, which it does after ``before_train``."""
+    batches = loop.dataloader_iterator
+    skip = getattr(batches, 'skip_iter', None)
+    if skip is None:  # upstream's draws them all again
+        loop.dataloader_iterator = _then(batches, count, act)
+        return
+
+    def skip_iter(count: int) -> None:
+        skip(count)
+        batches._ensure_iterator()  # a new one draws a seed for its workers
+        act()
+
+    batches.skip_iter = skip_iter  # the forks' moves the sampler on
 
 
 def _then(batches: Iterable, count: int, act: Callable[[], None]) -> Iterator:

@@ -19,6 +19,9 @@ class Hide:
     def find_spec(self, name, *args):
         return None if name.split('.')[0] == sys.argv[1] else self.finder.find_spec(name, *args)
 
+    def __getattr__(self, name):  # find_distributions, where the forks read their versions
+        return getattr(self.finder, name)
+
 
 sys.meta_path[:] = map(Hide, sys.meta_path)
 import dpk_mm

@@ -62,7 +62,8 @@ def checkout(root, tmp_path, monkeypatch):
     monkeypatch.setenv('PATH', f'{fake}:{os.environ["PATH"]}')
     monkeypatch.setenv('FAKE', str(fake))
     monkeypatch.setenv('CXX', str(fake / 'cxx'))
-    monkeypatch.delenv('PYTHON', raising=False)
+    for name in ('PYTHON', 'STACK', 'VENV', 'LOCK'):  # make sets STACK
+        monkeypatch.delenv(name, raising=False)
     return copy
 
 
