@@ -4,6 +4,8 @@ from typing import Any
 
 import torch
 
+from dpk_mm.methods.pair import DETECTOR_IMAGE
+from dpk_mm.utils import blank_shape, is_detector
 from dpk_mm.utils.text import count, markdown
 
 from .base_distiller import BaseDistiller
@@ -43,7 +45,12 @@ def stage_table(distiller: BaseDistiller, student: dict, teacher: dict) -> str:
     head = ['stage', 'student', 'teacher', 'tokens', 'neck', 'loss', 'weight']
     start = 'inherits neck and head of the teacher' if distiller.init_student else 'starts as it does alone'
     lines = f'\n{markdown(head, rows)}' if rows else ' Nothing is distilled.'
-    return f'The student {start}. Stages, with shapes of the dry run:{lines}'
+    height, width = blank_shape(distiller.student, distiller.input_shape)
+    text = f'The student {start}. Stages, with shapes of a dry run on {height} x {width}'
+    if distiller.input_shape is None and distiller.method is not None and is_detector(distiller.student):
+        height, width = DETECTOR_IMAGE
+        text += f' and necks for images of {height} x {width}, as model.input_shape gives no other'
+    return f'{text}:{lines}'
 
 
 def _layer(at: Any, shapes: dict[str, torch.Size]) -> str:

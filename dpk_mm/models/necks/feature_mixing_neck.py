@@ -159,12 +159,13 @@ class FeatureMixingNeck(nn.Module):
 
         The authors' code rounds down. A ratio strictly between 0 and 1 gives the teacher
         ``min_teacher_tokens`` at least (authors' code), but not over half of the tokens, and leaves the
-        student 2 (ours; 1 of 3 or 2, none of 1). 0 and 1 are taken at their word (ours).
+        student 2 (ours; 1 of 3, 2 or 1, as without a token it learns nothing). 0 and 1 are taken at their
+        word (ours).
         """
         if ratio in (0, 1):
             return num_tokens * int(ratio)
         half = num_tokens // 2
-        least, most = min(self.min_teacher_tokens, half), num_tokens - min(2, half)
+        least, most = min(self.min_teacher_tokens, half), num_tokens - max(1, min(2, half))
         return min(max(round(num_tokens * ratio), least), most)
 
     def _check(self, student_feat: Tensor, teacher_feat: Tensor, ratio: float) -> None:

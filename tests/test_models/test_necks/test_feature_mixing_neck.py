@@ -130,7 +130,7 @@ def test_mask_count_is_exact(num_tokens):
         expected = round(num_tokens * ratio)
         if ratio not in (0, 1):
             least = min(2, num_tokens // 2)
-            expected = sorted((least, expected, num_tokens - least))[1]
+            expected = sorted((least, expected, num_tokens - max(1, least)))[1]
         assert neck.num_teacher_tokens(num_tokens, ratio) == expected
         with record(neck, ['student_encoder', 'teacher_encoder']) as feats:
             neck(student, teacher, ratio)
@@ -153,6 +153,7 @@ def test_wanted_count_survives_float_arithmetic(count):
         (40, 273, 0.15, 41),
         (40, 70, 0.15, 35),  # half of a small map
         (40, 1, 0.15, 0),
+        (40, 1, 0.85, 0),  # the student keeps its only one
         (40, 121, 0, 0),  # taken at its word
         (40, 121, 0.999, 119),  # the student keeps 2
     ],
