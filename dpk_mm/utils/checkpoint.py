@@ -28,10 +28,22 @@ _FORMATS = {
     b'\x89hdf': 'an HDF5 file, as Keras writes, and no checkpoint of torch',
     b'\x1f\x8b': 'packed by gzip. Unpack it',
     b'\x93numpy': 'an array of numpy, and no checkpoint of torch',
+    b'bzh': 'packed by bzip2. Unpack it',
+    b'\xfd7zxz': 'packed by xz. Unpack it',
+    b'(\xb5/\xfd': 'packed by zstd. Unpack it',
+    b'rar!': 'packed by rar. Unpack it',
+    b"7z\xbc\xaf'": 'packed by 7-Zip. Unpack it',
+    b'gguf': 'a GGUF file, and no checkpoint of torch',
+    b'\x89png': 'a picture',
+    b'\xff\xd8\xff': 'a picture',
+    b'%pdf': 'a PDF file',
+    b'\x7felf': 'a program',
 }
 
-# What DDP and torch.compile put before the names of weights.
-_WRAPPED = re.compile(r'^(_orig_mod\.)?(module\.)?(_orig_mod\.)?')
+# What torch.compile, FSDP and activation checkpointing put into the names of weights, and DDP before them.
+_WRAPPERS = re.compile(r'(?<![^.])(_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\.')
+
+_PRINTED = {*b'\t\n\r', *range(32, 127)}
 
 # How OpenMMLab and torch name published weights: by the first digits of their SHA-256.
 _HASHED = re.compile(r'[-_](?P<hash>[0-9a-f]{8,64})\.\w+$')
@@ -48,7 +60,7 @@ def load_weights(checkpoint: str, trust: bool = False, field: str = 'checkpoint'
 
     Returns:
         dict[str, Tensor]: Of ``state_dict`` or ``model`` where the file has such an entry, else the
-        whole; without DDP's ``module.`` and torch.compile's ``_orig_mod.``.
+        whole; without DDP's ``module.`` and what torch.compile, FSDP and activation checkpointing add.
 
     Raises:
         FileNotFoundError: There is no such file, or it cannot be fetched.
@@ -73,7 +85,7 @@ def load_weights(checkpoint: str, trust: bool = False, field: str = 'checkpoint'
             f'{field}={checkpoint!r} holds no weights at its top, nor in state_dict or model, but '
             f'{_describe(content)}.'
         )
-    return {_WRAPPED.sub('', str(key)): value for key, value in content.items()}
+    return {_WRAPPERS.sub('', str(key)).removeprefix('module.'): value for key, value in content.items()}
 
 
 def _describe(content: Any) -> str:
@@ -123,9 +135,11 @@ def fetch(checkpoint: str, field: str = 'checkpoint') -> str:
         str: Its path.
 
     Raises:
-        FileNotFoundError: There is no such file, or it cannot be fetched.
+        FileNotFoundError: There is no such file, it is a folder, or it cannot be fetched.
     """
     path = _download(checkpoint, field) if urlparse(checkpoint).scheme in ('http', 'https') else checkpoint
+    if Path(path).is_dir():
+        raise FileNotFoundError(f'{field}={checkpoint!r} is a folder: name a file in it.')
     if not Path(path).is_file():
         raise FileNotFoundError(f'{field}={checkpoint!r}: no such file (relative to {Path.cwd()}).')
     return path
@@ -175,8 +189,12 @@ def _find_format(path: str) -> Optional[str]:
         return 'a safetensors file. Save what safetensors.torch.load_file gives by torch.save'
     if start[257:262] == b'ustar':
         return 'a tar file. Unpack it'
-    found = (words for begin, words in _FORMATS.items() if start.lstrip().lower().startswith(begin))
-    return next(found, None)
+    begin = start.removeprefix(b'\xef\xbb\xbf').lstrip().lower()
+    found = next((words for known, words in _FORMATS.items() if begin.startswith(known)), None)
+    if found is None and len(start) > 0 and set(start) <= _PRINTED:
+        first = start.decode().splitlines()[0]
+        found = f'a text that begins with {first[:60]!r}, and no checkpoint'
+    return found
 
 
 def _pickle_protocol(path: str) -> tuple[int, bool]:

@@ -38,6 +38,10 @@ class FieldError(ValueError):
         return FieldError(path, self.problem, '' if cfg else self.owner)
 
 
+class DivergedError(RuntimeError):
+    """A training whose numbers are not finite any more; one line says what to do."""
+
+
 @contextmanager
 def within(field: str, cfg: Any = None) -> Iterator[None]:
     """Name the field in whose value an error arose.

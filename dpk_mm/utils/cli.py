@@ -15,7 +15,7 @@ from mmengine.config import Config, DictAction
 from dpk_mm.utils import build, checkpoint, files, resume, runner
 from dpk_mm.utils import check_config as config_check
 from dpk_mm.utils.checkpoint import explain_load_error
-from dpk_mm.utils.checks import within
+from dpk_mm.utils.checks import DivergedError, FieldError, within
 
 # torch's own switch for files that one trusts.
 OPT_IN = 'TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD'
@@ -163,10 +163,12 @@ def output(text: str) -> Path:
 
 @contextmanager
 def checkpoint_errors() -> Iterator[None]:
-    """Turn an error of ``torch.load``, or a full disk, into one line that says what to do."""
+    """Turn what ends a training by a stated rule, such as a full disk, into one line that says what to do."""
     try:
         yield
     except Exception as error:
+        if isinstance(error, (DivergedError, FieldError)):
+            die(str(error))
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
             die(f'{error}. Checkpoints that are whole stay; --resume goes on from the newest.')
         path = _file_being_loaded(error)

@@ -11,8 +11,7 @@ from mmengine.config import Config
 from mmengine.config import utils as config_utils
 from mmengine.fileio.handlers import yaml_handler
 
-# The most values of a config, each counted as often as an alias repeats it.
-LARGEST = 1_000_000
+from dpk_mm.utils.declared import LARGEST, count_values
 
 
 class PlainLoader(yaml.SafeLoader):  # libyaml's crashes where nesting is deep
@@ -21,7 +20,7 @@ class PlainLoader(yaml.SafeLoader):  # libyaml's crashes where nesting is deep
     def get_single_node(self) -> Any:
         """Count what the file would become."""
         node = super().get_single_node()
-        if _count(node, {}) > LARGEST:
+        if count_values(node, _parts, {}) > LARGEST:
             raise yaml.YAMLError(f'its aliases stand for over {LARGEST:,} values, which are allowed')
         return node
 
@@ -73,13 +72,7 @@ def _read_metafile(path: str) -> Any:
     return mmengine.load(path, Loader=getattr(yaml, 'CSafeLoader', yaml.SafeLoader))
 
 
-def _count(node: Any, known: dict[int, float]) -> float:
-    """How many values a node stands for; no end of them where it holds itself."""
-    if node is None:
-        return 1
-    if id(node) not in known:
-        known[id(node)] = float('inf')
-        parts = node.value if isinstance(node, yaml.CollectionNode) else []
-        flat = (part for pair in parts for part in (pair if isinstance(pair, tuple) else [pair]))
-        known[id(node)] = 1 + sum(_count(part, known) for part in flat)
-    return known[id(node)]
+def _parts(node: Any) -> Iterator[Any]:
+    """What lies within a node of YAML."""
+    for part in node.value if isinstance(node, yaml.CollectionNode) else ():
+        yield from part if isinstance(part, tuple) else (part,)

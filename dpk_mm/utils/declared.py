@@ -7,6 +7,7 @@ import pickle
 import re
 import zipfile
 import zlib
+from collections.abc import Callable, Iterable, Iterator
 from typing import IO, Any, Optional, Union
 
 import torch
@@ -19,6 +20,8 @@ _WIDTHS = dict(
 )
 _WIDTHS.update(QInt32=4)
 _MAGIC = torch.serialization.MAGIC_NUMBER
+# The most values beside tensors, each counted as often as it is referred to; a file may have one a byte.
+LARGEST = 1_000_000
 _SIZED = ('_rebuild_tensor', '_rebuild_tensor_v2', '_rebuild_tensor_v3', '_rebuild_qtensor')
 
 
@@ -26,8 +29,9 @@ def check_declared(path: Union[str, os.PathLike]) -> Any:
     """Refuse a checkpoint that declares more than it has: loading it could take all memory.
 
     ``torch.save`` never deflates, so a zip file may declare as many bytes as it has. A single tensor, and all
-    arrays and bytes together, may take 64 MiB more. Nothing of the file is run. A file that is no checkpoint
-    passes: ``torch.load`` tells what it is.
+    arrays and bytes together, may take 64 MiB more. Values count as often as they are referred to: whoever
+    goes through them needs that time. Nothing of the file is run. A file that is no checkpoint passes:
+    ``torch.load`` tells what it is.
 
     Args:
         path (str or PathLike): An ordinary file.
@@ -121,7 +125,13 @@ def _check_legacy(file: IO[bytes], size: int) -> Any:
 def _read(file: IO[bytes], size: int, records: Optional[dict[str, int]] = None) -> Any:
     """Read a pickle with stand-ins for all that it names; None where it is none."""
     try:
-        return _Declared(file, size, records).load()
+        content = _Declared(file, size, records).load()
+        allowed = max(LARGEST, size)
+        if count_values(content, _parts, {}) > allowed:
+            raise _TooLarge(f'was not opened: it stands for over {allowed:,} values, or holds itself')
+        return content
+    except RecursionError as error:
+        raise ValueError('was not opened: it is nested too deeply') from error
     except _TooLarge as error:
         raise ValueError(str(error)) from error
     except Exception:  # whatever the bytes lead to, torch.load tells better
@@ -134,6 +144,36 @@ def _compare(declared: int, allowed: int, what: str) -> None:
             f'was not opened: {what} declares {declared:,} bytes, {allowed:,} are allowed for a file of this '
             'size; it may be truncated'
         )
+
+
+def count_values(value: Any, parts: Callable[[Any], Iterable[Any]], known: dict[int, float]) -> float:
+    """Count the values within a value, each as often as it is referred to.
+
+    Args:
+        value (Any): The outermost.
+        parts (Callable): What lies within a value itself.
+        known (dict): The number of each that was counted, by its id; empty at first.
+
+    Returns:
+        float: Their number with ``value`` itself; infinite where one holds itself.
+
+    Raises:
+        RecursionError: They are nested too deeply.
+    """
+    if id(value) not in known:
+        known[id(value)] = math.inf
+        known[id(value)] = 1 + sum(count_values(part, parts, known) for part in parts(value))
+    return known[id(value)]
+
+
+def _parts(value: Any) -> Iterator[Any]:
+    """What lies within a value of a pickle."""
+    if isinstance(value, dict):
+        yield from value.keys()
+        yield from value.values()
+    elif isinstance(value, (list, tuple, set, frozenset)):
+        yield from value
+    yield from getattr(value, '__dict__', {}).get('parts', ())
 
 
 class _TooLarge(ValueError):
@@ -180,9 +220,10 @@ class _Declared(pickle._Unpickler):  # the one in C can be made to take memory b
     def called(self, origin: str, args: tuple) -> None:
         """Check what a class or function would make of its arguments."""
         module, _, name = origin.rpartition('.')
-        if module == 'torch._utils' and name in _SIZED and len(args) > 2:
+        if module == 'torch._utils' and name in _SIZED and len(args) > 3:
             width = args[0].width if isinstance(args[0], _Storage) else 8
-            _compare(_count(args[2]) * width, max(FLOOR, self.size), 'a tensor')
+            numbers = max(_count(args[2]), _reach(*args[1:4]))
+            _compare(numbers * width, max(FLOOR, self.size), 'a tensor')
         elif origin in ('builtins.bytearray', '__builtin__.bytearray') and args and isinstance(args[0], int):
             self._add(_count(args[:1]))
         elif name in ('ndarray', '_reconstruct') and module.startswith('numpy'):
@@ -205,6 +246,7 @@ class _StandIn:
     def __new__(cls, *args: Any, **kwargs: Any) -> '_StandIn':
         """Made in place of the real one."""
         self = object.__new__(cls)
+        self.parts = list(args)
         cls.reader and cls.reader.called(cls.origin, args)
         if cls.origin == 'numpy.dtype' and args:
             digits = re.search(r'\d+$', str(args[0]))
@@ -218,10 +260,11 @@ class _StandIn:
         """Called, as what getattr gave."""
         return _StandIn()
 
-    def _nothing(self, *args: Any) -> None:
-        """Done to the real one."""
+    def _keep(self, *args: Any) -> None:
+        """What is done to the real one; what is put into it is counted."""
+        self.parts.extend(args)
 
-    __setstate__ = __setitem__ = append = extend = add = update = _nothing
+    __setstate__ = __setitem__ = append = extend = add = update = _keep
 
 
 class _Dict(dict):
@@ -247,6 +290,14 @@ def _count(shape: Any) -> int:
     if len(shape) > 64 or not all(isinstance(side, int) and 0 <= side < 1 << 62 for side in shape):
         return 0 if any(isinstance(side, _StandIn) for side in shape) else 1 << 62
     return math.prod(shape)
+
+
+def _reach(offset: Any, shape: Any, strides: Any) -> int:
+    """How many numbers of its storage a tensor spans, for which torch makes a short storage longer."""
+    numbers = [offset, *shape, *strides] if isinstance(shape, tuple) and isinstance(strides, tuple) else ()
+    if not numbers or not all(isinstance(one, int) and 0 <= one < 1 << 62 for one in numbers):
+        return _count(numbers or ())
+    return offset + 1 + sum(stride * (side - 1) for side, stride in zip(shape, strides) if side)
 
 
 def _width(origin: str) -> int:

@@ -224,7 +224,7 @@ def judge(cfg, field):
             return 'no_line', text
         parent, _, last = names[0].rpartition('.')  # of which a message may say what is wrong in it
         is_named = any(name in text for name in names) or (
-            parent in text and (last == 'type' or last in text.split(parent)[1])
+            parent and parent in text and (last == 'type' or last in text.split(parent)[1])
         )
         return ('clear' if is_named else 'without_field'), text
     except Exception as error:

@@ -11,11 +11,14 @@ import pytest
 import tiny
 import tiny_cls
 import torch
+from mmengine.hooks import Hook
 from mmengine.runner import EpochBasedTrainLoop
 from mmengine.runner.checkpoint import get_state_dict
 
-from dpk_mm.engine.hooks import plain_checkpoint_hook
-from dpk_mm.utils import files
+from dpk_mm.engine.hooks import plain_checkpoint_hook, resumed_run
+from dpk_mm.engine.hooks.resumed_run import check_finite_weights
+from dpk_mm.utils import cli, files
+from dpk_mm.utils.checks import DivergedError, FieldError
 from dpk_mm.utils.runner import only_training
 
 
@@ -364,3 +367,75 @@ def test_an_unwritable_folder_of_checkpoints_is_found_before_the_first_step(cfg,
     with pytest.raises(OSError):
         runner.train()
     assert runner.iter == 0
+
+
+@pytest.fixture
+def one_epoch(cfg):
+    """A training of one epoch that is done, to be resumed for another."""
+    cfg.train_cfg.max_epochs = 1
+    tiny.train(cfg)
+    cfg.resume, cfg.train_cfg.max_epochs = True, 2
+    return cfg
+
+
+def change(path, **meta):
+    content = torch.load(path, weights_only=True)
+    content['meta'].update(meta)
+    torch.save(content, path)
+
+
+def test_a_config_in_a_checkpoint_is_not_run(one_epoch, tmp_path):
+    """By one that is called so mmengine tells with how many GPUs the training began."""
+    mark = tmp_path / 'ran'
+    change(tmp_path / 'run/epoch_1.pth', config=f'open({str(mark)!r}, "w").close()')
+    assert tiny.train(one_epoch).iter == 8
+    assert not mark.exists()
+
+
+def test_a_step_of_other_images_is_told(one_epoch, tmp_path, monkeypatch):
+    said = []
+    monkeypatch.setattr(resumed_run, 'print_log', lambda text, *args: said.append(text))
+    change(tmp_path / 'run/epoch_1.pth', step=dict(batch_size=6, processes=2, accumulative_counts=1))
+    one_epoch.train_dataloader.batch_size = 3
+    tiny.train(one_epoch)
+    assert len(said) == 1
+    assert said[0].startswith(
+        'Resume: batch_size was 6 and is 3, processes was 2 and is 1. The learning rate'
+    )
+    one_epoch.train_cfg.max_epochs = 3
+    tiny.train(one_epoch)
+    assert len(said) == 1
+
+
+@pytest.mark.parametrize(
+    'changes, problem',
+    [
+        (dict(optimizer=dict(type='AdamW', lr=1e-3, _delete_=True)), 'has no betas, eps, .* as AdamW has'),
+        (dict(paramwise_cfg=dict(bias_decay_mult=0.0)), r'has \d+ weights in 1 groups, not \d+ in \d+'),
+    ],
+)
+def test_the_state_of_another_optimizer_is_refused(one_epoch, changes, problem):
+    one_epoch.merge_from_dict(dict(optim_wrapper=changes))
+    with pytest.raises(FieldError, match=f'^optim_wrapper: the state in the checkpoint {problem}.*load_from'):
+        tiny.train(one_epoch)
+
+
+@pytest.mark.parametrize('best', [None, 'accuracy/top1'])
+def test_weights_that_are_no_numbers_take_no_good_ones_place(cfg, tmp_path, best):
+    cfg.default_hooks.checkpoint.update(max_keep_ckpts=1, save_best=best)
+    cfg.train_cfg.val_interval = 1
+    runner = tiny.build_runner(cfg)
+
+    class Break(Hook):
+        def after_train_iter(self, runner, *args, **kwargs):
+            if runner.epoch == 1:
+                next(runner.model.parameters()).data[0] = float('nan')
+
+    runner.register_hook(Break())
+    with pytest.raises(DivergedError, match=r'\d+ weights are not finite, such as .*epoch_1.pth stays'):
+        runner.train()
+    kept = sorted((tmp_path / 'run').glob('*.pth'))
+    assert 'epoch_1.pth' in [path.name for path in kept] and len(kept) == 1 + bool(best)
+    assert all(whole(path) == 1 for path in kept)
+    with pytest.raises(SystemExit, match='error: The training has diverged'), cli.checkpoint_errors():
+        check_finite_weights(runner, '')

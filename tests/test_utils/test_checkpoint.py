@@ -1,3 +1,5 @@
+import bz2
+import lzma
 import pickle
 import urllib.error
 import zipfile
@@ -70,6 +72,10 @@ def assert_weights(loaded):
         {'meta': {'classes': ('a', 'b')}, 'state_dict': WEIGHTS, 'optimizer': {}},
         {f'module.{key}': value for key, value in WEIGHTS.items()},
         {'state_dict': {f'module.{key}': value for key, value in WEIGHTS.items()}},
+        {f'module._orig_mod.{key}': value for key, value in WEIGHTS.items()},
+        {key.replace('conv', '_orig_mod.conv'): value for key, value in WEIGHTS.items()},
+        {f'_fsdp_wrapped_module.{key}': value for key, value in WEIGHTS.items()},
+        {key.replace('.', '._checkpoint_wrapped_module.', 1): value for key, value in WEIGHTS.items()},
     ],
 )
 @pytest.mark.parametrize('zipped', [True, False])
@@ -188,10 +194,12 @@ def test_a_file_without_weights_is_an_error(path, content):
 
 
 def test_a_missing_file_names_the_field_and_the_folder(tmp_path):
-    for missing in (tmp_path / 'nothing.pth', tmp_path):
-        with pytest.raises(FileNotFoundError, match='teacher.checkpoint=.*no such file') as error:
-            load_weights(str(missing), field='teacher.checkpoint')
-        assert str(missing) in str(error.value) and str(Path.cwd()) in str(error.value)
+    missing = tmp_path / 'nothing.pth'
+    with pytest.raises(FileNotFoundError, match='teacher.checkpoint=.*no such file') as error:
+        load_weights(str(missing), field='teacher.checkpoint')
+    assert str(missing) in str(error.value) and str(Path.cwd()) in str(error.value)
+    with pytest.raises(FileNotFoundError, match='teacher.checkpoint=.* is a folder: name a file in it'):
+        load_weights(str(tmp_path), field='teacher.checkpoint')
 
 
 def test_a_url_that_cannot_be_fetched_says_where_to_put_the_file(hub):
@@ -278,6 +286,11 @@ def test_another_protocol_is_not_called_truncated(path, protocol, zipped):
         (b'\x89HDF\r\n\x1a\n' + bytes(99), 'an HDF5 file'),
         (b'\x1f\x8b\x08' + bytes(99), 'packed by gzip'),
         (b'\x02' + bytes(7) + b'{}', 'a safetensors file'),
+        (b'\xef\xbb\xbf<?xml version="1.0"?><Error>AccessDenied</Error>', 'a web page'),
+        (lzma.compress(b'x'), 'packed by xz'),
+        (bz2.compress(b'x'), 'packed by bzip2'),
+        (b'\x89PNG\r\n\x1a\n', 'a picture'),
+        (b'/models/epoch_12.pth\n', "a text that begins with '/models/epoch_12.pth'"),
     ],
 )
 def test_files_of_others_are_not_called_truncated(path, content, words):

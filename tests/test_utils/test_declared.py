@@ -84,6 +84,38 @@ def legacy(path):
     path.write_bytes(path.read_bytes()[:500])
 
 
+class Lie:
+    """A tensor that lies about where in its storage it stands."""
+
+    def __init__(self, **lies):
+        self.lies = lies
+
+    def __reduce__(self):
+        function, args = torch.ones(4).__reduce_ex__(2)
+        names = ('storage', 'offset', 'size', 'stride')
+        return function, (*(self.lies.get(name, arg) for name, arg in zip(names, args)), *args[4:])
+
+
+def bomb(levels):
+    value = [1, 1]
+    for _ in range(levels):
+        value = [value, value]
+    return value
+
+
+def within_itself():
+    value = []
+    value.append(value)
+    return value
+
+
+def nested(path, levels=5000):
+    """Python itself saves none that is so deep."""
+    torch.save(dict(w=torch.ones(1)), path)
+    content = b'\x80\x02' + b']' * levels + b'a' * (levels - 1) + b'.'
+    rezip(path, lambda name, own: content if name.endswith('data.pkl') else own)
+
+
 SIZES = dict(
     deflated=(deflated, r'4,19\d,\d{3} bytes'),
     short=(short, 'a storage of 4 bytes declares 4,194,304 bytes'),
@@ -94,6 +126,12 @@ SIZES = dict(
     ),
     bytearray=(Call(bytearray, 2 << 30), '2,147,483,648 bytes'),
     array=(Call(np.ndarray, (1 << 31,)), '2,147,483,648 bytes'),
+    strides=(Lie(size=(2, 2), stride=(1 << 28, 1)), 'a tensor declares 1,073,741,832 bytes'),
+    offset=(Lie(offset=1 << 28), r'a tensor declares 1,073,741,8\d\d bytes'),
+    bomb=(bomb(40), 'stands for over 1,000,000 values, or holds itself'),
+    bomb_of_others=(Call(collections.deque, bomb(40)), 'stands for over 1,000,000 values'),
+    within_itself=(within_itself(), 'stands for over 1,000,000 values, or holds itself'),
+    nested=(nested, 'is nested too deeply'),
     wide=(Call(np.ndarray, (1,), np.dtype('V2000000000')), '2,000,000,000 bytes'),
 )
 

@@ -19,6 +19,7 @@ from dpk_mm.utils import files
 from dpk_mm.utils.config import plain_config
 from dpk_mm.utils.resume import choose_checkpoint, on_first_rank
 
+from .resumed_run import check_finite_weights, check_optimizer, describe_run, tell_changes
 from .unfinished_step import restore_gradients, unfinished_gradients
 
 
@@ -43,6 +44,7 @@ class PlainCheckpointHook(CheckpointHook):
 
     _lock: Optional[ExitStack] = None
     _gradients: Optional[dict] = None
+    _resumed: Optional[dict] = None
     _config: Optional[str] = None
 
     def before_run(self, runner: Runner) -> None:
@@ -83,11 +85,14 @@ class PlainCheckpointHook(CheckpointHook):
         if self._gradients is not None:
             restore_gradients(runner, self._gradients)
             self._gradients = None
+        if self._resumed is not None:
+            tell_changes(runner, self._resumed)
+            self._resumed = None
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Make everything beside the weights plain, and the config the one of the model that is saved."""
         if self._config is not None:
-            checkpoint['meta'].update(cfg=self._config, plain_cfg=True)
+            checkpoint['meta'].update(cfg=self._config, plain_cfg=True, step=describe_run(runner))
             # inferencers look here first
             checkpoint['message_hub']['runtime_info']['cfg'] = self._config
         if self._gradients is not None:
@@ -99,10 +104,18 @@ class PlainCheckpointHook(CheckpointHook):
         """Turn the log history back into mmengine's objects.
 
         Raises:
-            ValueError: Another training runs in the work dir: FlexibleRunner resumes before ``before_run``.
+            ValueError: The checkpoint holds the state of another optimizer. Or another training runs in the
+                work dir: FlexibleRunner resumes before ``before_run``.
         """
         if runner._resume and isinstance(runner._train_loop, BaseLoop):
             self._take(Path(runner.work_dir))
+        # mmengine runs what stands there, where it resumes
+        meta = checkpoint.get('meta')
+        meta = meta if isinstance(meta, dict) else {}
+        meta.pop('config', None)
+        if runner._resume:
+            check_optimizer(runner, checkpoint)
+            self._resumed = meta.get('step')
         history = checkpoint.get('message_hub', {}).get('log_scalars', {})
         for name, value in history.items():
             if isinstance(value, dict):
@@ -112,6 +125,7 @@ class PlainCheckpointHook(CheckpointHook):
     def _save_checkpoint_with_step(self, runner: Runner, step: int, meta: dict) -> None:
         """As upstream's, which removes the oldest checkpoint before it writes the newest."""
         runner = runner.runner if isinstance(runner, _Aside) else runner
+        check_finite_weights(runner, getattr(self, 'last_ckpt', None) or '')
         kept = [one for one in getattr(self, 'keep_ckpt_ids', ()) if one != step] + [step]
         name = self.filename_tmpl.format(step)
         self.last_ckpt = self.file_backend.join_path(self.out_dir, name)
@@ -147,6 +161,7 @@ class PlainCheckpointHook(CheckpointHook):
         """As upstream's, but the best so far is removed only when the new one is whole."""
         if not self.save_best or not hasattr(self, 'file_backend'):  # as in a test
             return
+        check_finite_weights(runner, getattr(self, 'last_ckpt', None) or '')
         backend, later = self.file_backend, _Later(self.file_backend)
         self.file_backend = later
         try:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 import numpy as np
 from mmengine.logging import MessageHub, print_log
 
+from dpk_mm.utils.checks import DivergedError
+
 from .base_stage import BaseStage
 
 # So many steps are looked at together. That needs no value from the device, as the log has them already.
@@ -29,13 +31,13 @@ class LossWatch:
             stages (Mapping[str, BaseStage]): All stages by name.
 
         Raises:
-            RuntimeError: The sum of all losses was not finite for :data:`PATIENCE` steps.
+            DivergedError: The sum of all losses was not finite for :data:`PATIENCE` steps.
         """
         hub = MessageHub.get_current_instance()
         step = hub.get_info('iter', 0)
         total = self._last(hub, 'loss')
         if len(total) >= PATIENCE and not np.isfinite(total[-PATIENCE:]).any():
-            raise RuntimeError(
+            raise DivergedError(
                 f'The training has diverged: its loss was not finite in the last {PATIENCE} steps. '
                 'Go on from an earlier checkpoint with a lower learning rate, clipped gradients, or a lower '
                 'loss_weight.'

@@ -54,7 +54,7 @@ def find_labels(data_samples: Optional[Sequence], logits: Tensor, name: str) -> 
         Tensor: (B,) int64, where the logits are.
 
     Raises:
-        ValueError: No labels, or not one an image.
+        ValueError: No labels, not one an image, or, looked at on the CPU, one of no class.
     """
     if data_samples is None:
         raise ValueError(f'{name} needs data_samples with gt_label or gt_score, got None.')
@@ -66,4 +66,11 @@ def find_labels(data_samples: Optional[Sequence], logits: Tensor, name: str) -> 
         raise ValueError(f'{name} needs gt_label or gt_score in all data_samples: it distils classifiers.')
     if len(labels) != len(logits):
         raise ValueError(f'{name} needs one gt_label an image, got {len(labels)} for {len(logits)} images.')
+    # elsewhere each step would wait for the device, whose own error names the line
+    least, most = labels.aminmax() if labels.device.type == 'cpu' else (0, 0)
+    if not 0 <= least <= most < logits.shape[1]:
+        raise ValueError(
+            f'{name} needs labels from 0 to {logits.shape[1] - 1}, as there are {logits.shape[1]} logits, '
+            f'got {int(least)} to {int(most)}.'
+        )
     return labels.to(logits.device)

@@ -100,8 +100,7 @@ class FrozenTeacher(nn.Module):
             while is_model_wrapper(config) or hasattr(config, '_orig_mod') or isinstance(config, _AVERAGED):
                 config = getattr(config, '_orig_mod', None) or config.module
             self.model = config
-            state = config.state_dict()
-            check_finite(state, state, self.source)
+            check_finite(config.state_dict(), config, self.source)
         else:
             model_cfg = load_model_cfg(config, 'teacher.config')
             with preserve_random_state(), within('config', model_cfg):

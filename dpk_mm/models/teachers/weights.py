@@ -1,6 +1,7 @@
 """Set the weights of a teacher, all of them."""
 
 import logging
+import math
 from pathlib import Path
 from typing import Any, Union
 
@@ -62,8 +63,8 @@ def set_weights(model: nn.Module, weights: dict[str, Tensor], source: str, allow
         ValueError: A weight is not set, or has another shape. Always where no weight fits, or one is no
             finite number.
     """
+    check_finite(weights, model, source)
     own = model.state_dict()
-    check_finite({key: value for key, value in weights.items() if key in own}, own, source)
     if own.keys().isdisjoint(weights):
         theirs, ours = next(iter(weights)), next(iter(own))
         raise ValueError(
@@ -92,18 +93,19 @@ def set_weights(model: nn.Module, weights: dict[str, Tensor], source: str, allow
     print_log(message, logger='current', level=logging.WARNING)
 
 
-def check_finite(weights: dict[str, Any], own: dict[str, Any], source: str) -> None:
+def check_finite(weights: dict[str, Any], model: nn.Module, source: str) -> None:
     """Refuse weights that torch would copy, and that would make a teacher of nonsense.
 
     Args:
-        weights (dict): A state dict, all of whose keys are in ``own``.
-        own (dict): The model's.
+        weights (dict): A state dict.
+        model (nn.Module): The model that takes it, or has it.
         source (str): Names config and checkpoint in messages.
 
     Raises:
-        ValueError: Numbers that are not finite, or, where real numbers belong, integers, complex numbers, or
-            sparse or quantised tensors.
+        ValueError: Numbers that are not finite, or, where real numbers belong, integers, complex numbers,
+            numbers of one byte, or sparse or quantised tensors. Buffers, such as masks, may hold -inf.
     """
+    own, trained = model.state_dict(), dict(model.named_parameters())
     expected = [key for key, value in own.items() if torch.is_tensor(value) and value.is_floating_point()]
     real = {key: weights[key] for key in expected if key in weights}
     strange = [key for key, value in real.items() if not _is_dense(value)]
@@ -111,10 +113,11 @@ def check_finite(weights: dict[str, Any], own: dict[str, Any], source: str) -> N
         first = real[strange[0]]
         kind = f'{first.dtype}, {first.layout}' if torch.is_tensor(first) else str(type(first))
         raise ValueError(
-            f'{source}: {len(strange)} weights are no real numbers in dense tensors, such as {strange[0]} '
-            f'({kind.replace("torch.", "")}).'
+            f'{source}: {len(strange)} weights are no real numbers of two bytes or more in dense tensors, '
+            f'such as {strange[0]} ({kind.replace("torch.", "")}).'
         )
-    broken = [key for key, value in real.items() if not value.isfinite().all()]
+    lowest = {key: -math.inf if key not in trained else math.nan for key in real}
+    broken = [key for key, value in real.items() if not (value.isfinite() | (value == lowest[key])).all()]
     if broken:
         raise ValueError(
             f'{source}: {len(broken)} weights are not finite, as its training has diverged: '
@@ -124,7 +127,8 @@ def check_finite(weights: dict[str, Any], own: dict[str, Any], source: str) -> N
 
 def _is_dense(value: Any) -> bool:
     """Whether this is a tensor of real numbers that are there."""
-    is_real = torch.is_tensor(value) and value.is_floating_point()
+    # those of one byte need a scale, which a state dict of a model does not say
+    is_real = torch.is_tensor(value) and value.is_floating_point() and value.element_size() > 1
     return is_real and value.layout == torch.strided and not value.is_meta
 
 

@@ -218,3 +218,12 @@ def test_losses_stay_finite_where_the_teacher_is_sure(loss):
     value = loss(student, teacher, samples([0, 1]))
     value.backward()
     assert value.isfinite() and student.grad.isfinite().all()
+
+
+@pytest.mark.parametrize('loss', [DKDLoss, NKDLoss, RLDLoss])
+@pytest.mark.parametrize('wrong', [-1, 5, 255])
+def test_labels_of_no_class_are_named(loss, wrong):
+    samples = [DataSample().set_gt_label(label) for label in (0, max(wrong, 0))]
+    samples[1].gt_label[:] = wrong
+    with pytest.raises(ValueError, match=f'{loss.__name__} needs labels from 0 to 4, as there are 5 logits'):
+        loss()(torch.zeros(2, 5), torch.zeros(2, 5), samples)

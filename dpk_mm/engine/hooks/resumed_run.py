@@ -1,0 +1,111 @@
+"""What a checkpoint says of the training that wrote it, and whether another one can go on from it."""
+
+import logging
+from typing import Any
+
+from mmengine.dist import all_gather_object, get_world_size
+from mmengine.logging import print_log
+from mmengine.model import is_model_wrapper
+from mmengine.optim import OptimWrapperDict
+from mmengine.runner import Runner
+
+from dpk_mm.utils.checks import DivergedError, FieldError
+
+
+def describe_run(runner: Runner) -> dict[str, Any]:
+    """What a step is made of, in numbers: with others, a training goes on otherwise.
+
+    Args:
+        runner (Runner): In training.
+
+    Returns:
+        dict[str, Any]: Plain values by the names that a config has for them.
+    """
+    loader = runner.train_dataloader
+    size = getattr(loader, 'batch_size', None) or getattr(
+        getattr(loader, 'batch_sampler', 0), 'batch_size', 0
+    )
+    return dict(
+        batch_size=size,
+        processes=get_world_size(),
+        accumulative_counts=getattr(runner.optim_wrapper, '_accumulative_counts', 1),
+    )
+
+
+def tell_changes(runner: Runner, before: dict[str, Any]) -> None:
+    """Say in one line what a step is made of now, where the checkpoint's training had something else.
+
+    Args:
+        runner (Runner): Resumed.
+        before (dict): From :func:`describe_run`, in the checkpoint.
+    """
+    now = describe_run(runner)
+    changed = [f'{name} was {before[name]} and is {now[name]}' for name in now if before[name] != now[name]]
+    if changed:
+        print_log(
+            f'Resume: {", ".join(changed)}. The learning rate and its schedule are those of the checkpoint, '
+            'and the training does not end as it would have.',
+            'current',
+            logging.WARNING,
+        )
+
+
+def check_optimizer(runner: Runner, checkpoint: dict) -> None:
+    """Refuse to go on with the state of another optimizer: torch takes it, or fails in the first step.
+
+    Args:
+        runner (Runner): With its optimizers.
+        checkpoint (dict): To resume from.
+
+    Raises:
+        FieldError: They have other settings, or other numbers of weights.
+    """
+    if not isinstance(runner, Runner):
+        return  # strategies keep states in forms of their own
+    wrapper, saved = runner.optim_wrapper, checkpoint.get('optimizer')
+    if not hasattr(wrapper, 'load_state_dict') or not isinstance(saved, dict):
+        return
+    several = isinstance(wrapper, OptimWrapperDict)
+    for name, one in wrapper.items() if several else [('', wrapper)]:
+        theirs = (saved.get(name) or {}) if several else saved
+        known, ours = theirs.get('param_groups'), one.optimizer.param_groups
+        if known is None:  # the wrapper of several says which there are
+            continue
+        kind = type(one.optimizer).__name__
+        lacking = [key for key in ours[0] if key not in known[0]] if known else []
+        if lacking:
+            problem = f'has no {", ".join(lacking)}, as {kind} has'
+        elif [len(group['params']) for group in ours] != [len(group['params']) for group in known]:
+            numbers = [sum(len(group['params']) for group in groups) for groups in (known, ours)]
+            problem = f'has {numbers[0]} weights in {len(known)} groups, not {numbers[1]} in {len(ours)}'
+        else:
+            continue
+        raise FieldError(
+            '.'.join(filter(None, ['optim_wrapper', name])),
+            f': the state in the checkpoint {problem}. Resume with the config of that training, or start '
+            'anew from its weights with load_from.',
+        )
+
+
+def check_finite_weights(runner: Runner, last: str) -> None:
+    """Refuse to save weights that are no numbers: they would take the place of good ones.
+
+    Args:
+        runner (Runner): In training.
+        last (str): The last checkpoint, or ''.
+
+    Raises:
+        DivergedError: In all processes, where a parameter is not finite in any.
+    """
+    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+    broken = [
+        name for name, one in model.named_parameters() if one.is_floating_point() and not one.isfinite().all()
+    ]
+    everywhere = max(all_gather_object(broken), key=len)
+    if everywhere:
+        kept = f'{last} stays' if last else 'there is none before'
+        raise DivergedError(
+            f'The training has diverged: {len(everywhere)} weights are not finite, such as {everywhere[0]}. '
+            f'No checkpoint of them is written; {kept}. Go on with a lower learning rate, clipped gradients, '
+            'or a lower loss_weight.'
+        )
