@@ -80,7 +80,7 @@ def test_the_messages_of_the_troubleshooting_page_are_those_of_the_code():
     page = (ROOT / 'docs/troubleshooting.md').read_text(encoding='utf-8')
     source = ' '.join(path.read_text(encoding='utf-8') for path in sorted(ROOT.glob('dpk_mm/**/*.py')))
     source = re.sub(r"""['"]\s*\n\s*f?['"]""", '', source)  # texts over several lines
-    assert len(messages := re.findall(r'^> (.*)$', page, re.MULTILINE)) == 7
+    assert len(messages := re.findall(r'^> (.*)$', page, re.MULTILINE)) == 8
     for message in messages:
         # what stands for a name or a number in the message is in braces in the code
         parts = re.split(r'(?:[Ss]tages?[ .])?p4|neck\[1\]|\d[\d.e-]+|its loss ', message)

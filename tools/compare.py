@@ -10,6 +10,7 @@ your config alone and by each method, and answers in words.
 
 import argparse
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Optional
 
@@ -72,8 +73,10 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
         )
     except KeyboardInterrupt:
         cli.die('interrupted; the same command goes on')
-    if args.baseline and any(results.values()):
-        print(f'\n{answer(results, table.find_metric(results, comparison.metric))}')
+    alone = next((name for name, spec in comparison.methods.items() if spec is None), None)
+    if alone is not None and any(results.values()):
+        with suppress(ValueError):  # a metric that is not there is among the problems
+            print(f'\n{answer(results, table.find_metric(results, comparison.metric), alone)}')
     if problems:
         cli.die('; '.join(problems))
 

@@ -8,6 +8,8 @@ from mmengine.config import Config
 
 from dpk_mm.compare import table
 from dpk_mm.compare.verdict import HELD, UNKNOWN, Verdict
+from dpk_mm.methods.configs import training_shape
+from dpk_mm.utils.runner import load_config
 
 # What to try where nothing helped, in this order, and what our tables say of each step (docs/results).
 ADVICE = {
@@ -27,14 +29,17 @@ def compare_with(
     Args:
         base (str): Config of the student alone.
         teacher (str): ``'CONFIG'`` or ``'CONFIG:CHECKPOINT'``.
-        methods (Sequence[str]): Names for ``method``; a detector inherits as the method does by default.
+        methods (Sequence[str]): Names for ``method``. Each row is what ``train.py --teacher`` makes of one.
         seeds (int): How many; they are 0, 1 and so on.
         options (dict, optional): As ``--cfg-options``, for all.
 
     Returns:
         Config: What :func:`dpk_mm.compare.inputs.read` takes, with the student alone as the first row.
     """
-    rows = {name: dict(allow=['init_student'], model=dict(method=name)) for name in methods}
+    model = dict(init_student=None)  # as the method does by default
+    if (shape := training_shape(load_config(base))) is not None:
+        model['input_shape'] = shape
+    rows = {name: dict(allow=['init_student'], model=dict(model, method=name)) for name in methods}
     return Config(
         dict(
             base=base,
@@ -66,12 +71,15 @@ def answer(results: table.Results, metric: str, alone: str = 'alone') -> str:
             continue
         verdict = Verdict(gains)
         helped |= verdict.words == HELD
-        did = 'helped' if verdict.mean > 0 else 'did not help'
+        may = '' if verdict.words == HELD else 'may have '
+        did = f'{may}helped' if verdict.mean > 0 else 'did not help'
         sure = verdict.words if verdict.words == UNKNOWN else 'significant'
         if verdict.p is None:
             sure = 'too few seeds for a test' if len(gains) < 3 else 'all seeds gain alike: no test'
+        few = f' Of {len(found[alone])} seeds it has {len(gains)}.' if len(gains) < len(found[alone]) else ''
         lines.append(
-            f'{name} {did}: {verdict} of {metric} ({sure}). A step takes {costs[name]:.2f} times as long.'
+            f'{name} {did}: {verdict} of {metric} ({sure}).{few} '
+            f'A step takes {costs[name]:.2f} times as long.'
         )
     if helped or not lines:
         return '\n'.join(lines)

@@ -105,7 +105,8 @@ def check_recipe(cfg: Config, base: Config, allow: list, teacher: Optional[dict]
     found = first_difference(old, new, allow)
     if found is None and is_distiller(cfg):
         own = type_name(cfg.model) == 'DPKDistiller' and 'method' not in cfg.model
-        if (own or cfg.model.get('method')) and cfg.model.get('init_student') is None:
+        unsaid = cfg.model.get('init_student') is None and 'init_student' not in allow
+        if (own or cfg.model.get('method')) and unsaid:
             raise ValueError(
                 'a method inherits where it can: say model.init_student=False, or True with '
                 "allow=['init_student']"

@@ -58,12 +58,24 @@ def add_distiller(cfg: Config, teacher: str, method: Optional[str] = None) -> No
     cfg.model = ConfigDict(
         type='dpk_mm.Distiller', student=model, teacher=teacher_cfg(teacher), method=method or 'dpk'
     )
-    size = training_size(cfg)
-    if size is not None:
-        # detectors pad their batches to multiples, mostly of 32 pixels
-        divisor = 32 if cfg.get('default_scope') == 'mmdet' else 1
-        cfg.model.input_shape = tuple(-(-side // divisor) * divisor for side in size)
+    if (shape := training_shape(cfg)) is not None:
+        cfg.model.input_shape = shape
     save_safely(cfg)
+
+
+def training_shape(cfg: Config) -> Optional[tuple[int, int]]:
+    """What a training's pipeline says of ``input_shape``.
+
+    Args:
+        cfg (Config): Of a training.
+
+    Returns:
+        tuple[int, int] or None: Height and width of its batches, in pixels, see :func:`training_size`.
+    """
+    size = training_size(cfg)
+    # detectors pad their batches to multiples, mostly of 32 pixels
+    divisor = 32 if cfg.get('default_scope') == 'mmdet' else 1
+    return None if size is None else tuple(-(-side // divisor) * divisor for side in size)
 
 
 def training_size(cfg: Config) -> Optional[tuple[int, int]]:

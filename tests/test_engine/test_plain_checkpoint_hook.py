@@ -13,7 +13,8 @@ from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 
-from dpk_mm.engine.hooks.plain_checkpoint_hook import PlainCheckpointHook, _plain
+from dpk_mm.engine.hooks.plain_checkpoint_hook import PlainCheckpointHook
+from dpk_mm.utils.plain import plain
 
 
 @pytest.fixture(scope='module')
@@ -53,7 +54,7 @@ def test_saved_history_is_resumed(data, tmp_path, kind):
     assert (b[: len(a)] == a).all() and len(b) == 2 * len(a)
 
 
-def test_all_but_weights_and_optimizer_are_made_plain():
+def test_all_but_weights_and_optimizer_are_madeplain():
     """Schedulers that watch a metric keep it as numpy gives it."""
     weights = dict(w=torch.ones(1))
     checkpoint = dict(param_schedulers=[dict(best=np.float64(0.5))], state_dict=weights, optimizer=weights)
@@ -64,11 +65,11 @@ def test_all_but_weights_and_optimizer_are_made_plain():
 
 def test_plain_values():
     value = dict(a=np.float32(0.5), b=[np.int64(3), (np.arange(2),)], c='text', d=None)
-    plain = _plain(value)
-    assert plain['a'] == 0.5 and type(plain['a']) is float
-    assert plain['b'][0] == 3 and type(plain['b'][0]) is int
-    assert torch.equal(plain['b'][1][0], torch.arange(2))
-    assert plain['c'] == 'text' and plain['d'] is None
+    found = plain(value)
+    assert found['a'] == 0.5 and type(found['a']) is float
+    assert found['b'][0] == 3 and type(found['b'][0]) is int
+    assert torch.equal(found['b'][1][0], torch.arange(2))
+    assert found['c'] == 'text' and found['d'] is None
 
 
 def test_inferencers_open_a_distillers_checkpoint_without_a_config(data, tmp_path, export_student):

@@ -5,7 +5,10 @@ import tiny
 import tiny_cls
 import torch
 
-from dpk_mm.compare.answer import answer
+from dpk_mm.compare import inputs, plan
+from dpk_mm.compare.answer import answer, compare_with
+from dpk_mm.methods.configs import add_distiller, build_blank, spell_out
+from dpk_mm.utils.runner import load_config
 
 TOP1 = 'accuracy/top1'
 
@@ -33,12 +36,13 @@ def test_the_answer_says_how_much_how_sure_and_what_it_costs():
 
 def test_where_nothing_helped_the_answer_says_what_to_try():
     one_seed = answer(dict(alone=runs(20.0), kd=runs(30.0)), TOP1)
-    assert 'kd helped: +10.00, n = 1 of accuracy/top1 (too few seeds for a test)' in one_seed
+    assert 'kd may have helped: +10.00, n = 1 of accuracy/top1 (too few seeds for a test)' in one_seed
     assert '1. Test the teacher alone' in one_seed
     alike = answer(dict(alone=runs(20.0, 21.0, 22.0), kd=runs(21.0, 22.0, 23.0)), TOP1)
     assert 'n = 3 of accuracy/top1 (all seeds gain alike: no test)' in alike
     lost = answer(dict(alone=runs(20.0, 21.0, 22.0), kd=runs(21.0, 29.0, float('nan'))), TOP1)
     assert 'n = 2 of accuracy/top1 (too few seeds for a test)' in lost
+    assert 'Of 3 seeds it has 2.' in lost and 'it has' not in one_seed
     worse = answer(dict(alone=runs(20.0, 21.0, 22.0), kd=runs(10.0, 11.5, 12.0)), TOP1)
     assert worse.startswith('kd did not help: -9.83 ± 0.29') and '(significant)' in worse
     assert 'Nothing helped significantly. What to try, in this order:' in worse
@@ -76,3 +80,37 @@ def test_the_flags_make_an_input(compare, tmp_path, monkeypatch, capsys):
     with pytest.raises(SystemExit, match='fgd does not fit'):
         monkeypatch.undo()
         compare.main([*flags, '--methods', 'fgd', '--check'])
+
+
+@pytest.mark.slow
+def test_a_row_of_the_flags_is_what_the_flag_of_train_makes(compare, tmp_path):
+    """A detector inherits, and its necks fit the pipeline's images."""
+    data = tiny.write_coco(tmp_path / 'data')
+    cfg = tiny.training_cfg(tiny.retinanet(), data, tmp_path / 'work')
+    for part in ('dataloader', 'evaluator', 'cfg'):
+        cfg[f'test_{part}'] = cfg[f'val_{part}']
+    cfg.dump(tmp_path / 'base.py')
+    torch.save(tiny.build(cfg.model).state_dict(), tmp_path / 'teacher.pth')
+    base, teacher = str(tmp_path / 'base.py'), f'{tmp_path}/base.py:{tmp_path}/teacher.pth'
+    comparison = inputs.read(compare_with(base, teacher, ['start', 'pkd'], 1))
+    _, (alone, *methods) = plan.make_methods(comparison, load_config, lambda cfg: None)
+    assert alone.cfg.model.type == 'RetinaNet' and len(methods) == 2
+    for method in methods:
+        flag = load_config(base)
+        add_distiller(flag, teacher, method.name)
+        row, own = (
+            spell_out(model.to_dict(), build_blank(c)) for c in (method.cfg, flag) for model in [c.model]
+        )
+        assert row.pop('init_student') is own.pop('init_student') is True
+        assert {**row, 'teacher': None} == {**own, 'teacher': None}
+    flags = [
+        '--baseline',
+        base,
+        '--teacher',
+        teacher,
+        '--methods',
+        'start,pkd',
+        '--work-dir',
+        str(tmp_path / 'w'),
+    ]
+    compare.main([*flags, '--check'])

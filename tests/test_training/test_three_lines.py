@@ -42,6 +42,7 @@ def test_stock_tools_train_and_test_in_an_empty_folder(package, tmp_path):
     cfg = make(student, data, tmp_path / 'run', epochs=1)
     cfg.test_dataloader, cfg.test_evaluator, cfg.test_cfg = cfg.val_dataloader, cfg.val_evaluator, cfg.val_cfg
     cfg.optim_wrapper.clip_grad = None  # nothing of it is for the necks
+    cfg.default_hooks.checkpoint = dict(type='CheckpointHook', interval=1)  # upstream's own
     cfg.dump(tmp_path / 'student.py')
     Config(dict(model=teacher, default_scope=cfg.default_scope)).dump(tmp_path / 'teacher.py')
     torch.save(tiny.build(teacher, seed=1).state_dict(), tmp_path / 'teacher.pth')
@@ -52,4 +53,10 @@ def test_stock_tools_train_and_test_in_an_empty_folder(package, tmp_path):
     plain = tiny.build(student)
     assert [key for key in state if not key.startswith('distiller.')] == list(plain.state_dict())
     assert any(key.endswith('auto.weight') for key in state)
+    # torch opens it without a word from dpk_mm, and the history comes back
+    code = 'import torch; torch.load("run/epoch_1.pth", weights_only=True)'
+    run('-c', code, folder=tmp_path)
+    more = ('--resume', '--cfg-options', 'train_cfg.max_epochs=2')
+    said = run(tools / 'train.py', 'my_dpk.py', '--work-dir', 'run', *more, folder=tmp_path)
+    assert 'skip resuming' not in said
     run(tools / 'test.py', 'student.py', 'run/epoch_1.pth', '--work-dir', 'test', folder=tmp_path)

@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from dpk_mm.compare.csv_files import read_csv
-from dpk_mm.engine.hooks.plain_checkpoint_hook import _history, _plain
 from dpk_mm.utils import load_weights, read_ratios
 from dpk_mm.utils.declared import check_whole
 from dpk_mm.utils.files import read_json
+from dpk_mm.utils.plain import histories, plain
 
 hypothesis = pytest.importorskip('hypothesis')
 given, st = hypothesis.given, hypothesis.strategies
@@ -108,8 +108,10 @@ VALUES = st.recursive(
 @hypothesis.settings(settings, max_examples=15)
 @given(value=VALUES)
 def test_histories(value):
-    for known in ({}, _plain(_history('loss', PLAIN))):
-        reads(_history, 'loss', {**known, **(value if isinstance(value, dict) else dict(log_history=value))})
+    for known in ({}, plain(histories(dict(loss=PLAIN))['loss'])):
+        reads(
+            histories, dict(loss={**known, **(value if isinstance(value, dict) else dict(log_history=value))})
+        )
 
 
 PLAIN = dict(log_history=torch.ones(3), count_history=torch.ones(3), max_length=10)

@@ -5,18 +5,16 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Optional
 
-import numpy as np
-import torch
 from mmengine.dist import all_gather_object, barrier, get_rank, is_main_process
 from mmengine.fileio import LocalBackend
 from mmengine.hooks import CheckpointHook
-from mmengine.logging import HistoryBuffer
 from mmengine.runner import Runner
 from mmengine.runner.base_loop import BaseLoop
 
 from dpk_mm.registry import HOOKS
 from dpk_mm.utils import files
 from dpk_mm.utils.config import plain_config
+from dpk_mm.utils.plain import histories, plain
 from dpk_mm.utils.resume import choose_checkpoint, on_first_rank
 
 from .resumed_run import check_finite_weights, check_optimizer, describe_run, tell_changes
@@ -98,7 +96,7 @@ class PlainCheckpointHook(CheckpointHook):
         if self._gradients is not None:
             checkpoint['gradients'] = self._gradients
         for part in checkpoint.keys() - {'state_dict', 'optimizer', 'gradients'}:
-            checkpoint[part] = _plain(checkpoint[part])
+            checkpoint[part] = plain(checkpoint[part])
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Turn the log history back into mmengine's objects.
@@ -116,10 +114,8 @@ class PlainCheckpointHook(CheckpointHook):
         if runner._resume:
             check_optimizer(runner, checkpoint)
             self._resumed = meta.get('step')
-        history = checkpoint.get('message_hub', {}).get('log_scalars', {})
-        for name, value in history.items():
-            if isinstance(value, dict):
-                history[name] = _history(name, value)
+        if 'log_scalars' in (hub := checkpoint.get('message_hub', {})):
+            hub['log_scalars'] = histories(hub['log_scalars'])
         self._gradients = checkpoint.get('gradients') if runner._resume else None
 
     def _save_checkpoint_with_step(self, runner: Runner, step: int, meta: dict) -> None:
@@ -253,26 +249,3 @@ def _remove_drafts(folder: Path) -> None:
     files.restore_replaced(folder)
     for draft in folder.glob('.*.draft'):
         files.remove(draft)
-
-
-def _history(name: str, value: dict) -> HistoryBuffer:
-    """The object of mmengine's of what :func:`_plain` made of one."""
-    try:
-        log, count = (value[f'{part}_history'].tolist() for part in ('log', 'count'))
-        return HistoryBuffer(log, count, int(value['max_length']))
-    except Exception as error:  # whatever a damaged one leads to
-        raise ValueError(f'the checkpoint holds no history of {name!r}: {error!r}') from error
-
-
-def _plain(value: Any) -> Any:
-    """The same value without mmengine's and numpy's types; anything else is left as it is."""
-    if isinstance(value, HistoryBuffer):
-        log, count = (torch.as_tensor(np.asarray(data, dtype=np.float64)) for data in value.data)
-        return dict(log_history=log, count_history=count, max_length=value.max_length)
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if type(value) in (list, tuple):
-        return type(value)(_plain(item) for item in value)
-    if isinstance(value, np.generic):
-        return value.item()
-    return torch.as_tensor(value) if isinstance(value, np.ndarray) else value

@@ -76,7 +76,8 @@ def apply_auto_weights(
             if norm is None or (norm == 0 and not auto.started):
                 raise ValueError(
                     f"stages.{name}: loss_weight='auto' finds no gradient of this stage in the student. Its "
-                    'layer is frozen, or the loss is 0: leave the stage out, or give it a number as weight.'
+                    'layer is frozen, or its loss is 0, as of a map of one position. Set model.input_shape '
+                    f'to the size of the training images, or leave the stage out: stages=dict({name}=None).'
                 )
             if not norm.isfinite() and not auto.started and not torch.is_autocast_enabled():
                 raise ValueError(f'stages.{name}: the gradient of its loss is not finite in the first step.')

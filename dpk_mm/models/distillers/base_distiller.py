@@ -11,6 +11,7 @@ from torch.profiler import record_function
 from dpk_mm.registry import MODELS
 from dpk_mm.utils import load_model_cfg, record, teacher_cfg
 from dpk_mm.utils.checks import FieldError, NotNegative, Shape, within
+from dpk_mm.utils.plain import save_plain_history
 from dpk_mm.utils.probe import image_channels
 
 from .model_wrapper import ModelWrapper
@@ -82,6 +83,7 @@ class BaseDistiller(ModelWrapper):
         if ours != theirs:
             raise FieldError('teacher', f": its images have {theirs} channels, the student's {ours}.")
         teacher_model.match_input_normalization(self.data_preprocessor)
+        save_plain_history()  # so that stock tools open the checkpoints of stock hooks
         # Past nn.Module's own __setattr__, which would make it a submodule.
         self.__dict__['teacher'] = teacher_model
 

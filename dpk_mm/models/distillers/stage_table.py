@@ -44,13 +44,15 @@ def stage_table(distiller: BaseDistiller, student: dict, teacher: dict) -> str:
         )
     head = ['stage', 'student', 'teacher', 'tokens', 'neck', 'loss', 'weight']
     start = 'inherits neck and head of the teacher' if distiller.init_student else 'starts as it does alone'
-    lines = f'\n{markdown(head, rows)}' if rows else ' Nothing is distilled.'
+    text = f'The student {start}.'
+    if not rows:
+        return f'{text} Nothing is distilled.'
     height, width = blank_shape(distiller.student, distiller.input_shape)
-    text = f'The student {start}. Stages, with shapes of a dry run on {height} x {width}'
+    text += f' Stages, with shapes of a dry run on {height} x {width}'
     if distiller.input_shape is None and distiller.method is not None and is_detector(distiller.student):
         height, width = DETECTOR_IMAGE
         text += f' and necks for images of {height} x {width}, as model.input_shape gives no other'
-    return f'{text}:{lines}'
+    return f'{text}:\n{markdown(head, rows)}'
 
 
 def _layer(at: Any, shapes: dict[str, torch.Size]) -> str:
