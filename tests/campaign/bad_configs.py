@@ -174,6 +174,7 @@ DETECTOR = {
 # where the message may name another field than the one that was changed
 ALSO = {
     'train_dataloader.dataset.data_root': ('ann_file',),
+    'train_dataloader.dataset.data_prefix.img': ('train_dataloader.dataset.data_prefix',),
     'train_dataloader.dataset.split': ('ann_file',),
     'train_dataloader.dataset.metainfo.classes': ('num_classes', 'classes'),
     'model.student.backbone.depth': ('student', 'neck.in_channels'),
