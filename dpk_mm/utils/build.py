@@ -2,14 +2,17 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Union
 
 from mmengine.config import Config
+from mmengine.dataset import BaseDataset
 from mmengine.model import is_model_wrapper
 from mmengine.optim import OptimWrapper, OptimWrapperDict
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 from torch import nn
+from torch.utils.data import DataLoader
 
 from dpk_mm.utils.checks import FieldError, find_value, within
 from dpk_mm.utils.config import main_field
@@ -82,6 +85,7 @@ def build_parts(runner: Runner) -> None:
     with part_errors(cfg, 'train_cfg'):
         runner.train_loop  # noqa: B018, a property that builds
     check_classes(runner)
+    _check_first_image(runner.train_loop.dataloader)
     with part_errors(cfg, 'auto_scale_lr'):
         runner.scale_lr(wrapper, runner.auto_scale_lr)
     runner.auto_scale_lr = None  # once is enough
@@ -158,10 +162,15 @@ def check_classes(runner: Runner) -> None:
     """Refuse data with more classes than the head of the model has.
 
     Raises:
-        FieldError: Names the field of the head, and both numbers.
+        FieldError: Names the field of the head, and both numbers. Or no class is in the data.
     """
     dataset = getattr(runner.train_loop.dataloader, 'dataset', None)
     classes = (getattr(dataset, 'metainfo', None) or {}).get('classes')
+    if classes and getattr(dataset, 'cat_ids', None) == []:  # of mmdet's, by name
+        raise FieldError(
+            'train_dataloader.dataset.metainfo.classes',
+            f': none of {", ".join(map(str, classes))} is in its ann_file: nothing would be learned.',
+        )
     model = runner.model.module if is_model_wrapper(runner.model) else runner.model
     main = main_field(runner.cfg)
     model = model if main is None else getattr(model, main)
@@ -173,6 +182,17 @@ def check_classes(runner: Runner) -> None:
         if classes and isinstance(number, int) and number < len(classes):
             field = '.'.join(filter(None, ['model', main, path, 'num_classes']))
             raise FieldError(field, f' is {number}, but train_dataloader.dataset has {len(classes)} classes.')
+
+
+def _check_first_image(loader: DataLoader) -> None:
+    """Refuse data whose first image is not there; one in a storage is left to the first step."""
+    dataset = getattr(loader, 'dataset', None)
+    first = dataset.get_data_info(0) if isinstance(dataset, BaseDataset) and len(dataset) else {}
+    path = first.get('img_path')
+    loads = getattr(getattr(dataset, 'pipeline', None), 'transforms', [])
+    is_local = not any(getattr(load, 'backend_args', None) for load in loads)
+    if is_local and isinstance(path, str) and '://' not in path and not Path(path).exists():
+        raise FieldError('train_dataloader.dataset.data_prefix', f': no such image: {path}.')
 
 
 def _check_schedules(runner: Runner) -> None:

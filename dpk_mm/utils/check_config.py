@@ -1,14 +1,12 @@
 """Check a whole config before anything is built: numbers, and what upstream's own annotations say."""
 
+import importlib.util
 import inspect
-import math
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any, Optional
+from typing import Annotated, Any, List, Optional, Union
 
-import torch
 from mmengine.config import Config
-from mmengine.hooks import CheckpointHook, EMAHook
+from mmengine.hooks import CheckpointHook, EMAHook, Hook
 from mmengine.registry import (
     HOOKS,
     LOOPS,
@@ -17,12 +15,24 @@ from mmengine.registry import (
     OPTIM_WRAPPERS,
     OPTIMIZERS,
     PARAM_SCHEDULERS,
+    TASK_UTILS,
     Registry,
 )
 from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, Runner, TestLoop, ValLoop
 from torch.utils.data import DataLoader
 
-from dpk_mm.utils.checks import Count, FieldError, NotNegative, Seed, check, check_fields, unknown_field, walk
+from dpk_mm.utils.check_values import check_clipping, check_data, check_factors, check_values
+from dpk_mm.utils.checks import (
+    Count,
+    FieldError,
+    NotNegative,
+    Positive,
+    Range,
+    Seed,
+    check,
+    check_fields,
+    unknown_field,
+)
 
 _ANY = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 # what mmengine takes out of a part before it builds it
@@ -37,8 +47,8 @@ def check_config(cfg: Config, training: bool = True) -> None:
         training (bool): Whether what only a training builds is checked, too. Defaults to True.
 
     Raises:
-        FieldError: A number is NaN, a type is not registered, or a field is not what its class is annotated
-            for; names the field.
+        FieldError: A value fits nowhere, a type is not registered, or a field is not what its class is
+            annotated for; names the field.
     """
     fields = cfg.to_dict()
     if fields.get('model') is None:
@@ -50,14 +60,23 @@ def check_config(cfg: Config, training: bool = True) -> None:
         lacking = [name for name in names if fields.get(name) is None]
         if 0 < len(lacking) < len(names):
             raise FieldError(lacking[0], f' is missing: {", ".join(names)} go together.')
-    for field, value in walk(fields):
-        if isinstance(value, float) and math.isnan(value):
-            raise FieldError(field, ' must be a number, got nan.')
+    check_values(fields, training)
     check_fields(fields, Runner, '')
-    for name in ('work_dir', 'load_from', 'experiment_name', 'launcher'):
+    for name in ('work_dir', 'load_from', 'experiment_name', 'launcher', 'runner_type'):
         check(fields.get(name), Optional[str], name)
+    check(fields.get('compile'), Optional[Union[bool, dict]], 'compile')
+    check(fields.get('strategy'), Optional[dict], 'strategy')
+    for name, hook in [*(fields.get('default_hooks') or {}).items()]:
+        check(hook, Optional[Union[dict, Hook]], f'default_hooks.{name}')
+    check(fields.get('custom_hooks'), Optional[List[Union[dict, Hook]]], 'custom_hooks')
     check((fields.get('randomness') or {}).get('seed'), Optional[Seed], 'randomness.seed')
+    check((fields.get('log_processor') or {}).get('window_size', 1), Count, 'log_processor.window_size')
+    scope = fields.get('default_scope')
+    check(scope, Optional[str], 'default_scope')
+    if scope is not None and scope not in MODELS.children and importlib.util.find_spec(scope) is None:
+        raise FieldError('default_scope', f' must be the name of an installed package, got {scope!r}.')
     train = fields.get('train_cfg') or {}
+    check(train.get('by_epoch', True), bool, 'train_cfg.by_epoch')
     for name in ('max_epochs', 'max_iters'):
         value = train.get(name, 1)
         is_whole = isinstance(value, float) and value.is_integer()  # mmengine takes 1e5
@@ -65,18 +84,19 @@ def check_config(cfg: Config, training: bool = True) -> None:
     for field, part, registry in _parts(fields):
         is_built = training or registry in (HOOKS, METRICS) and not field.startswith('val_')
         if isinstance(part, dict) and 'type' in part and is_built:
-            _check_part(field, part, registry, fields.get('default_scope'))
+            _check_part(field, part, registry, scope)
     optim = fields.get('optim_wrapper') or {}
     for name in ('lr', 'weight_decay', 'momentum'):
         value = (optim.get('optimizer') or {}).get(name)
-        if value is not None:
-            check(value, NotNegative, f'optim_wrapper.optimizer.{name}')
-    _check_models('model', fields.get('model'), fields.get('default_scope'))
-    _check_clipping(optim.get('clip_grad'))
+        if value is not None:  # with a rate of 0 nothing is learned
+            check(value, Positive if name == 'lr' else NotNegative, f'optim_wrapper.optimizer.{name}')
+    check_factors(optim)
+    _check_models('model', fields.get('model'), scope)
+    check_clipping(optim.get('clip_grad'))
     for name in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
         if isinstance(fields.get(name), dict) and fields[name].get('dataset') is None:
             raise FieldError(f'{name}.dataset', ' is missing.')
-        _check_class_names(name, fields.get(name))
+        check_data(name, fields.get(name), scope)
         check_fields(fields.get(name) or {}, DataLoader, name, only=(int, bool, Optional[int]))
 
 
@@ -120,6 +140,16 @@ def _check_part(field: str, part: dict, registry: Registry, scope: Optional[str]
         raise FieldError(f'{field}.type', f': {part["type"]!r} is not registered as a {registry.name}.')
     if inspect.isclass(kind):
         check_fields(part, kind, field, fractions=registry is PARAM_SCHEDULERS)
+        if registry is PARAM_SCHEDULERS:
+            check(part.get('begin', 0), NotNegative, f'{field}.begin')
+        if issubclass(kind, CheckpointHook):
+            template = part.get('filename_tmpl') or '{}'
+            if '{' not in template:  # each would take the place of the one before
+                raise FieldError(
+                    f'{field}.filename_tmpl', f" must hold {{}}, as 'epoch_{{}}.pth' does, got {template!r}."
+                )
+        if issubclass(kind, EMAHook):
+            check(part.get('momentum', 0.5), Annotated[float, Range(above=0, below=1)], f'{field}.momentum')
         known = _arguments(kind, part, scope)
         others = {'type', '_scope_', *_OF_BUILDERS.get(registry, ())}
         for name in part if known is not None and registry is not OPTIM_WRAPPERS else ():
@@ -155,22 +185,15 @@ def _arguments(kind: type, part: dict, scope: Optional[str]) -> Optional[list[st
     return list(dict.fromkeys(names))
 
 
-def _check_class_names(field: str, loader: Any) -> None:
-    """Refuse a text where names of classes belong: each letter would be a class."""
-    for path, value in walk(loader, field):
-        is_names = path.rpartition('.')[2] == 'classes' and isinstance(value, str)
-        if is_names and '://' not in value and not Path(value).is_file():
-            raise FieldError(path, f" must be a list of names, such as ('cat',), or a file, got {value!r}.")
-
-
 def _check_models(field: str, part: Any, scope: Optional[str]) -> None:
     """Refuse texts where classes of models are annotated for numbers; their other annotations err."""
     if isinstance(part, dict):
         scope = part.get('_scope_') or scope
         kind = part.get('type')
         if isinstance(kind, str):
-            with MODELS.switch_scope_and_registry(scope) as own:
-                kind = own.get(kind)
+            for registry in (MODELS, TASK_UTILS):
+                with registry.switch_scope_and_registry(scope) as own:
+                    kind = own.get(kind) or kind if isinstance(kind, str) else kind
         if inspect.isclass(kind):
             texts = {name: value for name, value in part.items() if isinstance(value, str)}
             check_fields(texts, kind, field, only=(int, float, bool))
@@ -179,15 +202,3 @@ def _check_models(field: str, part: Any, scope: Optional[str]) -> None:
     )
     for name, value in items:
         _check_models(f'{field}[{name}]' if isinstance(name, int) else f'{field}.{name}', value, scope)
-
-
-def _check_clipping(clip: Any) -> None:
-    """Check the arguments of clipping, which nobody reads before the first step."""
-    if not isinstance(clip, dict):
-        return
-    kind = clip.get('type', 'norm')
-    if kind not in ('norm', 'value'):
-        raise FieldError('optim_wrapper.clip_grad.type', f" must be 'norm' or 'value', got {kind!r}.")
-    known = list(inspect.signature(getattr(torch.nn.utils, f'clip_grad_{kind}_')).parameters)[1:]
-    if unknown := sorted(set(clip) - {*known, 'type'}):
-        raise FieldError(f'optim_wrapper.clip_grad.{unknown[0]}', f' is none of {", ".join(known)}.')

@@ -82,7 +82,9 @@ def _explain(text: str, cfg: Any) -> Optional[FieldError]:
     found = _FIELD.match(text)  # a message that begins with its field
     if found and _find(cfg, '', found[1]) is not None:
         return FieldError(found[0], text[found.end() :])
-    return None
+    # a message that says a value, which one field alone has
+    said = [path for path, value in walk(cfg) if isinstance(value, str) and value and repr(value) in text]
+    return FieldError(said[0], f': {text}') if len(said) == 1 else None
 
 
 def walk(value: Any, path: str = '') -> Iterator[tuple[str, Any]]:

@@ -30,7 +30,7 @@ def run(seed, n):
             kind = list(kinds)[(i + seed) % len(kinds)]
             make = kinds[kind]
             if kind not in whole:
-                code = processes.wait(_start(make, folder / kind), 120)
+                code = processes.wait(_start(make, folder / kind), processes.PATIENCE)
                 assert code == 0, folder / f'{kind}.log'
                 whole[kind] = processes.final(folder / kind)
                 sizes[kind] = max(path.stat().st_size for path in (folder / kind).glob('*.pth'))
@@ -38,7 +38,7 @@ def run(seed, n):
             # from less than one checkpoint to a bit more than the two that there are for a moment
             room = int(sizes[kind] * rng.uniform(0.9, 2.3)) + (100 << 10)
             ballast.write_bytes(b'x' * (SIZE - room))
-            code = processes.wait(_start(make, work_dir, log=folder / f'{i}.log'), 120)
+            code = processes.wait(_start(make, work_dir, log=folder / f'{i}.log'), processes.PATIENCE)
             figures['trainings'] += 1
             figures['disk_full'] += code != 0
             # all that were ever put in place, and the one there is now
@@ -47,7 +47,7 @@ def run(seed, n):
             figures['with_a_checkpoint'] += bool(saved)
             figures['lost'] += bool(saved) and not there
             ballast.unlink()
-            code = processes.wait(_start(make, work_dir, True, folder / f'{i}.log'), 120)
+            code = processes.wait(_start(make, work_dir, True, folder / f'{i}.log'), processes.PATIENCE)
             good = code == 0 and processes.equal(processes.final(work_dir), whole[kind])
             figures['equal_after_resume' if good else 'failed'] += 1
             print(

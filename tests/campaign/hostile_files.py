@@ -59,7 +59,9 @@ def payloads(mark):
 def checkpoint(path, rng, mark):
     """A hostile checkpoint."""
     how = rng.choice(
-        ['payload'] * 5 + ['pickle', 'damage', 'deflated', 'short', 'declared', 'pipe', 'link', 'names']
+        ['payload'] * 5
+        + ['pickle', 'damage', 'deflated', 'short', 'declared', 'pipe', 'link', 'names']
+        + ['config', 'bomb', 'strides']
     )
     weights = {f'backbone.{i}': torch.ones(3, 3) for i in range(4)}
     if how == 'payload':
@@ -74,7 +76,17 @@ def checkpoint(path, rng, mark):
             )
         torch.save(content, path, _use_new_zipfile_serialization=rng.random() < 0.6)
         return f'{how} {what} {place}'
-    torch.save(dict(state_dict=weights, meta=dict(epoch=1, iter=4)), path)
+    whole = dict(state_dict=weights, meta=dict(epoch=1, iter=4), message_hub={}, param_schedulers=[])
+    if how == 'config':  # which mmengine runs where it resumes
+        whole['meta']['config'] = f'open({str(mark)!r}, "w").close()'
+    elif how == 'bomb':
+        whole['message_hub'] = [1, 1]
+        for _ in range(50):
+            whole['message_hub'] = [whole['message_hub']] * 2
+    elif how == 'strides':
+        function, args = torch.ones(4).__reduce_ex__(2)
+        weights['x'] = Call(function, *args[:3], (1 << 33,), *args[4:])
+    torch.save(whole, path, _use_new_zipfile_serialization=how != 'strides')
     if how == 'pickle':
         what = rng.choice(['system', 'eval', 'exec', 'open'])
         path.write_bytes(pickle.dumps(dict(state_dict=payloads(mark)[what]), rng.randint(0, 5)))
@@ -95,7 +107,7 @@ def checkpoint(path, rng, mark):
         path.write_bytes(path.read_bytes()[:600])
     elif how == 'names':
         _rezip(path, lambda name, content: content, rename=lambda name: name.replace('data/', '../../data/'))
-    else:
+    elif how in ('pipe', 'link'):
         path.unlink()
         os.mkfifo(path) if how == 'pipe' else path.symlink_to('/dev/zero')
     return how

@@ -26,7 +26,9 @@ def run(seed, n):
         kind = list(kinds)[(i + seed) % len(kinds)]
         if kind not in whole:
             start = time.monotonic()
-            assert processes.wait(_start(kinds[kind], folder / kind, False), 120) == 0, folder / f'{kind}.log'
+            assert processes.wait(_start(kinds[kind], folder / kind, False), processes.PATIENCE) == 0, (
+                folder / f'{kind}.log'
+            )
             whole[kind] = processes.final(folder / kind), time.monotonic() - start
             torch.save(whole, _place())
         undisturbed, duration = whole[kind]
@@ -39,7 +41,7 @@ def run(seed, n):
             time.sleep(moment)
             code = processes.kill(pid)
         figures['kills'] += 1
-        code = processes.wait(_start(kinds[kind], work_dir, True), 120)
+        code = processes.wait(_start(kinds[kind], work_dir, True), processes.PATIENCE)
         if code != 0:
             outcome = 'failed'
         else:

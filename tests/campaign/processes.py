@@ -14,6 +14,8 @@ import torch
 torch.set_num_threads(1)
 
 
+# So many seconds a training may take, on a machine with other work.
+PATIENCE = 600
 # When a turn must end, by time.monotonic().
 DEADLINE = float('inf')
 

@@ -21,7 +21,10 @@ def run(seed, n):
     folder = Path(tempfile.mkdtemp(prefix='campaign_'))
     make = processes.configs(folder)['classifier']
     start = time.monotonic()
-    assert [processes.wait(pid, 120) for pid in _start(make, folder / 'whole', False)] == [0, 0]
+    assert [processes.wait(pid, processes.PATIENCE) for pid in _start(make, folder / 'whole', False)] == [
+        0,
+        0,
+    ]
     duration = time.monotonic() - start
     figures = dict(dead=0, hanging=0, all_ended=0, resumed_equal=0, slowest_end_s=0.0)
     for i in range(n):
@@ -40,7 +43,7 @@ def run(seed, n):
         figures[what] += 1
         figures['all_ended'] += code is not None
         figures['slowest_end_s'] = max(figures['slowest_end_s'], took)
-        codes = [processes.wait(pid, 120) for pid in _start(make, work_dir, True)]
+        codes = [processes.wait(pid, processes.PATIENCE) for pid in _start(make, work_dir, True)]
         good = codes == [0, 0] and processes.equal(
             processes.final(work_dir), processes.final(folder / 'whole')
         )

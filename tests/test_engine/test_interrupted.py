@@ -364,7 +364,7 @@ def test_an_unwritable_folder_of_checkpoints_is_found_before_the_first_step(cfg,
     (tmp_path / 'file').write_text('')
     cfg.default_hooks.checkpoint.out_dir = str(tmp_path / 'file')
     runner = tiny.build_runner(cfg)
-    with pytest.raises(OSError):
+    with pytest.raises(FieldError, match='^default_hooks.checkpoint: nothing can be written: '):
         runner.train()
     assert runner.iter == 0
 

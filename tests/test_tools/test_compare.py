@@ -923,7 +923,7 @@ def test_a_check_builds_all_and_tells_all_at_once(compare, place):
     late = dict(KD, param_scheduler=schedule, allow=['param_scheduler'])
     path = write_input(place, methods=dict(alone=None, lr=lr, late=late), seeds=[0], reference=None)
     message = error_of(compare, path, '--check', '--work-dir', place / 'parts')
-    assert "method 'lr': optim_wrapper.optimizer.lr must be a number from 0 on, got -1" in message
+    assert "method 'lr': optim_wrapper.optimizer.lr must be a number above 0, got -1" in message
     assert "method 'late': param_scheduler[0].milestone: MultiStepLR has no such field" in message
     options = {'test_evaluator.topk': 'x', 'train_dataloader.dataset.data_root': 'gone'}
     path = write_input(place, methods=ALONE, seeds=[0], reference=None, options=options)

@@ -281,7 +281,7 @@ MISTAKES = {
     'model.stages.layer3.loss.loss_weight=-1': 'model.stages.layer3.loss.loss_weight must be a number from 0',
     'model.stages.layer3.loss.loss_weight=nan': 'stages.layer3.loss.loss_weight must be a number, got nan',
     'model.stages.layer3.at=backbone.layer9': "model.stages.layer3.at='backbone.layer9': ImageClassifier has",
-    'optim_wrapper.optimizer.lr=-1': 'optim_wrapper.optimizer.lr must be a number from 0 on, got -1',
+    'optim_wrapper.optimizer.lr=-1': 'optim_wrapper.optimizer.lr must be a number above 0, got -1',
     'optim_wrapper.optimizer.lr=x': "optim_wrapper.optimizer.lr must be a number or a Tensor, got 'x'",
     'optim_wrapper.optimizer.lrr=1': 'optim_wrapper.optimizer.lrr: SGD has no such field',
     'optim_wrapper.optimizer.type=SDG': "optim_wrapper.optimizer.type: 'SDG' is not registered",

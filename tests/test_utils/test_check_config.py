@@ -45,7 +45,43 @@ BAD = {
     'optim_wrapper.optimizer.weigth_decay': 0.1,
     'train_dataloader.dataset.metainfo': dict(classes='cat'),
     'custom_hooks': 'x',
-    'optim_wrapper.clip_grad.type': 'no',
+    'optim_wrapper.clip_grad.type': 'x',
+    'optim_wrapper.clip_grad.max_norm': 0,
+    # a rate of 0, and what would be true
+    'optim_wrapper.optimizer.lr ': 0,
+    'find_unused_parameters': 'no',
+    'env_cfg.cudnn_benchmark': 'False',
+    'train_dataloader.sampler.shuffle': 'off',
+    'train_dataloader.sampler.seed': 'x',
+    'train_dataloader.sampler.round_up': 3,
+    'train_dataloader.sampler ': 3,
+    'train_dataloader.collate_fn.type': 'no_function',
+    'train_dataloader.dataset.lazy_init': 1,
+    'train_dataloader.dataset.pipeline': [3],
+    'train_dataloader.dataset.indices': 'x',
+    'train_dataloader.dataset.metainfo ': dict(classes=[]),
+    'val_dataloader.dataset.metainfo': dict(classes=3),
+    'val_dataloader.dataset.filter_cfg': 3,
+    'train_cfg.by_epoch': 3,
+    'train_cfg.val_interval ': -1,
+    'param_scheduler[0].begin': -1,
+    'default_hooks.checkpoint.interval': 0,
+    'default_hooks.logger.interval': -1,
+    'default_hooks.logger': 3,
+    'default_hooks.checkpoint.filename_tmpl': 'newest.pth',
+    'custom_hooks ': dict(type='EMAHook'),
+    'log_processor.window_size': -1,
+    'default_scope': 'no_package',
+    'compile': 'x',
+    'model.data_preprocessor.std': [0, 0, 0],
+    'model.backbone.init_cfg': 3,
+    'model.neck.init_cfg': dict(type='Pretrained', checkpoint='gone.pth'),
+    'model.neck.init_cfg ': dict(type='NoInit'),
+    'model.train_cfg.assigner.pos_iou_thr': 'x',
+    'optim_wrapper.paramwise_cfg': dict(custom_keys=3),
+    'optim_wrapper.paramwise_cfg.norm_decay': 0,
+    'optim_wrapper.paramwise_cfg.custom_keys.backbone': dict(lrmult=0.1),
+    'optim_wrapper.paramwise_cfg.custom_keys.neck': dict(lr_mult='x'),
 }
 
 
@@ -58,13 +94,13 @@ def test_configs_that_train_are_not_refused(name):
 def test_what_upstream_finds_late_or_never(field):
     cfg = get_config(GOOD[0]).to_dict()
     node = cfg
-    *path, last = field.replace('[', '.').replace(']', '').split('.')
+    *path, last = field.strip().replace('[', '.').replace(']', '').split('.')
     for key in path:
         node = node[int(key)] if key.isdigit() else node.setdefault(key, {})
     node[last] = BAD[field]
     with pytest.raises(FieldError) as error:
         check_config(Config(cfg))
-    assert str(error.value).startswith(field)
+    assert str(error.value).startswith(field.strip())
 
 
 @pytest.mark.parametrize(
@@ -76,6 +112,8 @@ def test_what_upstream_finds_late_or_never(field):
             'mmentum: .* Is momentum m',
         ),
         (dict(type='NumClassCheckHook', priority=3), None),
+        (dict(type='EMAHook', momentum=2), 'momentum must be a number above 0 to below 1, got 2'),
+        (dict(type='EMAHook', interval=0), 'interval must be a positive integer'),
         (dict(type='NumClassCheckHook', x=3), 'x: NumClassCheckHook has no such field, nor any other'),
     ],
 )

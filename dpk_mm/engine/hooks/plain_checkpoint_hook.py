@@ -13,6 +13,7 @@ from mmengine.runner.base_loop import BaseLoop
 
 from dpk_mm.registry import HOOKS
 from dpk_mm.utils import files
+from dpk_mm.utils.checks import FieldError
 from dpk_mm.utils.config import plain_config
 from dpk_mm.utils.plain import histories, plain
 from dpk_mm.utils.resume import choose_checkpoint, on_first_rank
@@ -73,13 +74,16 @@ class PlainCheckpointHook(CheckpointHook):
         """Find out whether checkpoints can be written, and go on with an unfinished step.
 
         Raises:
-            OSError: Nothing can be written where the checkpoints shall be.
+            ValueError: Nothing can be written where the checkpoints shall be.
         """
         super().before_train(runner)
         self._config = plain_config(runner.cfg)  # once: the files that it names may change
         if self._is_local:
             _remove_drafts(Path(self.out_dir))
-            on_first_rank(lambda: files.check_writable(Path(self.out_dir, 'last_checkpoint')))
+            try:
+                on_first_rank(lambda: files.check_writable(Path(self.out_dir, 'last_checkpoint')))
+            except OSError as error:
+                raise FieldError('default_hooks.checkpoint', f': nothing can be written: {error}') from error
         if self._gradients is not None:
             restore_gradients(runner, self._gradients)
             self._gradients = None

@@ -10,23 +10,13 @@ from torch import nn
 from torch.optim import Optimizer
 
 from dpk_mm.registry import OPTIM_WRAPPER_CONSTRUCTORS
+from dpk_mm.utils.check_values import PARAMWISE
 
 from .joint_optim_wrapper import JointOptimWrapper
 
 # What the modules of distillation may have otherwise than the student; the rest is of the step itself.
 _APART = {'optimizer', 'clip_grad', 'paramwise_cfg', 'constructor'}
 _DEFAULT = 'DefaultOptimWrapperConstructor'
-# All that mmengine's default constructor heeds; it passes over anything else in silence.
-_PARAMWISE = {
-    'bias_decay_mult',
-    'bias_lr_mult',
-    'bypass_duplicate',
-    'custom_keys',
-    'dcn_offset_lr_mult',
-    'dwconv_decay_mult',
-    'flat_decay_mult',
-    'norm_decay_mult',
-}
 
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()
@@ -63,7 +53,7 @@ class DistillOptimWrapperConstructor:
     def __init__(self, optim_wrapper_cfg: dict, paramwise_cfg: Optional[dict] = None) -> None:
         cfg = dict(optim_wrapper_cfg)
         constructor = cfg.pop('student_constructor', None) or _DEFAULT
-        unheeded = sorted(set(paramwise_cfg or {}) - _PARAMWISE)
+        unheeded = sorted({*(paramwise_cfg or {})} - {*PARAMWISE})
         if constructor == _DEFAULT and unheeded:
             raise ValueError(
                 f'optim_wrapper.paramwise_cfg: {unheeded} is not for {_DEFAULT}. Name the constructor that '
