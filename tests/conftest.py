@@ -187,6 +187,7 @@ make_config = _tool('make_config')
 profile_step = _tool('profile_step', 'tools/analysis_tools')
 plot_teachers = _tool('plot_teachers', 'experiments/report')
 make_results = _tool('make_results', 'experiments/report')
+trend = _tool('trend', 'experiments/report')
 prepare = _tool('prepare', 'experiments/bccd')
 make_data = _tool('make_data', 'demo')
 

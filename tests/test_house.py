@@ -108,7 +108,11 @@ def test_what_is_imported_is_declared(folder):
         for line in (ROOT / f'requirements/{name}.txt').read_text().splitlines()
         if line and line[0] != '#'
     }
-    own = {'dpk_mm', *(path.stem for top in ('tests', 'demo') for path in ROOT.glob(f'{top}/**/*.py'))}
+    own = {
+        'dpk_mm',
+        'experiments',
+        *(path.stem for top in ('tests', 'demo') for path in ROOT.glob(f'{top}/**/*.py')),
+    }
     for path in ROOT.glob(f'{folder}/**/*.py'):
         for name in {name.split('.')[0] for name in imports(path)} - sys.stdlib_module_names - own:
             assert DISTRIBUTIONS.get(name, name) in declared, f'{path}: {name}'

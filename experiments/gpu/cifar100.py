@@ -320,7 +320,7 @@ def main():
     parser.add_argument('--teacher-seconds', type=float, default=100)
     parser.add_argument('--probe-seconds', type=float, default=8)
     parser.add_argument(
-        '--seeds', type=int, default=2, help='seeds that must fit; more are tried if time is left'
+        '--seeds', type=int, default=1, help='seeds that must fit; more are tried if time is left'
     )
     parser.add_argument('--epochs', type=int, help='of the students (default: as many as fit)')
     parser.add_argument('--workers', type=int, default=10)

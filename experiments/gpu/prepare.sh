@@ -5,17 +5,18 @@
 #   COMMIT       what is tried there (default: HEAD)
 #   DATA         folder of cifar100_train_a.npz, ..._train_b.npz and cifar100_test.npz (default: $CIFAR100_NPZ)
 #   PYTHON       python with pip whose wheels fit that machine (default: python3.12); with torch and nvcc beside it,
-#                mmcv's CUDA ops are compiled here, else that machine does it while it trains
+#                mmcv's CUDA ops are compiled here. Else mmcv goes without its ops, with its source: that machine
+#                compiles them while it trains classifiers
 #   MMCV_WHEEL   such a wheel, made before
 #   WHEELS       folder of wheels gathered before
-#   LIMIT_MIB    of OUT (default: 48). Training images fill what is left; OUT.more, of the same size at most, gets
+#   LIMIT_MB     of OUT (default: 60). Training images fill what is left; OUT.more, of the same size at most, gets
 #                those that did not fit
 set -euo pipefail
 out=${1:?usage: prepare.sh OUT [COMMIT] [DATA]}
 commit=${2:-HEAD}
 data=${3:-${CIFAR100_NPZ:?give the folder of CIFAR-100, or set CIFAR100_NPZ}}
 python=${PYTHON:-python3.12}
-limit=$((${LIMIT_MIB:-48} * 1048576))
+limit=$((${LIMIT_MB:-60} * 1000000))
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(git -C "$here" rev-parse --show-toplevel)
 rm -rf "$out" "$out.more"
@@ -50,6 +51,7 @@ else
   else
     echo "no nvcc, or no CUDA build of torch for $python: mmcv is compiled there"
     cp "$work"/mmcv-2.1.0.tar.gz "$out/wheels"
+    MMCV_WITH_OPS=0 "$work/env/bin/pip" wheel -q --no-deps --no-build-isolation -w "$out/wheels" "$work/mmcv-2.1.0.tar.gz"
   fi
 fi
 
@@ -70,4 +72,4 @@ for part in a b; do
   [ "$from" -eq "$total" ] || echo "$((total - from)) of the $total mosaics of $source do not fit"
 done
 du -bc "$out"/* "$out/wheels"/mmcv* "$out.more/data"/* | sed '$d'
-echo "$(git -C "$root" rev-parse --short "$commit"): $out $(($(du -sb "$out" | cut -f1) / 1048576)) MiB, $out.more $(($(du -sb "$out.more" | cut -f1) / 1048576)) MiB"
+echo "$(git -C "$root" rev-parse --short "$commit"): $out $(($(du -sb "$out" | cut -f1) / 1000000)) MB, $out.more $(($(du -sb "$out.more" | cut -f1) / 1000000)) MB"

@@ -2,7 +2,8 @@
 
 A page, README.md, docs/results/*.md, docs/scaling.md, docs/methods.md or docs/pairs.md, is written by hand.
 Between `<!-- table: NAME -->` and `<!-- end -->` stands a table of tables.py. The figures in its prose are typed;
-assertions.py says which rows they are of. Also writes docs/results/claims.png and the table.md beside each study.
+assertions.py says which rows they are of. Also writes claims.png and, once there are runs, cifar100_trend.png in
+docs/results, and the table.md beside each study.
 """
 
 import argparse
@@ -12,6 +13,7 @@ from typing import Callable, Dict, Iterable, List, Mapping, Optional, Sequence, 
 
 import assertions
 import tables
+import trend
 import verdicts
 from PIL import Image
 from study import EXPERIMENTS, Study
@@ -20,6 +22,7 @@ from dpk_mm.utils import cli
 
 ROOT = EXPERIMENTS.parent
 PICTURE = ROOT / 'docs/results/claims.png'
+TREND = ROOT / 'docs/results/cifar100_trend.png'
 _TABLE = re.compile(r'(<!-- table: (.+?) -->\n).*?(<!-- end -->)', re.DOTALL)
 
 
@@ -106,13 +109,19 @@ def check_claims() -> List[str]:
 def find_stale() -> List[str]:
     """One line for each page, table or picture that is not what the files give."""
     stale = [page for page, text in render().items() if page.read_text(encoding='utf-8') != text]
-    with Image.open(PICTURE) as picture:
-        if picture.text['Description'] != verdicts.describe(tables.claims()):
-            stale.append(PICTURE)
+    shown = {PICTURE: verdicts.describe(tables.claims())}
+    if found := trend.read_trend():
+        shown[TREND] = trend.describe(found)
+    stale += [path for path, text in shown.items() if not path.exists() or _description(path) != text]
     command = 'run python experiments/report/make_results.py'
     return [
         f'{page.relative_to(ROOT)} is not what the files in experiments/ give: {command}' for page in stale
     ]
+
+
+def _description(path: Path) -> str:
+    with Image.open(path) as picture:
+        return picture.text['Description']
 
 
 def main(argv: Optional[Sequence[str]] = None) -> None:
@@ -128,6 +137,8 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
             for page, text in render().items():
                 page.write_text(text, encoding='utf-8')
             verdicts.plot(tables.claims(), PICTURE)
+            if found := trend.read_trend():
+                trend.plot(found, TREND)
     except (KeyError, FileNotFoundError, ValueError) as error:
         cli.die(f'{type(error).__name__}: {error}')
     faults += [*check_claims(), *check_prose(assertions.SAID)]

@@ -3,6 +3,7 @@
 import inspect
 import itertools
 import re
+from functools import partial
 from pathlib import Path
 from typing import Callable, Dict, List
 
@@ -14,6 +15,7 @@ from mmengine.registry import DefaultScope
 from pairs import PAIRS
 from study import EXPERIMENTS, Study
 from torch import nn
+from trend import best_epochs
 from verdicts import Claim, Finding
 
 from dpk_mm.compare import inputs
@@ -26,13 +28,16 @@ from dpk_mm.utils.text import markdown, spread
 def make_all() -> Dict[str, Callable[[], str]]:
     """Name of a table, as pages have it -> what makes it.
 
-    The table of each study that tools/compare.py ran has the name of its folder.
+    The table of each study that tools/compare.py ran has the name of its folder, and that of its best epochs has
+    ``_epochs`` behind it.
     """
     made = {
         file.parent.name: Study(file.parent).table
         for file in sorted(EXPERIMENTS.glob('*/results.csv'))
         if file.with_name('compare.py').exists()
     }
+    for file in sorted(EXPERIMENTS.glob('*/epochs.csv')):
+        made[f'{file.parent.name}_epochs'] = partial(best_epochs, file.parent)
     return {**made, **_OTHERS}
 
 
