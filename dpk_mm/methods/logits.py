@@ -1,7 +1,7 @@
 """Methods on logits: KD, DKD, LSKD, DIST, NKD, WTTM, RLD.
 
-A segmentor has them at each pixel, which counts as an image. The published weights are for images, so there the
-weights find themselves (ours, not measured for each method).
+A segmentor has them at each pixel, which counts as an image. The published weights are for images, so there
+the weights find themselves (ours, not measured for each method).
 """
 
 from dpk_mm.registry import METHODS
@@ -13,9 +13,9 @@ def _on_logits(pair: Pair, loss: dict) -> dict:
     if pair.logits is None:
         names = f'{type(pair.student).__name__} and {type(pair.teacher).__name__}'
         raise ValueError(f'it compares the logits of one softmax, which {names} do not both give')
-    return dict(
-        logits=dict(pair.logits.at, loss=dict(loss, **(dict(loss_weight='auto') if pair.segments else {})))
-    )
+    if pair.segments:
+        loss = dict(loss, loss_weight='auto')
+    return dict(logits=dict(pair.logits.at, loss=loss))
 
 
 @METHODS.register_module()

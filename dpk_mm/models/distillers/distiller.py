@@ -38,8 +38,8 @@ class Distiller(BaseDistiller):
     """A student that learns from a teacher at stages of (layers, neck, prior, loss).
 
     A method's name makes the stages, or a config writes them. A dry run finds layers and channels, and the
-    log shows what was chosen as a table. Every detector and classifier of MMDetection and MMPretrain fits, and
-    the segmentors of MMSegmentation. A backbone or a classifier may teach a detector.
+    log shows what was chosen as a table. Every detector, classifier and segmentor of MMDetection,
+    MMPretrain and MMSegmentation fits. A backbone or a classifier may teach a detector.
 
     Args:
         student (str or dict): The student: ``'pkg::path'``, a local config file, or a model dict.
