@@ -6,7 +6,7 @@ teacher = 'experiments/bccd_seg/configs/mobilenet-v2.py:work_dirs/mobilenet-v2/e
 # All weights find themselves; no row was chosen among others.
 methods = {
     'alone': None,
-    **{name: dict(model=dict(method=name, input_shape=(96, 128))) for name in ('kd', 'cwd', 'pkd', 'dpk')},
+    **{name: dict(model=dict(method=name, input_shape=(96, 128))) for name in ('kd', 'cwd', 'pkd')},
 }
 metric = 'mIoU'
 seeds = [0, 1, 2]

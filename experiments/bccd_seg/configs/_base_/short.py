@@ -1,12 +1,12 @@
-# A schedule for one CPU core: 8 epochs of 30 steps.
+# A schedule for one CPU core: 6 epochs of 30 steps.
 _base_ = 'mmseg::_base_/default_runtime.py'
-train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=8, val_interval=100)
+train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=6, val_interval=100)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
 optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='AdamW', lr=1e-3, weight_decay=0.05))
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=30),
-    dict(type='CosineAnnealingLR', begin=0, end=8, eta_min=0, convert_to_iter_based=True),
+    dict(type='CosineAnnealingLR', begin=0, end=6, eta_min=0, convert_to_iter_based=True),
 ]
 log_processor = dict(by_epoch=True)
 default_hooks = dict(
