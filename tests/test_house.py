@@ -100,7 +100,7 @@ def test_tools_are_commands_of_at_most_a_hundred_lines():
 
 @pytest.mark.parametrize('folder', ['dpk_mm', 'tools', 'demo', 'tests'])
 def test_what_is_imported_is_declared(folder):
-    names = ['runtime', 'upstream', 'det', 'cls']
+    names = ['runtime', 'upstream', 'det', 'cls', 'seg']
     names += {'demo': ['build', 'demo'], 'tests': ['build', 'demo', 'tests']}.get(folder, [])
     declared = {
         Requirement(line).name
