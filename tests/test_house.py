@@ -12,6 +12,7 @@ ROOT = Path(__file__).resolve().parents[1]
 DISTRIBUTIONS = {
     'cv2': 'opencv-python-headless',
     'PIL': 'pillow',
+    'mmseg': 'mmsegmentation',
     'sklearn': 'scikit-learn',
     'skimage': 'scikit-image',
     'yaml': 'pyyaml',

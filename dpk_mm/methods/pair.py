@@ -19,10 +19,8 @@ from dpk_mm.utils.token_maps import find_layouts, patches_of, to_map, without_la
 if TYPE_CHECKING:
     from dpk_mm.models.teachers import FrozenTeacher
 
-# The usual size of the images of a detector, in pixels, where input_shape does not say another.
-DETECTOR_IMAGE = (800, 1344)
-# The same of a segmentor: the crops of Cityscapes.
-SEGMENTOR_IMAGE = (512, 1024)
+# The usual size of the images of a detector, and of a segmentor the crops of Cityscapes, in pixels.
+DETECTOR_IMAGE, SEGMENTOR_IMAGE = (800, 1344), (512, 1024)
 
 
 @dataclass(frozen=True)
@@ -94,6 +92,13 @@ class Pair:
         return [kind.__name__ for kind in type(getattr(self.student, 'bbox_head', None)).__mro__]
 
 
+def usual_image(student: nn.Module) -> tuple[int, int]:
+    """Height and width of the images of a training, in pixels, where no ``input_shape`` says others."""
+    if is_detector(student):
+        return DETECTOR_IMAGE
+    return SEGMENTOR_IMAGE if is_segmentor(student) else (224, 224)
+
+
 def find_pair(
     student: nn.Module, teacher: 'FrozenTeacher', input_shape: Optional[tuple[int, int]] = None
 ) -> Pair:
@@ -119,8 +124,7 @@ def find_pair(
             f'{type(teacher.model).__name__}: a detector teaches only detectors by a method. Write stages.'
         )
     blank = blank_shape(student, input_shape)
-    segments = is_segmentor(student)
-    image = input_shape or (DETECTOR_IMAGE if detects else SEGMENTOR_IMAGE if segments else blank)
+    image = input_shape or usual_image(student)
     necks = detects and teacher.detects
     student_side = _look(student, 'student', necks, blank)
     teacher_side = _look(teacher.model, 'teacher', necks, teacher.padded(blank))
@@ -151,6 +155,7 @@ def find_pair(
         if len(found[0]) == len(found[1]):  # an image's and those of its pixels cannot be compared
             logits = Level('logits', *(side.logits for side in sides), *(shape[1] for shape in found))
     problems = student_side.problems + teacher_side.problems
+    segments = is_segmentor(student)
     return Pair(student, teacher.model, tuple(maps), logits, detects, (ours, theirs), problems, segments)
 
 

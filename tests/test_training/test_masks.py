@@ -43,8 +43,7 @@ def test_mask2former_learns_by_its_pixel_decoder_and_by_name():
 
 
 def test_mask_rcnn_learns_by_its_neck_and_its_mask_head_is_refused():
-    assert len(step(tiny.build(distiller(MASK_RCNN, method='pkd')))) == 5
+    assert len(step(tiny.build(distiller(MASK_RCNN, method='pkd')))) == 4
     stages = dict(masks=dict(at='roi_head.mask_head.conv_logits', loss=dict(type='dpk_mm.PKDLoss')))
-    with pytest.raises(ValueError, match='stages.masks.student_at: .*conv_logits') as error:
+    with pytest.raises(ValueError, match='stages.masks.student_at: .*conv_logits'):
         tiny.build(distiller(MASK_RCNN, stages=stages))
-    print(error.value)

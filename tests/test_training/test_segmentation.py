@@ -12,8 +12,10 @@ import torch
 from mmengine.runner.checkpoint import get_state_dict
 
 from dpk_mm.models.distillers.pixels import pixels_as_images
-from dpk_mm.utils import predict, record
+from dpk_mm.profiling.step import StepSetup
+from dpk_mm.utils import main_model_cfg, predict, record
 from dpk_mm.utils.teacher_config import hub_weights
+from dpk_mm.utils.tta import add_tta
 
 ROOT = Path(__file__).parents[2]
 CONFIGS = sorted(ROOT.glob('configs/seg/*.py'))
@@ -263,3 +265,18 @@ def test_mmseg_opens_a_checkpoint_without_dpk_mm(trained, data, tmp_path):
 
     wanted = inference_model(model, np.zeros((*tiny_seg.SIZE, 3), np.uint8)).seg_logits.data.double().sum()
     assert float(done.stdout.split()[-1]) == pytest.approx(float(wanted), rel=1e-6)
+
+
+def test_our_tools_know_segmentors(data, tmp_path, test):
+    cfg = tiny_seg.training_cfg(tiny_seg.distiller(method='kd'), data, tmp_path)
+    cost = StepSetup(cfg, 'cpu', batch_size=2).tasks()
+    assert all(task()() for task in (cost['student'], cost['step']))
+    cfg.default_hooks.visualization = dict(type='SegVisualizationHook')
+    cfg.visualizer = dict(type='SegLocalVisualizer', name='seg', vis_backends=[dict(type='LocalVisBackend')])
+    args = test.parse_args(['config.py', 'a.pth', '--show-dir', str(tmp_path / 'shown')])
+    test.show(cfg, args)
+    cfg.model = main_model_cfg(cfg)
+    add_tta(cfg)
+    runner = tiny_seg.tiny.build_runner(cfg)
+    assert 'mIoU' in runner.test()
+    assert len(list((tmp_path / 'shown').rglob('*.png'))) == 1
