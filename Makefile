@@ -67,6 +67,7 @@ docs-check: setup  ## check that the result pages state what the files in experi
 COMPILE = $(UV) pip compile --quiet --universal --python-version 3.10 --no-annotate --upgrade \
   --custom-compile-command 'make lock' $(addprefix requirements/,build.txt runtime.txt demo.txt tests.txt)
 lock: setup  ## resolve requirements/lock.txt and lock-onedl.txt anew
-	@$(COMPILE) requirements/upstream.txt requirements/det.txt requirements/cls.txt --output-file requirements/lock.txt
-	@$(COMPILE) requirements/onedl.txt requirements/onedl-det.txt requirements/onedl-cls.txt \
+	@$(COMPILE) requirements/upstream.txt requirements/det.txt requirements/cls.txt requirements/seg.txt \
+	  --output-file requirements/lock.txt
+	@$(COMPILE) requirements/onedl.txt requirements/onedl-det.txt requirements/onedl-cls.txt requirements/onedl-seg.txt \
 	  --constraint requirements/lock.txt --output-file requirements/lock-onedl.txt

@@ -87,24 +87,25 @@ class BuildPyWithConfigs(build_py):
 url = repository_url()
 # The packages of OpenMMLab are extras: pip does not know that a fork supplies mmengine, and would install
 # upstream's over its files. dpk_mm alone changes nothing in an environment that can train.
-stacks = {'upstream': ('upstream', 'det', 'cls'), 'onedl': ('onedl', 'onedl-det', 'onedl-cls')}
+stacks = {'upstream': '', 'onedl': 'onedl-'}
 extras = {name: requirements(name) for name in ('demo', 'tests')}
-for stack, (base, det, cls) in stacks.items():
-    extras[stack] = [line for name in (base, det, cls) for line in requirements(name)]
-    extras[f'{stack}-det'] = requirements(base) + requirements(det)
-    extras[f'{stack}-cls'] = requirements(base) + requirements(cls)
+for stack, prefix in stacks.items():
+    det, cls, seg = (requirements(f'{prefix}{task}') for task in ('det', 'cls', 'seg'))
+    extras[stack] = requirements(stack) + det + cls  # whoever segments says so
+    for task, packages in (('det', det), ('cls', cls), ('seg', seg)):
+        extras[f'{stack}-{task}'] = requirements(stack) + packages
 
 setup(
     name='dpk_mm',
     version=read_version(),
-    description='DPK distillation (dynamic prior knowledge) for MMDetection and MMPretrain',
+    description='DPK distillation (dynamic prior knowledge) for MMDetection, MMPretrain and MMSegmentation',
     long_description=long_description(url),
     long_description_content_type='text/markdown',
     url=url or None,
     project_urls=project_links(url),
     author='The dpk_mm authors',
     license='Apache-2.0',
-    keywords='knowledge distillation, object detection, image classification, OpenMMLab, PyTorch',
+    keywords='knowledge distillation, object detection, classification, segmentation, OpenMMLab, PyTorch',
     classifiers=[
         'Development Status :: 4 - Beta',
         'Intended Audience :: Developers',

@@ -17,12 +17,14 @@ STACKS = {
         'mmcv': ('mmcv', '2.1.0', '2.2.0'),
         'mmdet': ('mmdet', '3.2.0', '3.4.0'),
         'mmpretrain': ('mmpretrain', '1.1.0', '1.3.0'),
+        'mmseg': ('mmsegmentation', '1.2.2', '1.3.0'),
     },
     'onedl': {
         'mmengine': ('onedl-mmengine', '0.10.10', '0.11.0'),
         'mmcv': ('onedl-mmcv', '2.3.0', '2.4.0'),
         'mmdet': ('onedl-mmdetection', '3.5.0', '3.6.0'),
         'mmpretrain': ('onedl-mmpretrain', '1.3.0', '1.4.0'),
+        'mmseg': ('onedl-mmsegmentation', '1.4.2', '1.5.0'),
     },
 }
 _NEEDED = ('torch', 'mmengine', 'mmcv')

@@ -29,7 +29,7 @@ CORE = """
     tests/test_training/test_promises.py tests/test_training/test_three_lines.py
 """.split()
 
-STACKS = {'upstream': 'upstream det cls', 'onedl': 'onedl onedl-det onedl-cls'}
+STACKS = {'upstream': 'upstream det cls seg', 'onedl': 'onedl onedl-det onedl-cls onedl-seg'}
 # Each Python and each torch that a stack takes, in a row at least, and an older torch, which is not claimed.
 # Upstream's mmcv does not build on Python 3.13. 'locked' is the torch of requirements/build.txt, with every
 # other version of the lock file, too.

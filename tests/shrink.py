@@ -94,6 +94,36 @@ def detector(model: dict) -> dict:
     return model
 
 
+def segmentation(cfg: Config) -> dict:
+    """The distiller of a config of ``configs/seg`` with a random teacher, and an eighth of all widths."""
+    model = cfg.model
+    model.student = segmentor(model.student)
+    model.teacher = dict(
+        config=segmentor(load_model(teacher_cfg(model.teacher)['config'])), allow_incomplete=True
+    )
+    model.student._scope_ = 'mmseg'
+    model.input_shape = model.student.data_preprocessor.size = (64, 64)
+    return model
+
+
+def segmentor(model: dict) -> dict:
+    """A segmentor of mmseg's with an eighth of its widths, initialised at random, for images of (64, 64)."""
+    model.pretrained = None
+    model.test_cfg = dict(mode='whole')
+    if 'depth' in model.backbone:
+        model.backbone.base_channels = model.backbone.stem_channels = 64 // FACTOR
+    if 'num_layers' in model.backbone:
+        model.backbone.num_layers = [1] * 4
+    _shrink(model.backbone, {'embed_dims'})
+    for name in ('decode_head', 'auxiliary_head'):
+        if name in model:
+            _shrink(model[name], {'in_channels', 'channels'})
+            model[name].norm_cfg = dict(type='BN')  # synchronised ones do not train on a CPU
+    if 'norm_cfg' in model.backbone:
+        model.backbone.norm_cfg = dict(type='BN')
+    return model
+
+
 def vit(model: dict) -> dict:
     """A ViT of mmpretrain's with one thin layer."""
     model.backbone.arch = dict(embed_dims=16, num_layers=1, num_heads=2, feedforward_channels=16)

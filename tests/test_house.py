@@ -12,6 +12,7 @@ ROOT = Path(__file__).resolve().parents[1]
 DISTRIBUTIONS = {
     'cv2': 'opencv-python-headless',
     'PIL': 'pillow',
+    'mmseg': 'mmsegmentation',
     'sklearn': 'scikit-learn',
     'skimage': 'scikit-image',
     'yaml': 'pyyaml',
@@ -100,7 +101,7 @@ def test_tools_are_commands_of_at_most_a_hundred_lines():
 
 @pytest.mark.parametrize('folder', ['dpk_mm', 'tools', 'demo', 'tests'])
 def test_what_is_imported_is_declared(folder):
-    names = ['runtime', 'upstream', 'det', 'cls']
+    names = ['runtime', 'upstream', 'det', 'cls', 'seg']
     names += {'demo': ['build', 'demo'], 'tests': ['build', 'demo', 'tests']}.get(folder, [])
     declared = {
         Requirement(line).name

@@ -83,7 +83,8 @@ def test_a_command_is_one(page, line, load_tool, workdir, monkeypatch):
         assert args[1] == 'dpk_mm' and all(list(ROOT.glob(f'configs/*/{name}')) for name in names)
     elif program == 'pip':
         extras = re.findall(r'(?:dpk_mm|\.)\[([\w-]+)\]', line)
-        assert set(extras) <= {'upstream', 'onedl', 'upstream-det', 'upstream-cls', 'onedl-det', 'onedl-cls'}
+        tasks = {f'{stack}-{task}' for stack in ('upstream', 'onedl') for task in ('det', 'cls', 'seg')}
+        assert set(extras) <= {'upstream', 'onedl', *tasks}
     else:
         assert program in ('export', 'source', 'git')
 

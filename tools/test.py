@@ -55,15 +55,17 @@ def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
 
 
 def show(cfg: Config, args: argparse.Namespace) -> None:
-    """Turn on the hook that paints predictions; the two packages name its settings apart."""
+    """Turn on the hook that paints predictions; the packages name its settings apart."""
     hook = cfg.get('default_hooks', {}).get('visualization')
     if hook is None:
         cli.die('--show needs a visualization hook in default_hooks')
-    is_det = cfg.get('default_scope') == 'mmdet'
-    hook['draw' if is_det else 'enable'] = True
+    scope = cfg.get('default_scope')
+    hook['enable' if scope == 'mmpretrain' else 'draw'] = True
     hook.update(show=args.show, wait_time=args.wait_time)
-    if args.show_dir:
-        hook['test_out_dir' if is_det else 'out_dir'] = args.show_dir
+    if args.show_dir and scope == 'mmseg':
+        cfg.visualizer.save_dir = args.show_dir
+    elif args.show_dir:
+        hook['test_out_dir' if scope == 'mmdet' else 'out_dir'] = args.show_dir
     if args.interval is not None:
         hook.interval = args.interval
 

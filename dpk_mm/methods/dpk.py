@@ -32,8 +32,8 @@ def _has_neck(pair: Pair, level: Level) -> bool:
 
 
 def _prior(pair: Pair) -> dict:
-    """CKA over images; in detectors, whose batches are too small for that, over positions (ours)."""
-    if pair.detects:
+    """CKA over images; in detectors and segmentors, whose batches are too small, over positions (ours)."""
+    if pair.is_dense:
         return dict(type='dpk_mm.CKAPrior', samples='positions', floor=0.15, cap=0.85, fallback=0.5)
     return dict(type='dpk_mm.CKAPrior', samples='images', floor=0.15, cap=0.95, fallback=0.9)
 
@@ -51,16 +51,17 @@ def dpk(pair: Pair) -> dict:
     """DPK (Qiu et al., ICLR 2023) with what led on real data: lean necks, PKD's loss in detectors (ours).
 
     A detector has PKD's loss on all levels and a neck on those of stride 16 and more. A classifier has
-    squared error on the last two maps, through residual necks where the widths agree, beside KD. The weights
-    on maps find themselves.
+    squared error on the last two maps, through residual necks where the widths agree, beside KD. A segmentor
+    has PKD's loss on the last two maps, beside KD of each pixel (not measured against others). The weights on
+    maps find themselves.
     """
     if pair.detects:
         stages = on(need_maps(pair), 'PKDLoss')
     else:
-        stages = on(need_maps(pair)[-2:], 'FeatureMSELoss')
+        stages = on(need_maps(pair)[-2:], 'PKDLoss' if pair.segments else 'FeatureMSELoss')
 
     def lean(level: Level) -> dict:
-        residual = not pair.detects and level.student_channels == level.teacher_channels
+        residual = not pair.is_dense and level.student_channels == level.teacher_channels
         return dict(preset='lean', residual=residual)
 
     logits = kd(pair) if pair.logits else {}

@@ -1,4 +1,8 @@
-"""Methods on logits: KD, DKD, LSKD, DIST, NKD, WTTM, RLD."""
+"""Methods on logits: KD, DKD, LSKD, DIST, NKD, WTTM, RLD.
+
+A segmentor has them at each pixel, which counts as an image. The published weights are for images, so there
+the weights find themselves (ours, not measured for each method).
+"""
 
 from dpk_mm.registry import METHODS
 
@@ -9,13 +13,19 @@ def _on_logits(pair: Pair, loss: dict) -> dict:
     if pair.logits is None:
         names = f'{type(pair.student).__name__} and {type(pair.teacher).__name__}'
         raise ValueError(f'it compares the logits of one softmax, which {names} do not both give')
+    if pair.segments:
+        loss = dict(loss, loss_weight='auto')
     return dict(logits=dict(pair.logits.at, loss=loss))
 
 
 @METHODS.register_module()
 def kd(pair: Pair) -> dict:
-    """KD (Hinton et al., 2015) with T = 4 (benchmark code), beside the whole task loss (ours)."""
-    return _on_logits(pair, dict(type='dpk_mm.LogitsKLLoss', temperature=4.0, loss_weight=1.0))
+    """KD (Hinton et al., 2015) with T = 4 (benchmark code), beside the whole task loss (ours).
+
+    Of pixels T is 1 (ours).
+    """
+    temperature = 1.0 if pair.segments else 4.0
+    return _on_logits(pair, dict(type='dpk_mm.LogitsKLLoss', temperature=temperature, loss_weight=1.0))
 
 
 @METHODS.register_module()

@@ -77,8 +77,11 @@ def pkd(pair: Pair) -> dict:
 def cwd(pair: Pair) -> dict:
     """CWD (Shu et al., ICCV 2021) on all levels of a detector, on the last map of a classifier.
 
-    T = 1, and a published weight of 10, are those for RetinaNet (benchmark code).
+    Of a segmentor it is on the logits. T = 1, and published weights of 10 and 5, are those for RetinaNet and
+    PSPNet (benchmark code).
     """
+    if pair.segments and pair.logits:
+        return on([pair.logits], 'CWDLoss', temperature=1.0)
     return on(need_maps(pair) if pair.detects else need_maps(pair)[-1:], 'CWDLoss', temperature=1.0)
 
 
@@ -86,9 +89,11 @@ def cwd(pair: Pair) -> dict:
 def mgd(pair: Pair) -> dict:
     """MGD (Yang et al., ECCV 2022): positions of all levels, or channels of a classifier's last map.
 
-    How much is hidden is that of one stage, of two stages and of ImageNet. Published are 2e-5, 5e-7 and 7e-5
-    (authors' code).
+    Of a segmentor they are positions of the last map. How much is hidden is that of one stage, of two stages,
+    of ImageNet and of Cityscapes. Published are 2e-5, 5e-7, 7e-5 and 2e-5 (authors' code).
     """
+    if pair.segments:
+        return on(need_maps(pair)[-1:], 'MGDLoss', mask='positions', mask_ratio=0.75)
     if not pair.detects:
         return on(need_maps(pair)[-1:], 'MGDLoss', mask='channels', mask_ratio=0.15)
     ratio = 0.45 if 'TwoStage' in pair.heads else 0.65
@@ -116,8 +121,9 @@ def at(pair: Pair) -> dict:
 @METHODS.register_module()
 def sp(pair: Pair) -> dict:
     """SP (Tung and Mori, ICCV 2019) on the last map of a classifier. Published is 3000 (benchmark code)."""
-    if pair.detects:
-        raise ValueError('SP compares the images of a batch, of which a detector has too few')
+    if pair.is_dense:
+        kind = 'detector' if pair.detects else 'segmentor'
+        raise ValueError(f'SP compares the images of a batch, of which a {kind} has too few')
     return on(need_maps(pair)[-1:], 'SPLoss')
 
 

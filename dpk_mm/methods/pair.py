@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Optional
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from dpk_mm.utils import blank_shape, is_detector
+from dpk_mm.utils import blank_shape, is_detector, is_segmentor
+from dpk_mm.utils.heads import pixel_ignore_index
 from dpk_mm.utils.outputs import run_outputs
 from dpk_mm.utils.probe import look_twice, misfit, size_errors
 from dpk_mm.utils.sigmoid import sigmoid_loss
@@ -18,8 +19,8 @@ from dpk_mm.utils.token_maps import find_layouts, patches_of, to_map, without_la
 if TYPE_CHECKING:
     from dpk_mm.models.teachers import FrozenTeacher
 
-# The usual size of the images of a detector, in pixels, where input_shape does not say another.
-DETECTOR_IMAGE = (800, 1344)
+# The usual size of the images of a detector, and of a segmentor the crops of Cityscapes, in pixels.
+DETECTOR_IMAGE, SEGMENTOR_IMAGE = (800, 1344), (512, 1024)
 
 
 @dataclass(frozen=True)
@@ -61,8 +62,10 @@ class Pair:
         teacher (nn.Module): The teacher's model.
         maps (tuple[Level, ...]): Of two detectors the levels of the neck, of two others the stages of the
             backbone, the finest first. Of a detector and a teacher that is none, the backbones' last.
-        logits (Level, optional): The logits, of models that are no detectors.
+        logits (Level, optional): The logits, of models that are no detectors: (B, K), or (B, K, H, W) of
+            segmentors.
         detects (bool): Whether the student is a detector.
+        segments (bool): Whether it is a segmentor.
         shapes (tuple[dict, dict]): Of student and teacher: layer -> the shape of what it gave for one image.
         problems (tuple[str, ...]): Outputs of backbone or neck that are no maps, and why.
     """
@@ -74,6 +77,12 @@ class Pair:
     detects: bool
     shapes: tuple[dict, dict] = ({}, {})
     problems: tuple[str, ...] = ()
+    segments: bool = False
+
+    @property
+    def is_dense(self) -> bool:
+        """Whether the student says something of each place: few images a batch, of many positions each."""
+        return self.detects or self.segments
 
     @property
     def heads(self) -> list[str]:
@@ -81,6 +90,13 @@ class Pair:
         if hasattr(self.student, 'roi_head'):
             return ['TwoStage']
         return [kind.__name__ for kind in type(getattr(self.student, 'bbox_head', None)).__mro__]
+
+
+def usual_image(student: nn.Module) -> tuple[int, int]:
+    """Height and width of the images of a training, in pixels, where no ``input_shape`` says others."""
+    if is_detector(student):
+        return DETECTOR_IMAGE
+    return SEGMENTOR_IMAGE if is_segmentor(student) else (224, 224)
 
 
 def find_pair(
@@ -92,8 +108,8 @@ def find_pair(
         student (nn.Module): The student.
         teacher (FrozenTeacher): The teacher.
         input_shape (tuple[int, int], optional): Height and width of the training images, in pixels. The blank
-            image has that size. Defaults to (800, 1344) for detectors, shown a blank image of (256, 256),
-            and to (224, 224) for other models.
+            image has that size. Defaults to (800, 1344) for detectors and (512, 1024) for segmentors, shown
+            a blank image of (256, 256), and to (224, 224) for other models.
 
     Returns:
         Pair: What was found.
@@ -108,7 +124,7 @@ def find_pair(
             f'{type(teacher.model).__name__}: a detector teaches only detectors by a method. Write stages.'
         )
     blank = blank_shape(student, input_shape)
-    image = tuple(input_shape or (DETECTOR_IMAGE if detects else blank))
+    image = input_shape or usual_image(student)
     necks = detects and teacher.detects
     student_side = _look(student, 'student', necks, blank)
     teacher_side = _look(teacher.model, 'teacher', necks, teacher.padded(blank))
@@ -135,10 +151,12 @@ def find_pair(
         maps.append(Level(name, student_at, teacher_at, ours[student_at][1], shape[1], size, stride))
     logits, sides = None, (student_side, teacher_side)
     if all(side.logits for side in sides):
-        widths = (shapes[side.logits][1] for shapes, side in zip((ours, theirs), sides))
-        logits = Level('logits', *(side.logits for side in sides), *widths)
+        found = [shapes[side.logits] for shapes, side in zip((ours, theirs), sides)]
+        if len(found[0]) == len(found[1]):  # an image's and those of its pixels cannot be compared
+            logits = Level('logits', *(side.logits for side in sides), *(shape[1] for shape in found))
     problems = student_side.problems + teacher_side.problems
-    return Pair(student, teacher.model, tuple(maps), logits, detects, (ours, theirs), problems)
+    segments = is_segmentor(student)
+    return Pair(student, teacher.model, tuple(maps), logits, detects, (ours, theirs), problems, segments)
 
 
 @dataclass(frozen=True)
@@ -197,18 +215,19 @@ def _look(model: nn.Module, side: str, necks: bool, blank: Sequence[int]) -> _Si
         min((tap for tap in maps if outputs[tap].data_ptr() == start), key=lambda tap: ('[' in tap, len(tap)))
         for start in starts
     ]
-    return _Side(shapes, names, _logits(model, outputs), tuple(problems))
+    return _Side(shapes, names, _logits(model, shapes), tuple(problems))
 
 
-def _logits(model: nn.Module, outputs: dict[str, Tensor]) -> Optional[str]:
-    """The layer that gives the logits of one softmax over classes."""
+def _logits(model: nn.Module, shapes: dict[str, torch.Size]) -> Optional[str]:
+    """The layer that gives the logits of one softmax over classes, of the image or of each pixel."""
     head = getattr(model, 'head', None)
     if any('MultiTask' in kind.__name__ for kind in type(head).__mro__):
         return None
-    found = [tap for tap, out in outputs.items() if out.ndim == 2 and tap.startswith('head')]
+    pixels = [tap for tap, shape in shapes.items() if pixel_ignore_index(model, tap, shape) is not None]
+    found = [tap for tap, shape in shapes.items() if len(shape) == 2 and tap.startswith('head')]
     classes = getattr(head, 'num_classes', None)
     # hidden layers of a head are narrower or wider; the logits come last
-    last = next((tap for tap in found if outputs[tap].shape[1] == classes), found[-1] if found else None)
+    last = next((tap for tap in found if shapes[tap][1] == classes), (found or pixels or [None])[-1])
     return None if last is None or sigmoid_loss(model, last) else last
 
 

@@ -15,8 +15,9 @@ from torch import Tensor, nn
 
 from dpk_mm.compare.fairness import student_optimizer
 from dpk_mm.engine import ChannelsLastHook
+from dpk_mm.methods.pair import usual_image
 from dpk_mm.registry import MODELS
-from dpk_mm.utils import is_detector, is_distiller, teacher_cfg
+from dpk_mm.utils import is_detector, is_distiller, is_segmentor, teacher_cfg
 from dpk_mm.utils.runner import enable_amp, type_name
 
 from .cost import Task, peak_memory, storage_bytes
@@ -36,7 +37,7 @@ class StepSetup:
         device (torch.device): Where everything runs.
         batch_size (int, optional): Images. Defaults to those of the config's dataloader.
         input_shape (tuple[int, int], optional): Height and width of the images in pixels. Defaults to the
-            distiller's, else (800, 1344) for detectors and (224, 224) for other models.
+            distiller's, else those of :func:`dpk_mm.methods.pair.usual_image`.
         amp (bool): Train in mixed precision.
 
     Raises:
@@ -73,8 +74,7 @@ class StepSetup:
         self.batch_size = batch_size or (cfg.get('train_dataloader') or {}).get('batch_size')
         if self.batch_size is None:
             raise ValueError('the config has no train_dataloader.batch_size; give --batch-size')
-        default = (800, 1344) if is_detector(self.student) else (224, 224)
-        self.input_shape = tuple(input_shape or self.model.input_shape or default)
+        self.input_shape = tuple(input_shape or self.model.input_shape or usual_image(self.student))
         self.batch = self._make_batch()
         self.steps = 0
 
@@ -85,6 +85,14 @@ class StepSetup:
         if classes < 1:
             name = type(self.student).__name__
             raise ValueError(f'student: no part of {name} has a num_classes to draw labels from')
+        if is_segmentor(self.student):
+            from mmengine.structures import PixelData
+            from mmseg.structures import SegDataSample
+
+            images = torch.randint(0, 256, (self.batch_size, 3, *self.input_shape), dtype=torch.uint8)
+            labels = torch.randint(classes, (self.batch_size, 1, *self.input_shape))
+            samples = [SegDataSample(gt_sem_seg=PixelData(data=label)) for label in labels]
+            return dict(inputs=list(images), data_samples=samples)
         if not is_detector(self.student):
             from mmpretrain.structures import DataSample
 

@@ -1,4 +1,8 @@
-"""Heads of detectors that can be entered on the way."""
+"""What is to be known of heads: those that can be entered on the way, and those that classify pixels."""
+
+import re
+from collections.abc import Sequence
+from typing import Optional
 
 from torch import nn
 
@@ -26,3 +30,23 @@ def find_head(model: nn.Module, side: str) -> nn.Module:
     if not head.use_sigmoid_cls:
         raise ValueError(f"only scores of sigmoids can be crossed, which the {side}'s {name} does not give")
     return head
+
+
+def pixel_ignore_index(model: nn.Module, layer: str, shape: Sequence[int]) -> Optional[int]:
+    """The label whose pixels the training of a layer leaves out, where the layer gives the logits of pixels.
+
+    Args:
+        model (nn.Module): The model.
+        layer (str): The name of the layer, as a stage has it.
+        shape (Sequence[int]): Of what the layer gives: (B, K, H, W).
+
+    Returns:
+        int or None: ``ignore_index`` of the head around the layer. None where that head has none, as those of
+        mmseg have, or another number of classes than K.
+    """
+    names = re.split(r'[\[@]', layer)[0].split('.')
+    for depth in range(len(names), 0, -1) if len(shape) == 4 else ():
+        head = model.get_submodule('.'.join(names[:depth]))
+        if hasattr(head, 'ignore_index') and getattr(head, 'num_classes', None) == shape[1]:
+            return head.ignore_index
+    return None

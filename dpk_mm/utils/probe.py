@@ -115,8 +115,10 @@ def misfit(
 
 
 def blank_shape(model: nn.Module, input_shape: Optional[tuple[int, int]] = None) -> tuple[int, int]:
-    """The size of the blank image: ``input_shape``, or (256, 256) for detectors, (224, 224) for others."""
-    return tuple(input_shape) if input_shape else (256, 256) if is_detector(model) else (224, 224)
+    """The size of the blank image: ``input_shape``, or (224, 224) for classifiers, (256, 256) for others."""
+    if input_shape:
+        return tuple(input_shape)
+    return (256, 256) if is_detector(model) or is_segmentor(model) else (224, 224)
 
 
 def run_blank(model: nn.Module, input_shape: Optional[tuple[int, int]] = None, images: int = 1) -> None:
@@ -201,8 +203,23 @@ def predict(model: nn.Module, inputs: Tensor, data_samples: Optional[Sequence] =
     """
     if not isinstance(model, BaseModel):
         return model(inputs)
-    # 'tensor' would call mmdet's heads past their hooks
-    return model(inputs, data_samples, mode='predict')
+    with _whole_images(model):
+        # 'tensor' would call mmdet's heads past their hooks
+        return model(inputs, data_samples, mode='predict')
+
+
+@contextmanager
+def _whole_images(model: nn.Module) -> Iterator[None]:
+    """Let a segmentor see whole images, where in its tests a window slides over them."""
+    test_cfg = getattr(model, 'test_cfg', None) if is_segmentor(model) else None
+    mode = (test_cfg or {}).get('mode')
+    if mode is not None:
+        test_cfg['mode'] = 'whole'
+    try:
+        yield
+    finally:
+        if mode is not None:
+            test_cfg['mode'] = mode
 
 
 @contextmanager
@@ -222,6 +239,12 @@ def is_detector(model: nn.Module) -> bool:
     """Whether ``model`` is one of mmdet's, without importing mmdet for those that are not."""
     base = sys.modules.get('mmdet.models.detectors.base')
     return base is not None and isinstance(model, base.BaseDetector)
+
+
+def is_segmentor(model: nn.Module) -> bool:
+    """Whether ``model`` is one of mmseg's, without importing mmseg for those that are not."""
+    base = sys.modules.get('mmseg.models.segmentors.base')
+    return base is not None and isinstance(model, base.BaseSegmentor)
 
 
 def _blank_detection(height: int, width: int) -> Any:

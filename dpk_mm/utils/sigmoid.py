@@ -13,7 +13,7 @@ def sigmoid_loss(model: nn.Module, layer: str) -> Optional[str]:
     """The loss that trains the logits of a layer by a sigmoid for each class.
 
     Args:
-        model (nn.Module): A classifier.
+        model (nn.Module): A classifier or a segmentor.
         layer (str): The name of the layer, which may end in ``[i]``.
 
     Returns:
@@ -23,13 +23,20 @@ def sigmoid_loss(model: nn.Module, layer: str) -> Optional[str]:
     names = re.split(r'[\[@]', layer)[0].split('.')
     for depth in range(len(names), 0, -1):
         head = model.get_submodule('.'.join(names[:depth]))
-        losses = [child for child in head.children() if type(child).__name__.endswith('Loss')]
+        losses = [child for child in head.children() if type(_first(child)).__name__.endswith('Loss')]
         if losses:
-            return next((type(loss).__name__ for loss in losses if _is_sigmoid(loss)), None)
+            return next((type(_first(loss)).__name__ for loss in losses if _is_sigmoid(loss)), None)
     return None
 
 
+def _first(loss: nn.Module) -> nn.Module:
+    """The first of several losses of one prediction, as mmseg's heads have them, or the only one."""
+    return loss[0] if isinstance(loss, nn.ModuleList) and len(loss) else loss
+
+
 def _is_sigmoid(loss: nn.Module) -> bool:
+    if isinstance(loss, nn.ModuleList):
+        return all(map(_is_sigmoid, loss))  # a softmax among them makes logits of the classes
     # that of a LabelSmoothLoss lies inside of it
     said = [part.use_sigmoid for part in loss.modules() if hasattr(part, 'use_sigmoid')]
     return any(said) if said else any(word in type(loss).__name__ for word in _BY_NAME)

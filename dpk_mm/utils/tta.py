@@ -18,20 +18,19 @@ def add_tta(cfg: Config) -> None:
     Args:
         cfg (Config): A whole config; changed in place.
     """
-    is_det = cfg.get('default_scope') == 'mmdet'
+    scope = cfg.get('default_scope')
     if 'tta_model' not in cfg:
         det = dict(nms=dict(type='nms', iou_threshold=0.5), max_per_img=100)
-        cfg.tta_model = (
-            # unscoped: mmdet registers it with mmengine's registry, not its own
-            dict(type='DetTTAModel', tta_cfg=det) if is_det else dict(type='mmpretrain.AverageClsScoreTTA')
-        )
+        others = dict(type='mmseg.SegTTAModel' if scope == 'mmseg' else 'mmpretrain.AverageClsScoreTTA')
+        # unscoped: mmdet registers it with mmengine's registry, not its own
+        cfg.tta_model = dict(type='DetTTAModel', tta_cfg=det) if scope == 'mmdet' else others
     # The pipeline may lie under wrappers of the data set.
     dataset = cfg.test_dataloader.dataset
     while 'dataset' in dataset:
         dataset = dataset.dataset
     if 'tta_pipeline' not in cfg:
         *pipeline, pack = deepcopy(dataset.pipeline)
-        if is_det:
+        if scope == 'mmdet':
             pack = dict(type='PackDetInputs', meta_keys=_DET_META_KEYS)
         flips = [dict(type='RandomFlip', prob=prob) for prob in (1.0, 0.0)]
         cfg.tta_pipeline = [*pipeline, dict(type='TestTimeAug', transforms=[flips, [pack]])]

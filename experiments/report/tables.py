@@ -203,8 +203,9 @@ def _which() -> str:
     return _align('lll', markdown(['you have', '`method=`', 'in our short schedules'], rows))
 
 
-def _pair(detects: bool) -> Pair:
-    """A detector or a classifier, and a teacher of the same layers."""
+def _pair(kind: str) -> Pair:
+    """A detector, a segmentor or a classifier, and a teacher of the same layers."""
+    detects, segments = kind == 'detectors', kind == 'segmentors'
     if detects:
         with DefaultScope.overwrite_default_scope('mmdet'):  # another may be left of a training
             head = dict(type='RetinaHead', num_classes=80, in_channels=256)
@@ -214,7 +215,7 @@ def _pair(detects: bool) -> Pair:
         model = nn.ModuleDict(dict(backbone=nn.ModuleDict(dict(layer1=blocks))))
     levels = tuple(Level(f'p{i}', 'neck', 'neck', 256, 256, (512 >> i, 512 >> i), 1 << i) for i in (3, 4, 5))
     logits = None if detects else Level('logits', 'head.fc', 'head.fc', 1000, 1000)
-    return Pair(model, model, levels, logits, detects)
+    return Pair(model, model, levels, logits, detects, segments=segments)
 
 
 # Methods whose loss agrees with an independent computation, and that no table has yet.
@@ -226,7 +227,8 @@ _FORMULA_CHECKED = (
 
 def _methods() -> str:
     """What each method does, in the words of its function, what it fits, and what was done with it here."""
-    pairs = [_pair(detects) for detects in (True, False)]
+    kinds = ['detectors', 'classifiers', 'segmentors']
+    pairs = [_pair(kind) for kind in kinds]
     rows = []
     for name, method in sorted(METHODS.module_dict.items()):
         text = re.sub(r':\w+:(`[^`]+`)', r'\1', ' '.join(inspect.getdoc(method).split()))
@@ -239,7 +241,7 @@ def _methods() -> str:
                 fits.append('no')
         here = 'formula checked' if name in _FORMULA_CHECKED else 'reproduced'
         rows.append([f"`'{name}'`", re.match(r'.*?\.(?= [A-Z]|$)', text)[0], *fits, here])
-    return _align('lllll', markdown(['method', 'what it does', 'detectors', 'classifiers', 'here'], rows))
+    return _align('llllll', markdown(['method', 'what it does', *kinds, 'here'], rows))
 
 
 def _fgd_weights() -> str:

@@ -137,7 +137,9 @@ def test_declared_ranges_are_the_checked_ones(root):
 
     from dpk_mm.stack import STACKS
 
-    names = dict(upstream=('upstream', 'det', 'cls'), onedl=('onedl', 'onedl-det', 'onedl-cls'))
+    names = dict(
+        upstream=('upstream', 'det', 'cls', 'seg'), onedl=('onedl', 'onedl-det', 'onedl-cls', 'onedl-seg')
+    )
     for stack, packages in STACKS.items():
         lines = [
             line
@@ -152,7 +154,8 @@ def test_declared_ranges_are_the_checked_ones(root):
 
 
 @pytest.mark.parametrize(
-    'lock, stack', [('lock', 'upstream det cls'), ('lock-onedl', 'onedl onedl-det onedl-cls')]
+    'lock, stack',
+    [('lock', 'upstream det cls seg'), ('lock-onedl', 'onedl onedl-det onedl-cls onedl-seg')],
 )
 def test_lock_fits_the_ranges(root, lock, stack):
     from packaging.requirements import Requirement

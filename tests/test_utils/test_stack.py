@@ -81,7 +81,7 @@ def test_a_mixture_is_refused(environment):
     distributions.pop('mmdet')
     distributions['onedl-mmdetection'] = packages['mmdet'] = '3.5.1'
     with pytest.raises(
-        ImportError, match='mmengine, mmcv, mmpretrain of upstream and onedl-mmdetection of the'
+        ImportError, match='mmpretrain, mmsegmentation of upstream and onedl-mmdetection of the'
     ):
         check_stack(environment(packages, distributions))
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 # What mmcv is compiled with, and the rest.
 BASE = 'cv2 mmengine ninja numpy pkg_resources setuptools torch torchvision wheel yaml'.split()
-REST = 'mmdet.models mmpretrain.models pycocotools.mask pytest ruff skimage sklearn'.split()
+REST = 'mmdet.models mmpretrain.models mmseg.models pycocotools.mask pytest ruff skimage sklearn'.split()
 
 
 def files(root: str) -> None:

@@ -14,6 +14,7 @@ from dpk_mm.utils import resize_like, step_generator
 from dpk_mm.utils.checks import FieldError
 
 from .base_stage import BaseStage
+from .pixels import pixels_as_images
 
 # A neck with fewer tokens has little to mix.
 FEW_TOKENS = 16
@@ -31,6 +32,9 @@ class DistillStage(BaseStage):
     neck see it (authors' code, see :func:`dpk_mm.utils.resize_like`). Where they do at build, the log says
     so.
 
+    A map of logits, as a segmentor gives, is compared by a loss on logits pixel by pixel, see
+    :func:`pixels_as_images`, and by a loss on maps as any map.
+
     Args:
         name (str): Its name in logs and checkpoints.
         student_shape (torch.Size): (B, C_s, H', W') of the student's feature, or (B, K) of logits.
@@ -39,6 +43,8 @@ class DistillStage(BaseStage):
         neck (dict, optional): Neck; called with (student, teacher, ratio, generator).
         prior (dict, optional): Prior; called with (student, teacher). Defaults to
             :class:`dpk_mm.CKAPrior` where there is a neck.
+        ignore_index (int, optional): Of maps of logits, the label whose pixels are left out. Defaults to
+            None: they are no logits.
 
     Raises:
         ValueError: Shapes that cannot be compared, or not by this loss, a declared channel count that is not
@@ -53,9 +59,13 @@ class DistillStage(BaseStage):
         loss: dict,
         neck: Optional[dict] = None,
         prior: Optional[dict] = None,
+        ignore_index: Optional[int] = None,
     ) -> None:
         super().__init__(name)
-        self.on_logits = len(student_shape) == 2
+        self.on_logits = len(student_shape) == 2 or ignore_index is not None
+        self.ignore_index = ignore_index
+        kind = check_part(loss, 'loss', 'loss')
+        self.of_pixels = ignore_index is not None and kind.takes == 'logits'
         shapes = f"the student's is {tuple(student_shape)}, the teacher's {tuple(teacher_shape)}"
         if {len(student_shape), len(teacher_shape)} not in ({2}, {4}):
             raise ValueError(f'maps (B, C, H, W) or logits (B, K) can be compared, but {shapes}.')
@@ -76,14 +86,14 @@ class DistillStage(BaseStage):
             self.prior.stage = name
         elif prior is not None:
             raise ValueError('a prior needs a neck to feed: give both or neither.')
-        elif student_shape[1] == teacher_shape[1] or check_part(loss, 'loss', 'loss').any_channels:
+        elif student_shape[1] == teacher_shape[1] or kind.any_channels:
             self.adapter = nn.Identity()
-        elif len(student_shape) == 4:
+        elif len(student_shape) == 4 and not self.of_pixels:
             self.adapter = nn.Conv2d(student_shape[1], teacher_shape[1], 1)
         else:
             raise ValueError(f'logits must agree, but {shapes}: stages=dict({name}=None) leaves it out.')
         self.add_loss(loss, channels=teacher_shape[1], **channels)
-        if self.loss.takes not in ('any', 'maps' if len(student_shape) == 4 else 'logits'):
+        if not self.of_pixels and kind.takes not in ('any', 'maps' if len(student_shape) == 4 else 'logits'):
             raise FieldError(
                 'loss', f': {type(self.loss).__name__} compares {self.loss.takes}, but {shapes}.'
             )
@@ -135,4 +145,10 @@ class DistillStage(BaseStage):
                 generator = step_generator(self.name, student_feat.device)
                 predicted = self.neck(student_feat, teacher_feat, ratio, generator)
         with record_function(f'dpk_mm::loss/{self.name}'):
+            if self.of_pixels:
+                predicted, teacher_feat, data_samples = pixels_as_images(
+                    predicted, teacher_feat, data_samples, self.ignore_index
+                )
+                if len(predicted) == 0:  # no pixel has a label, so there is nothing to average
+                    return predicted.float().sum()
             return self.loss(predicted, teacher_feat, data_samples)

@@ -14,6 +14,7 @@ from dpk_mm.models.priors.measured_prior import compute_ratios
 from dpk_mm.registry import MODELS
 from dpk_mm.utils import TapError, blank_shape, is_detector, preserve_random_state, probe
 from dpk_mm.utils.checks import FieldError, NotNegative, Shape
+from dpk_mm.utils.heads import pixel_ignore_index
 from dpk_mm.utils.probe import size_errors
 
 from .auto_weight import apply_auto_weights, share_out
@@ -37,8 +38,8 @@ class Distiller(BaseDistiller):
     """A student that learns from a teacher at stages of (layers, neck, prior, loss).
 
     A method's name makes the stages, or a config writes them. A dry run finds layers and channels, and the
-    log shows what was chosen as a table. Every detector and classifier of MMDetection and MMPretrain fits. A
-    backbone or a classifier may teach a detector.
+    log shows what was chosen as a table. Every detector, classifier and segmentor of MMDetection,
+    MMPretrain and MMSegmentation fits. A backbone or a classifier may teach a detector.
 
     Args:
         student (str or dict): The student: ``'pkg::path'``, a local config file, or a model dict.
@@ -146,7 +147,10 @@ class Distiller(BaseDistiller):
     def _add_stage(self, name: str, cfg: dict, student_shape: Sequence, teacher_shape: Sequence) -> None:
         parts = {key: cfg[key] for key in ('neck', 'prior', 'loss') if key in cfg}
         group = partial(GroupStage, teacher=self.teacher)
-        kind = DistillStage if isinstance(cfg['student_at'], str) else group
+        kind = group
+        if isinstance(cfg['student_at'], str):
+            kind = DistillStage
+            parts['ignore_index'] = pixel_ignore_index(self.student, cfg['student_at'], student_shape)
         try:
             self.distiller[name] = kind(name, student_shape, teacher_shape, **parts)
         except FieldError as error:

@@ -25,7 +25,7 @@ from dpk_mm.utils.token_maps import patch_stride
 
 from .compile import check_compile_options, compile_around
 from .padding import crop_feature, pad_to_divisor
-from .renormalize import Renormalize, unwrap_preprocessor
+from .renormalize import Renormalize, pad_value, unwrap_preprocessor
 from .weights import check_finite, load_checkpoint
 
 # Copies of a model that average its weights; like other wrappers they have it as ``module``.
@@ -141,7 +141,9 @@ class FrozenTeacher(nn.Module):
     @property
     def divisor(self) -> int:
         """What height and width of its images must be multiples of, in pixels."""
-        return self.pad_size_divisor or getattr(self._preprocessor, 'pad_size_divisor', 1)
+        names = ('pad_size_divisor', 'size_divisor')  # of mmengine and of mmseg
+        own = next((value for name in names if (value := getattr(self._preprocessor, name, None))), 1)
+        return self.pad_size_divisor or own
 
     def divisor_of(self, taps: Sequence[str]) -> int:
         """The same where some layers are read: those that give tokens need whole patches."""
@@ -204,8 +206,8 @@ class FrozenTeacher(nn.Module):
         if self.compile_options is not False:
             self._compile(taps)
         size = tuple(inputs.shape[-2:])
-        value = float(getattr(self._preprocessor, 'pad_value', 0))
-        inputs, data_samples = pad_to_divisor(inputs, data_samples, self.divisor_of(taps), value)
+        value, divisor = pad_value(self._preprocessor), self.divisor_of(taps)
+        inputs, data_samples = pad_to_divisor(inputs, data_samples, divisor, value)
         padded = tuple(inputs.shape[-2:])
         # the samples of a detector say nothing to another model
         samples = data_samples if self.detects else None

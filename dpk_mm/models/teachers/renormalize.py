@@ -6,6 +6,9 @@ from typing import Optional
 import torch
 from torch import Tensor, nn
 
+# names of mmengine, mmpretrain and mmseg
+_CONVERSIONS = ('_channel_conversion', 'to_rgb', 'channel_conversion')
+
 
 def unwrap_preprocessor(preprocessor: Optional[nn.Module]) -> Optional[nn.Module]:
     """The data preprocessor that normalises, inside of one such as mmdet's for several branches.
@@ -21,10 +24,16 @@ def unwrap_preprocessor(preprocessor: Optional[nn.Module]) -> Optional[nn.Module
     return preprocessor
 
 
+def pad_value(preprocessor: Optional[nn.Module]) -> float:
+    """What a data preprocessor pads normalised images with: ``pad_value``, or mmseg's ``pad_val``."""
+    return float(getattr(preprocessor, 'pad_value', getattr(preprocessor, 'pad_val', 0)))
+
+
 class Renormalize(nn.Module):
     """From one data preprocessor's mean, std and channel order to another's.
 
-    The padding that mmdet adds after normalisation is set to what the target's preprocessor pads with.
+    The padding that mmdet and mmseg add after normalisation is set to what the target's preprocessor pads
+    with.
 
     Args:
         source (nn.Module): The data preprocessor that made the batch.
@@ -41,9 +50,9 @@ class Renormalize(nn.Module):
             source_mean, source_std = source_mean.flip(0), source_std.flip(0)
         self.register_buffer('scale', source_std / target_std, persistent=False)
         self.register_buffer('shift', (source_mean - target_mean) / target_std, persistent=False)
-        self.pad_value = float(getattr(target, 'pad_value', 0))
+        self.pad_value = pad_value(target)
         same = torch.equal(self.scale, torch.ones_like(self.scale))
-        same_pad = self.pad_value == float(getattr(source, 'pad_value', 0))
+        same_pad = self.pad_value == pad_value(source)
         self.needed = self.swap or not same or bool(self.shift.any()) or not same_pad
 
     def forward(self, inputs: Tensor, data_samples: Optional[Sequence] = None) -> Tensor:
@@ -51,8 +60,8 @@ class Renormalize(nn.Module):
 
         Args:
             inputs (Tensor): (B, C, H, W) float, as ``source`` made it.
-            data_samples (Sequence, optional): B samples; those with a ``batch_input_shape`` (mmdet's)
-                say by ``img_shape`` where their padding begins.
+            data_samples (Sequence, optional): B samples; those with a ``batch_input_shape`` (mmdet's) or
+                a ``padding_size`` (mmseg's) say by ``img_shape`` where their padding begins.
 
         Returns:
             Tensor: (B, C, H, W), a new tensor (the batch itself where both preprocessors agree).
@@ -61,7 +70,7 @@ class Renormalize(nn.Module):
             return inputs
         outputs = (inputs.flip(1) if self.swap else inputs) * self.scale + self.shift
         for image, sample in zip(outputs, data_samples or ()):
-            if 'batch_input_shape' in sample:
+            if 'batch_input_shape' in sample or 'padding_size' in sample:
                 height, width = sample.img_shape[:2]
                 image[:, height:] = self.pad_value
                 image[:, :, width:] = self.pad_value
@@ -76,5 +85,5 @@ def _statistics(preprocessor: nn.Module) -> tuple:
 
 
 def _converts_channels(preprocessor: nn.Module) -> bool:
-    """Whether BGR images become RGB (or the reverse): mmengine's and mmpretrain's names for it."""
-    return bool(getattr(preprocessor, '_channel_conversion', False) or getattr(preprocessor, 'to_rgb', False))
+    """Whether BGR images become RGB (or the reverse)."""
+    return any(getattr(preprocessor, name, False) for name in _CONVERSIONS)
