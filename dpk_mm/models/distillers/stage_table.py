@@ -4,8 +4,8 @@ from typing import Any
 
 import torch
 
-from dpk_mm.methods.pair import DETECTOR_IMAGE
-from dpk_mm.utils import blank_shape, is_detector
+from dpk_mm.methods.pair import usual_image
+from dpk_mm.utils import blank_shape
 from dpk_mm.utils.text import count, markdown
 
 from .base_distiller import BaseDistiller
@@ -47,11 +47,10 @@ def stage_table(distiller: BaseDistiller, student: dict, teacher: dict) -> str:
     text = f'The student {start}.'
     if not rows:
         return f'{text} Nothing is distilled.'
-    height, width = blank_shape(distiller.student, distiller.input_shape)
-    text += f' Stages, with shapes of a dry run on {height} x {width}'
-    if distiller.input_shape is None and distiller.method is not None and is_detector(distiller.student):
-        height, width = DETECTOR_IMAGE
-        text += f' and necks for images of {height} x {width}, as model.input_shape gives no other'
+    shown, usual = blank_shape(distiller.student, distiller.input_shape), usual_image(distiller.student)
+    text += f' Stages, with shapes of a dry run on {shown[0]} x {shown[1]}'
+    if distiller.input_shape is None and distiller.method is not None and usual != shown:
+        text += f' and necks for images of {usual[0]} x {usual[1]}, as model.input_shape gives no other'
     return f'{text}:\n{markdown(head, rows)}'
 
 
