@@ -171,19 +171,23 @@ def checkpoint_errors() -> Iterator[None]:
             die(str(error))
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
             die(f'{error}. Checkpoints that are whole stay; --resume goes on from the newest.')
-        path = _file_being_loaded(error)
-        if path is None:
+        path = _argument(error, 'torch.serialization', 'load', 'f')
+        if path is not None:
+            die(f'{path} {explain_load_error(error, path, f"set {OPT_IN}=1")}')
+        path = _argument(error, 'mmengine.runner', 'resume', 'filename')
+        if path is None or os.environ.get(TRACEBACK):
             raise
-        die(f'{path} {explain_load_error(error, path, f"set {OPT_IN}=1")}')
+        said = ' '.join(f'{type(error).__name__}: {error}'.split())
+        die(f'{path} is of another training, and this one cannot go on from it ({said[:300]})')
 
 
-def _file_being_loaded(error: BaseException) -> Optional[str]:
-    """Get the file ``torch.load`` was reading when an error was raised, if it was."""
+def _argument(error: BaseException, module: str, function: str, name: str) -> Optional[str]:
+    """Get the file that a function was called with, where an error was raised in it."""
     trace = error.__traceback__
     while trace is not None:
         frame = trace.tb_frame
-        if frame.f_code.co_name == 'load' and frame.f_globals['__name__'] == 'torch.serialization':
-            file = frame.f_locals.get('f')
+        if frame.f_code.co_name == function and frame.f_globals['__name__'].startswith(module):
+            file = frame.f_locals.get(name)
             return str(file if isinstance(file, (str, Path)) else getattr(file, 'name', file))
         trace = trace.tb_next
     return None

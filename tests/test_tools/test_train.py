@@ -1,6 +1,7 @@
 import errno
 import os
 import pickle
+import re
 
 import pytest
 import tiny
@@ -368,6 +369,28 @@ def test_an_exported_student_is_not_resumed_but_loaded(train, toy, tmp_path):
     fails_with(
         lambda: train.main([toy, '--resume', str(tmp_path / 'student.pth')]), '--resume: ', 'load_from='
     )
+
+
+@pytest.mark.parametrize(
+    'part, words',
+    [
+        (dict(message_hub={}), 'AssertionError: .* `log_scalars`'),
+        (dict(meta=dict(epoch=1)), "KeyError: 'iter'"),
+        (dict(optimizer=[]), 'is of another training'),
+        (dict(state_dict=3), 'is of another training'),
+    ],
+)
+def test_what_no_training_can_go_on_from_is_one_line(train, toy, workdir, part, words, monkeypatch):
+    train.main([toy])
+    whole = torch.load('work_dirs/toy/epoch_1.pth', weights_only=True)
+    torch.save({**whole, **part}, 'other.pth')
+    message = fails_with(
+        lambda: train.main([toy, '--resume', 'other.pth']), 'other.pth is of another training'
+    )
+    assert re.search(words, message)
+    monkeypatch.setenv('DPK_MM_TRACEBACK', '1')
+    with pytest.raises((AssertionError, KeyError, TypeError, AttributeError)):
+        train.main([toy, '--resume', 'other.pth'])
 
 
 @pytest.mark.parametrize(
