@@ -294,10 +294,10 @@ def test_our_tools_know_segmentors(data, tmp_path, test):
     assert all(task()() for task in (cost['student'], cost['step']))
     cfg.default_hooks.visualization = dict(type='SegVisualizationHook')
     cfg.visualizer = dict(type='SegLocalVisualizer', name='seg', vis_backends=[dict(type='LocalVisBackend')])
-    args = test.parse_args(['config.py', 'a.pth', '--show-dir', str(tmp_path / 'shown')])
+    args = test.parse_args(['config.py', 'a.pth', '--show-dir', str(tmp_path / 'shown'), '--interval', '1'])
     test.show(cfg, args)
     cfg.model = main_model_cfg(cfg)
     add_tta(cfg)
     runner = tiny_seg.tiny.build_runner(cfg)
     assert 'mIoU' in runner.test()
-    assert len(list((tmp_path / 'shown').rglob('*.png'))) == 1
+    assert len(list((tmp_path / 'shown').rglob('*.png'))) == 8
