@@ -49,7 +49,7 @@ def test_the_readme_has_the_three_lines_of_each_kind():
         'mmseg',
         *['mmdet'] * 3,
     ]
-    assert CONFIGS[4] == f'# my_dpk.py\n{CONFIGS[0]}'
+    assert CONFIGS[5] == f'# my_dpk.py\n{CONFIGS[0]}'
     assert all(len(text.splitlines()) == 3 for text in CONFIGS[:2])
     assert len((ROOT / 'README.md').read_text(encoding='utf-8').splitlines()) <= 150
 
