@@ -7,6 +7,7 @@ import pytest
 import shrink
 import tiny
 import tiny_cls
+import tiny_seg
 import torch
 from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
@@ -27,23 +28,28 @@ FOLDERS = [path.name for path in sorted((ROOT / 'configs').iterdir()) if path.is
 def test_a_config_of_the_pages_trains(text, tmp_path):
     (tmp_path / 'config.py').write_text(text, encoding='utf-8')
     cfg = Config.fromfile(tmp_path / 'config.py')
-    model = tiny.build(shrink.distiller(cfg))
+    segments = cfg.default_scope == 'mmseg'
+    model = tiny.build((shrink.segmentation if segments else shrink.distiller)(cfg))
     model.init_weights()
     model.train()
     wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
-    batch = (tiny if shrink.is_detector(cfg) else tiny_cls).batch(model)
+    batch = (tiny if shrink.is_detector(cfg) else tiny_seg if segments else tiny_cls).batch(model)
     losses = model(**batch, mode='loss')
     assert {f'loss_distill_{name}' for name in model.distiller} <= set(losses)
     loss, _ = model.parse_losses(losses)
     before = {name: parameter.detach().clone() for name, parameter in model.distiller.named_parameters()}
     wrapper.update_params(loss)
     changed = [n for n, p in model.distiller.named_parameters() if not torch.equal(p, before[n])]
-    assert torch.isfinite(loss) and changed
+    assert torch.isfinite(loss) and bool(changed) == bool(before)
 
 
 def test_the_readme_has_the_three_lines_of_each_kind():
-    assert [re.search(r'(\w+)::', text)[1] for text in CONFIGS] == ['mmdet', 'mmpretrain'] * 2 + ['mmdet'] * 3
-    assert CONFIGS[4] == f'# my_dpk.py\n{CONFIGS[0]}'
+    assert [re.search(r'(\w+)::', text)[1] for text in CONFIGS] == [
+        *['mmdet', 'mmpretrain'] * 2,
+        'mmseg',
+        *['mmdet'] * 3,
+    ]
+    assert CONFIGS[5] == f'# my_dpk.py\n{CONFIGS[0]}'
     assert all(len(text.splitlines()) == 3 for text in CONFIGS[:2])
     assert len((ROOT / 'README.md').read_text(encoding='utf-8').splitlines()) <= 150
 

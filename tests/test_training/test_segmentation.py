@@ -197,6 +197,18 @@ def test_a_teacher_whose_tests_slide_over_the_image_sees_it_whole():
     assert feats[tiny_seg.LOGITS].shape[2:] == (6, 8)
 
 
+def test_the_logits_of_a_cascade_are_those_of_its_last_head():
+    student = tiny_seg.segmentor()
+    first = dict(tiny_seg.HEAD, type='FCNHead', in_channels=32, num_classes=tiny_seg.CLASSES, num_convs=1)
+    first.pop('pool_scales')
+    last = dict(first, type='OCRHead', ocr_channels=8)
+    last.pop('num_convs')
+    student.update(type='CascadeEncoderDecoder', num_stages=2, decode_head=[first, last])
+    model = tiny_seg.build(tiny_seg.distiller(student, student, method='kd'))
+    assert model.layers == dict(logits=('decode_head.1.conv_seg',) * 2)
+    assert step(model)['loss_distill_logits'] > 0
+
+
 def test_a_classifier_of_images_teaches_the_backbone():
     teacher = dict(type='mmpretrain.ResNet', depth=18, base_channels=8, stem_channels=8)
     model = tiny_seg.build(tiny_seg.distiller(teacher=teacher, method='pkd'))
@@ -233,6 +245,15 @@ def test_zero_weights_train_the_plain_student_bit_for_bit(trained):
     plain, ours = (get_state_dict(runner.model) for runner in trained)
     assert list(plain) == [key for key in ours if not key.startswith('distiller.')]
     assert [key for key in plain if not torch.equal(plain[key], ours[key])] == []
+
+
+@pytest.mark.slow
+def test_dpk_mm_does_not_import_mmseg():
+    code = 'import sys, dpk_mm, dpk_mm.methods; assert "mmseg" not in sys.modules'
+    done = subprocess.run(
+        [sys.executable, '-W', 'ignore', '-c', code], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
 
 
 WITHOUT_US = """
@@ -273,10 +294,10 @@ def test_our_tools_know_segmentors(data, tmp_path, test):
     assert all(task()() for task in (cost['student'], cost['step']))
     cfg.default_hooks.visualization = dict(type='SegVisualizationHook')
     cfg.visualizer = dict(type='SegLocalVisualizer', name='seg', vis_backends=[dict(type='LocalVisBackend')])
-    args = test.parse_args(['config.py', 'a.pth', '--show-dir', str(tmp_path / 'shown')])
+    args = test.parse_args(['config.py', 'a.pth', '--show-dir', str(tmp_path / 'shown'), '--interval', '1'])
     test.show(cfg, args)
     cfg.model = main_model_cfg(cfg)
     add_tta(cfg)
     runner = tiny_seg.tiny.build_runner(cfg)
     assert 'mIoU' in runner.test()
-    assert len(list((tmp_path / 'shown').rglob('*.png'))) == 1
+    assert len(list((tmp_path / 'shown').rglob('*.png'))) == 8
