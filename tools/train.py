@@ -2,6 +2,7 @@
 
 import argparse
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Optional, Sequence
 
 from mmengine.config import Config
@@ -50,6 +51,8 @@ def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
             add_distiller(cfg, args.teacher, args.method)
         except ValueError as error:
             cli.die(f'--teacher: {error}')
+        if cfg.get('work_dir') is None:  # the checkpoints of the student alone stay
+            cfg.work_dir = f'./work_dirs/{Path(args.config.split("::")[-1]).stem}_{args.method or "dpk"}'
     elif args.method is not None:
         cli.die('--method needs --teacher; in the config of a distiller it is model.method')
     cli.merge_common(cfg, args)

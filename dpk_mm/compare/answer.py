@@ -11,6 +11,7 @@ from dpk_mm.compare.verdict import HELD, UNKNOWN, Verdict
 from dpk_mm.methods.configs import training_shape
 from dpk_mm.utils.runner import load_config
 
+START = 'start'  # the method that inherits and distils nothing
 # What to try where nothing helped, in this order, and what our tables say of each step (docs/results).
 ADVICE = {
     'Test the teacher alone': 'what is not clearly better has nothing to teach. The table has its figure.',
@@ -76,12 +77,26 @@ def answer(results: table.Results, metric: str, alone: str = 'alone') -> str:
         sure = verdict.words if verdict.words == UNKNOWN else 'significant'
         if verdict.p is None:
             sure = 'too few seeds for a test' if len(gains) < 3 else 'all seeds gain alike: no test'
+        over = _over_start(found, name)
         few = f' Of {len(found[alone])} seeds it has {len(gains)}.' if len(gains) < len(found[alone]) else ''
         lines.append(
-            f'{name} {did}: {verdict} of {metric} ({sure}).{few} '
+            f'{name} {did}: {verdict} of {metric} ({sure}).{few}{over} '
             f'A step takes {costs[name]:.2f} times as long.'
         )
     if helped or not lines:
         return '\n'.join(lines)
-    tries = [f'{i}. {what}: {why}' for i, (what, why) in enumerate(ADVICE.items(), 1)]
+    if max(map(len, found.values())) < 3:
+        return '\n'.join(
+            [*lines, '', 'There are too few seeds for a test: give three, and it goes on from here.']
+        )
+    advice = [(what, why) for what, why in ADVICE.items() if START not in found or START not in what]
+    tries = [f'{i}. {what}: {why}' for i, (what, why) in enumerate(advice, 1)]
     return '\n'.join([*lines, '', 'Nothing helped significantly. What to try, in this order:', *tries])
+
+
+def _over_start(found: dict[str, dict[int, float]], name: str) -> str:
+    """What a method gives beyond the teacher's neck and head, where that row is there."""
+    if START not in found or name == START:
+        return ''
+    gains = [gain for gain in table.gains(found, name, START) if math.isfinite(gain)]
+    return f" Over {START}, which has the teacher's neck and head: {Verdict(gains)}." if gains else ''

@@ -319,12 +319,12 @@ def test_metafiles_of_a_package_are_read_once(tmp_path, monkeypatch):
 
 
 def test_a_package_that_pip_does_not_know_is_not_installed(tmp_path, monkeypatch):
-    """As a fork of mmsegmentation: mmengine would install upstream's, and upstream's mmengine with it."""
-    (tmp_path / 'mmseg').mkdir()
-    (tmp_path / 'mmseg/__init__.py').touch()
+    """As a fork of mmaction2: mmengine would install upstream's, and upstream's mmengine with it."""
+    (tmp_path / 'mmaction').mkdir()
+    (tmp_path / 'mmaction/__init__.py').touch()
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(
         'mmengine.utils.package_utils.call_command', lambda command: pytest.fail(str(command))
     )
-    with pytest.raises(ImportError, match='mmsegmentation is not installed'):
-        load_model_cfg('mmseg::unet/unet.py')
+    with pytest.raises(ImportError, match='mmaction2 is not installed'):
+        load_model_cfg('mmaction::unet/unet.py')
