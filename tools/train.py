@@ -7,7 +7,7 @@ from typing import Optional, Sequence
 
 from mmengine.config import Config
 
-from dpk_mm.methods.configs import add_distiller, dump_choice
+from dpk_mm.methods.configs import add_distiller, dump_choice, tell_size
 from dpk_mm.utils import cli
 
 
@@ -83,6 +83,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     cli.launch_on_cpu(cfg)
     cli.check_config(cfg)
     cli.check_start(cfg)
+    tell_size(cfg)
     cli.save_safely(cfg)
     with ExitStack() as stack:
         cli.keep_work_dir(stack, cfg)

@@ -2,6 +2,7 @@
 
 import copy
 import logging
+import math
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +15,9 @@ from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 from yapf.yapflib.yapf_api import FormatCode
 
+from dpk_mm.methods.pair import USUAL_IMAGES
 from dpk_mm.registry import MODELS
+from dpk_mm.utils.config import is_distiller
 from dpk_mm.utils.runner import save_safely, type_name
 from dpk_mm.utils.teacher_config import split_checkpoint, teacher_cfg
 
@@ -76,6 +79,28 @@ def training_shape(cfg: Config) -> Optional[tuple[int, int]]:
     # detectors pad their batches to multiples, mostly of 32 pixels
     divisor = 32 if cfg.get('default_scope') == 'mmdet' else 1
     return None if size is None else tuple(-(-side // divisor) * divisor for side in size)
+
+
+def tell_size(cfg: Config) -> None:
+    """Warn where a method will make necks for images of quite another size than the pipeline's.
+
+    Args:
+        cfg (Config): Of a training.
+    """
+    if not is_distiller(cfg) or cfg.model.get('input_shape') is not None:
+        return
+    by_default = 'dpk' if type_name(cfg.model) == 'DPKDistiller' else None
+    shape, usual = training_shape(cfg), USUAL_IMAGES.get(cfg.get('default_scope'))
+    if cfg.model.get('method', by_default) is None or shape is None or usual is None:
+        return
+    if 0.5 < math.prod(shape) / math.prod(usual) < 2:
+        return
+    print_log(
+        f'The images of the pipeline are {shape[0]} x {shape[1]}, and the method makes necks for '
+        f'{usual[0]} x {usual[1]}: give model.input_shape={shape}.',
+        'current',
+        logging.WARNING,
+    )
 
 
 def training_size(cfg: Config) -> Optional[tuple[int, int]]:

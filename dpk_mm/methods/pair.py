@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from dpk_mm.models.teachers import FrozenTeacher
 
 # The usual size of the images of a detector, and of a segmentor the crops of Cityscapes, in pixels.
-DETECTOR_IMAGE, SEGMENTOR_IMAGE = (800, 1344), (512, 1024)
+USUAL_IMAGES = dict(mmdet=(800, 1344), mmseg=(512, 1024), mmpretrain=(224, 224))
 
 
 @dataclass(frozen=True)
@@ -94,9 +94,8 @@ class Pair:
 
 def usual_image(student: nn.Module) -> tuple[int, int]:
     """Height and width of the images of a training, in pixels, where no ``input_shape`` says others."""
-    if is_detector(student):
-        return DETECTOR_IMAGE
-    return SEGMENTOR_IMAGE if is_segmentor(student) else (224, 224)
+    kind = 'mmdet' if is_detector(student) else 'mmseg' if is_segmentor(student) else 'mmpretrain'
+    return USUAL_IMAGES[kind]
 
 
 def find_pair(

@@ -9,7 +9,7 @@ import torch
 from mmengine.config import Config
 from mmengine.runner import Runner
 
-from dpk_mm.methods.configs import add_distiller, training_size
+from dpk_mm.methods.configs import add_distiller, tell_size, training_size
 
 PAIRS = ['retinanet-dpk', 'retinanet-fgd', 'faster-rcnn-pkd', 'classifier-dpk', 'classifier-kd+fitnet']
 
@@ -134,6 +134,25 @@ def test_sizes_inside_of_others_are_found():
     inner = dict(type='A', pipeline=[choice])
     outer = dict(type='ConcatDataset', datasets=[inner, inner])
     assert training_size(Config(dict(train_dataloader=dict(dataset=outer)))) == (48, 64)
+
+
+@pytest.mark.parametrize(
+    'scale, model, is_told',
+    [
+        ((128, 96), dict(), True),
+        ((1333, 800), dict(), False),
+        ((128, 96), dict(input_shape=(96, 128)), False),
+        ((128, 96), dict(method=None), False),
+        ((128, 96), dict(type='dpk_mm.Distiller'), False),  # which has no method by itself
+    ],
+)
+def test_images_of_another_size_than_a_method_takes_them_for_are_told(scale, model, is_told, monkeypatch):
+    dataset = dict(pipeline=[dict(type='Resize', scale=scale)])
+    model = dict(dict(type='dpk_mm.DPKDistiller', student=dict(), teacher='t.py:t.pth'), **model)
+    said = []
+    monkeypatch.setattr('dpk_mm.methods.configs.print_log', lambda text, *args: said.append(text))
+    tell_size(Config(dict(default_scope='mmdet', model=model, train_dataloader=dict(dataset=dataset))))
+    assert [text.endswith('give model.input_shape=(96, 128).') for text in said] == [True] * is_told
 
 
 def test_what_cannot_be_written_is_refused(make_config, tmp_path):

@@ -8,7 +8,7 @@ import argparse
 from typing import Optional, Sequence
 
 from dpk_mm.analysis.layers import list_layers, models_of, stages_of
-from dpk_mm.methods.configs import build_blank
+from dpk_mm.methods.configs import build_blank, tell_size
 from dpk_mm.registry import MODELS
 from dpk_mm.utils import cli, is_distiller, load_model_cfg
 
@@ -38,6 +38,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     if is_distiller(cfg) and not args.teacher:
         if args.input_shape:
             cfg.model.input_shape = tuple(args.input_shape)
+        tell_size(cfg)
         distiller = build_blank(cfg)
         configs = dict(student=distiller.student, teacher=distiller.teacher.model)
         stages = dict(zip(configs, stages_of(distiller)))
