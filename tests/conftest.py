@@ -188,6 +188,7 @@ profile_step = _tool('profile_step', 'tools/analysis_tools')
 plot_teachers = _tool('plot_teachers', 'experiments/report')
 make_results = _tool('make_results', 'experiments/report')
 prepare = _tool('prepare', 'experiments/bccd')
+make_masks = _tool('make_masks', 'experiments/bccd_seg')
 make_data = _tool('make_data', 'demo')
 
 
