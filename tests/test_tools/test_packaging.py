@@ -194,7 +194,7 @@ def test_wheel_is_small_and_holds_no_research(wheel):
     assert sum(path.stat().st_size for path in files) < 1.5e6
     assert {path.suffix for path in files} <= {'.py', '.sh', '.md', '.yml', '.txt', ''}
     folders = {path.name for path in (wheel / 'dpk_mm/.mim/configs').iterdir() if path.is_dir()}
-    assert folders == {'baselines', 'dpk', 'foundation', 'kr', 'sftn'}
+    assert folders == {'baselines', 'dpk', 'foundation', 'kr', 'seg', 'sftn'}
 
 
 def test_mmengine_finds_configs_in_the_wheel(wheel, root):
