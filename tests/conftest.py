@@ -189,6 +189,7 @@ plot_teachers = _tool('plot_teachers', 'experiments/report')
 make_results = _tool('make_results', 'experiments/report')
 trend = _tool('trend', 'experiments/report')
 prepare = _tool('prepare', 'experiments/bccd')
+make_masks = _tool('make_masks', 'experiments/bccd_seg')
 make_data = _tool('make_data', 'demo')
 
 

@@ -1,4 +1,4 @@
-# BCCD: 364 images of blood, 640 x 480, shown at 128 x 96, with masks that prepare.py makes of the boxes. Of the
+# BCCD: 364 images of blood, 640 x 480, shown at 128 x 96, with masks that make_masks.py makes of the boxes. Of the
 # 292 for training every fifth is for choosing anything (val_dataloader), no run trains on them; val.txt is for
 # nothing but the tables (test_dataloader).
 metainfo = dict(

@@ -1,7 +1,7 @@
 """Make masks of BCCD's boxes, for segmentation.
 
     python experiments/bccd/prepare.py BCCD_Dataset/BCCD
-    python experiments/bccd_seg/prepare.py
+    python experiments/bccd_seg/make_masks.py
 
 A pixel inside of the ellipse that fills a box has the class of the box. Where ellipses overlap it has the class
 of the smallest box. The rest of a box is left out (255), as the box does not say what is there; all else is
