@@ -90,13 +90,10 @@ def check_data(field: str, loader: Any, scope: Optional[str]) -> None:
         if isinstance(loader.get(name), (str, int, float)):
             raise FieldError(f'{field}.{name}', f' must be a dict, got {loader[name]!r}.')
     _check_class_names(field, loader)
-    collate = (loader.get('collate_fn') or {}).get('type')
-    if isinstance(collate, str):
-        with FUNCTIONS.switch_scope_and_registry(scope) as own:
-            if own.get(collate) is None:
-                raise FieldError(
-                    f'{field}.collate_fn.type', f': {collate!r} is not registered as a function.'
-                )
+    collate = loader.get('collate_fn')
+    collate = collate.get('type') if isinstance(collate, dict) else None
+    if isinstance(collate, str) and FUNCTIONS.get(collate) is None:
+        raise FieldError(f'{field}.collate_fn.type', f': {collate!r} is not registered as a function.')
     for path, part in walk(loader, field):
         for kind in _kinds(part, scope):
             for base in _DATA:

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from dpk_mm.utils.checks import FieldError
+
 
 def check_shapes(
     name: str, layers: Sequence[str], feats: dict[str, Tensor], seen: dict[str, torch.Size], images: int
@@ -19,15 +21,16 @@ def check_shapes(
         images (int): B.
 
     Raises:
-        ValueError: Another number of axes, of rows or of channels.
+        FieldError: Another number of axes, of rows or of channels.
     """
     for layer in layers:
         shape, known = tuple(feats[layer].shape), tuple(seen[layer])
         if (len(shape), shape[:2]) != (len(known), (images, *known[1:2])):
-            raise ValueError(
-                f'stages.{name}: {layer} gave {shape} for a batch of {images} images, where {known} was seen '
+            raise FieldError(
+                f'stages.{name}',
+                f': {layer} gave {shape} for a batch of {images} images, where {known} was seen '
                 'for one image in the dry run. It runs on a part of the batch, or otherwise in training: '
-                'take another layer.'
+                'take another layer.',
             )
 
 
@@ -41,14 +44,15 @@ def check_graph(name: str, layers: Sequence[str], feats: dict[str, Tensor], stud
         student (nn.Module): The student; where all of it is frozen, nothing is checked.
 
     Raises:
-        ValueError: What a layer gave hangs on no parameter that trains.
+        FieldError: What a layer gave hangs on no parameter that trains.
     """
     if not torch.is_grad_enabled():
         return
     lost = [layer for layer in layers if not feats[layer].requires_grad]
     if lost and any(parameter.requires_grad for parameter in student.parameters()):
-        raise ValueError(
-            f'stages.{name}: no gradient goes from {lost[0]} into the student. The layer is frozen, or its '
+        raise FieldError(
+            f'stages.{name}',
+            f': no gradient goes from {lost[0]} into the student. The layer is frozen, or its '
             'backbone has with_cp=True: take a later layer, or unfreeze it. The activation_checkpointing of '
-            'the runner saves the memory that with_cp does.'
+            'the runner saves the memory that with_cp does.',
         )
