@@ -8,7 +8,7 @@ from mmengine.config import Config
 from dpk_mm.compare.budget import check_budget
 from dpk_mm.compare.fairness import FIELDS
 from dpk_mm.utils import teacher_cfg
-from dpk_mm.utils.checks import Range, Seed, check
+from dpk_mm.utils.checks import Range, Seed, check, shown
 
 Percent = Annotated[float, Range(least=0, most=100)]
 
@@ -96,7 +96,7 @@ def read(cfg: Config) -> Comparison:
         ('seeds', (list, tuple), 'a list of at least one whole number'),
     ):
         if not isinstance(given.get(name), kind) or not given[name]:
-            raise ValueError(f'{name} must be {words}, got {given.get(name)!r}')
+            raise ValueError(f'{name} must be {words}, got {shown(given.get(name))}')
     kinds = dict(options=dict, metric=str, reference=str, published=dict)
     for name, kind in kinds.items():
         check(given.get(name), Optional[kind], name)
@@ -146,6 +146,6 @@ def _teacher(name: str, teacher: Union[str, dict, None]) -> Optional[dict]:
         return None
     if not isinstance(teacher, str) and not (isinstance(teacher, dict) and 'config' in teacher):
         raise ValueError(
-            f"{name} must be 'CONFIG:CHECKPOINT' or dict(config=..., checkpoint=...), got {teacher!r}"
+            f"{name} must be 'CONFIG:CHECKPOINT' or dict(config=..., checkpoint=...), got {shown(teacher)}"
         )
     return teacher_cfg(teacher)

@@ -7,7 +7,7 @@ from typing import Any, Optional
 from torch import nn
 
 from dpk_mm.registry import MODELS
-from dpk_mm.utils.checks import FieldError, accepts, within
+from dpk_mm.utils.checks import FieldError, accepts, shown, within
 
 from .losses import DistillLoss
 from .priors import BasePrior
@@ -32,7 +32,7 @@ def check_part(cfg: Any, part: str, field: str) -> type:
         FieldError: It is no dict with a type, the type is not registered, or is no such part.
     """
     if not isinstance(cfg, dict) or 'type' not in cfg:
-        raise FieldError(field, f' must be a dict with a type, got {cfg!r}.')
+        raise FieldError(field, f' must be a dict with a type, got {shown(cfg)}.')
     kind = part_class(cfg)
     if kind is None:
         known = [f'dpk_mm.{name}' for name in MODELS.module_dict]

@@ -194,6 +194,8 @@ def _check_models(field: str, part: Any, scope: Optional[str]) -> None:
             for registry in (MODELS, TASK_UTILS):
                 with registry.switch_scope_and_registry(scope) as own:
                     kind = own.get(kind) or kind if isinstance(kind, str) else kind
+        if field == 'model' and inspect.isclass(kind) and not hasattr(kind, 'train_step'):
+            raise FieldError('model.type', f': {kind.__name__} is no model that can be trained.')
         if inspect.isclass(kind):
             texts = {name: value for name, value in part.items() if isinstance(value, str)}
             check_fields(texts, kind, field, only=(int, float, bool))

@@ -10,7 +10,7 @@ import torch
 from mmengine.dataset import BaseDataset, DefaultSampler, InfiniteSampler
 from mmengine.registry import DATA_SAMPLERS, DATASETS, FUNCTIONS, WEIGHT_INITIALIZERS
 
-from dpk_mm.utils.checks import Count, FieldError, NotNegative, Positive, check, check_fields, walk
+from dpk_mm.utils.checks import Count, FieldError, NotNegative, Positive, check, check_fields, shown, walk
 
 # All that mmengine's default constructor heeds; it passes over anything else in silence.
 PARAMWISE = (
@@ -88,7 +88,7 @@ def check_data(field: str, loader: Any, scope: Optional[str]) -> None:
         return
     for name in ('dataset', 'sampler', 'batch_sampler', 'collate_fn'):
         if isinstance(loader.get(name), (str, int, float)):
-            raise FieldError(f'{field}.{name}', f' must be a dict, got {loader[name]!r}.')
+            raise FieldError(f'{field}.{name}', f' must be a dict, got {shown(loader[name])}.')
     _check_class_names(field, loader)
     collate = loader.get('collate_fn')
     collate = collate.get('type') if isinstance(collate, dict) else None

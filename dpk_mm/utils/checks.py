@@ -229,9 +229,13 @@ def check(value: Any, hint: Any, field: str, owner: str = '') -> None:
         wrong = [i for i, item in enumerate(value) if not _fits(item, item_hint)]
         if wrong:
             check(value[wrong[0]], item_hint, f'{field}[{wrong[0]}]', owner)
-    shown = ' '.join(repr(value).split())  # of a model it has hundreds of lines
-    shown = shown if len(shown) <= 200 else f'{shown[:200]}...'
-    raise FieldError(field, f' must be {_describe(hint)}, got {shown}.', owner)
+    raise FieldError(field, f' must be {_describe(hint)}, got {shown(value)}.', owner)
+
+
+def shown(value: Any) -> str:
+    """A value in a message: of a model, or of weights, it would have hundreds of lines."""
+    text = ' '.join(repr(value).split())
+    return text if len(text) <= 200 else f'{text[:200]}...'
 
 
 def _item_hints(hint: Any) -> Iterator[Any]:

@@ -131,7 +131,7 @@ def run_blank(model: nn.Module, input_shape: Optional[tuple[int, int]] = None, i
     """
     height, width = blank_shape(model, input_shape)
     samples = [_blank_detection(height, width) for _ in range(images)] if is_detector(model) else None
-    like = next(model.parameters())
+    like = next(model.parameters(), torch.zeros(()))  # one that is quantised may have none
     with eval_without_side_effects(model):
         predict(model, like.new_zeros(images, image_channels(model), height, width), samples)
 
@@ -167,7 +167,8 @@ def size_errors(side: str, model: nn.Module, input_shape: Optional[tuple[int, in
         raise
     except Exception as error:  # each model has its own way to say that something does not fit
         shape = blank_shape(model, input_shape)
-        fits = next((size for size in _OTHER_SIZES if size != shape and _runs(model, size)), None)
+        others = () if _runs(model, shape) else _OTHER_SIZES  # where it runs, the size is not the reason
+        fits = next((size for size in others if size != shape and _runs(model, size)), None)
         advice = f' It runs on {fits}: give input_shape=(H, W) a size that it takes.' if fits else ''
         said = ': '.join(filter(None, [type(error).__name__, ' '.join(str(error).split()).rstrip('.')]))
         raise ValueError(

@@ -6,6 +6,7 @@ from typing import Optional, Union
 from mmengine.config import Config
 from torch import nn
 
+from .checks import shown
 from .config import describe, is_distiller, package_config
 
 WITH_CHECKPOINT = re.compile(r'(?P<config>.+?\.(?:py|ya?ml|json))(?::(?P<checkpoint>.+))?$')
@@ -33,7 +34,7 @@ def teacher_cfg(teacher: Union[str, dict, nn.Module]) -> dict:
         return dict(teacher)
     raise ValueError(
         "teacher must be 'CONFIG:CHECKPOINT', a config whose weights upstream publishes, a dict with config "
-        f'and checkpoint, or a model, got {teacher!r}.'
+        f'and checkpoint, or a model, got {shown(teacher)}.'
     )
 
 

@@ -78,6 +78,7 @@ BAD = {
     'model.neck.init_cfg': dict(type='Pretrained', checkpoint='gone.pth'),
     'model.neck.init_cfg ': dict(type='NoInit'),
     'model.train_cfg.assigner.pos_iou_thr': 'x',
+    'model.type': 'dpk_mm.FeatureMSELoss',
     'optim_wrapper.paramwise_cfg': dict(custom_keys=3),
     'optim_wrapper.paramwise_cfg.norm_decay': 0,
     'optim_wrapper.paramwise_cfg.custom_keys.backbone': dict(lrmult=0.1),

@@ -6,7 +6,7 @@ from torch import nn
 
 from dpk_mm.models.parts import check_part
 from dpk_mm.utils import find_taps
-from dpk_mm.utils.checks import FieldError
+from dpk_mm.utils.checks import FieldError, shown
 from dpk_mm.utils.sigmoid import sigmoid_loss
 
 _FIELDS = ('at', 'loss', 'neck', 'prior', 'student_at', 'teacher_at')
@@ -33,7 +33,7 @@ def complete_stages(stages: dict[str, dict], student: nn.Module, teacher: nn.Mod
             raise ValueError(f"stages: the name {name!r} does not fit; take a word such as 'p4'.")
         field = f'stages.{name}'
         if not isinstance(stage, dict):
-            raise ValueError(f'{field} must be a dict, or None to leave it out, got {stage!r}.')
+            raise ValueError(f'{field} must be a dict, or None to leave it out, got {shown(stage)}.')
         if unknown := sorted(set(stage) - set(_FIELDS)):
             raise ValueError(f'{field} has no field {unknown}; it takes {", ".join(_FIELDS)}.')
         if 'neck' in stage and stage['neck'] is None:

@@ -96,6 +96,10 @@ class FrozenTeacher(nn.Module):
                 f'{self.source}: a teacher needs trained weights. Give teacher.checkpoint a path, a URL or '
                 "'hub', or set allow_incomplete=True for a random teacher."
             )
+        if isinstance(config, torch.jit.ScriptModule):
+            raise FieldError(
+                'config', ': the layers of a TorchScript module cannot be read; give the model itself.'
+            )
         if trained:
             while is_model_wrapper(config) or hasattr(config, '_orig_mod') or isinstance(config, _AVERAGED):
                 config = getattr(config, '_orig_mod', None) or config.module
@@ -196,8 +200,8 @@ class FrozenTeacher(nn.Module):
             return {}
         device, wanted = inputs.device, inputs.dtype
         dtype = self.dtype or wanted
-        current = next(self.model.parameters())
-        if (current.device, current.dtype) != (device, dtype):
+        current = next(self.model.parameters(), None)  # one that is quantised may have none
+        if current is not None and (current.device, current.dtype) != (device, dtype):
             self.model.to(device, dtype)
             if self.renormalize is not None:
                 self.renormalize.to(device)  # its constants keep their precision

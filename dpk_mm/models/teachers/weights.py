@@ -111,7 +111,9 @@ def check_finite(weights: dict[str, Any], model: nn.Module, source: str) -> None
     strange = [key for key, value in real.items() if not _is_dense(value)]
     if strange:
         first = real[strange[0]]
-        kind = f'{first.dtype}, {first.layout}' if torch.is_tensor(first) else str(type(first))
+        kind = str(type(first))
+        if torch.is_tensor(first):
+            kind = f'{first.dtype}, {"on no device" if first.is_meta else first.layout}'
         raise ValueError(
             f'{source}: {len(strange)} weights are no real numbers of two bytes or more in dense tensors, '
             f'such as {strange[0]} ({kind.replace("torch.", "")}).'

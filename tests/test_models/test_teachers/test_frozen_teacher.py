@@ -255,10 +255,15 @@ def test_any_module_of_torch_can_teach():
     assert losses['loss_distill_p3'] > 0
 
 
-@pytest.mark.parametrize('teacher', [3, None, {}, dict(checkpoint='a.pth'), ['a.py']])
+WEIGHTS = {f'layer{i}.weight': torch.ones(3) for i in range(99)}
+
+
+@pytest.mark.parametrize('teacher', [3, None, {}, dict(checkpoint='a.pth'), ['a.py'], WEIGHTS])
 def test_what_is_no_teacher_is_refused(teacher):
-    with pytest.raises(ValueError, match="teacher must be 'CONFIG:CHECKPOINT', a config whose weights"):
+    said = "teacher must be 'CONFIG:CHECKPOINT', a config whose weights"
+    with pytest.raises(ValueError, match=said) as error:
         tiny.build(dict(tiny.distiller(), teacher=teacher))
+    assert len(str(error.value)) < 500
 
 
 @pytest.mark.parametrize(
@@ -338,3 +343,11 @@ def test_a_wrapped_teacher_is_unwrapped(config, tmp_path):
 def test_a_switch_is_no_text(config, checkpoint, field, value):
     with pytest.raises(ValueError, match=f'^{field} must be True or False, got {value!r}'):
         FrozenTeacher(config, checkpoint, **{field: value})
+
+
+def test_a_teacher_may_have_no_parameters_but_layers():
+    teacher = FrozenTeacher(nn.Sequential(nn.AvgPool2d(2)))
+    assert teacher.probe(['0'], (32, 32)) == {'0': (1, 3, 16, 16)}
+    assert teacher(torch.ones(2, 3, 8, 8), ['0'])['0'].shape == (2, 3, 4, 4)
+    with pytest.raises(ValueError, match='^config: the layers of a TorchScript module cannot be read'):
+        FrozenTeacher(torch.jit.script(nn.Conv2d(3, 4, 1)))
