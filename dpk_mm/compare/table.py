@@ -6,7 +6,7 @@ from typing import Any, Dict, List, Optional
 
 # method -> seed -> what its run found
 Results = Dict[str, Dict[int, Dict[str, Any]]]
-_USUAL = ('accuracy/top1', 'coco/bbox_mAP', 'pascal_voc/mAP')
+_USUAL = ('accuracy/top1', 'coco/bbox_mAP', 'pascal_voc/mAP', 'mIoU')
 
 
 def find_metric(results: Results, wanted: Optional[str] = None) -> str:

@@ -8,5 +8,4 @@ methods = {
     'alone': None,
     **{name: dict(model=dict(method=name, input_shape=(96, 128))) for name in ('kd', 'cwd', 'pkd')},
 }
-metric = 'mIoU'
 seeds = [0, 1, 2]

@@ -102,6 +102,19 @@ SAID = {
             verdict(UNKNOWN, 'student with DPK', 'student with FGD alone'),
         ),
     ],
+    ('docs/results/bccd_seg.md', 'bccd_seg'): [
+        (
+            '**No gain is significant.** CWD is above the student alone in each seed, by {}.',
+            each('cwd', 'alone', '+.1f'), *(verdict(UNKNOWN, name, 'alone') for name in ('kd', 'cwd', 'pkd')),
+        ),
+        ("KD's gains are {}, PKD's {}.", each('kd', 'alone', '+.1f'), each('pkd', 'alone', '+.1f')),
+    ],
+    ('docs/results/README.md', 'bccd_seg'): [
+        (
+            'no gain is significant, CWD leads', best('cwd', 'kd', 'pkd', 'alone'),
+            *(verdict(UNKNOWN, name, 'alone') for name in ('kd', 'cwd', 'pkd')),
+        ),
+    ],
     ('docs/results/demo_cls.md', 'demo_cls'): [
         (
             'The differences are not significant',
