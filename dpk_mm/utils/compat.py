@@ -1,10 +1,12 @@
-"""What dpk_mm asks of torch: checkpoints that open."""
+"""What dpk_mm asks of torch and mmengine: checkpoints that open, and configs that are found."""
 
 import pickle
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Callable, Optional
 
 import numpy as np
 import torch
+from mmengine.config.utils import MODULE2PACKAGE
 from mmengine.logging import HistoryBuffer
 from mmengine.runner import checkpoint
 from mmengine.utils import digit_version
@@ -43,6 +45,15 @@ def refuse_unsafe_checkpoints() -> None:
     """
     if hasattr(checkpoint, '_safe_torch_load'):
         checkpoint._safe_torch_load = _load_as_torch_does
+
+
+def find_fork_of_mmseg() -> None:
+    """Let ``mmseg::...`` find the fork's configs: mmengine looks for a package of upstream's name only."""
+    try:
+        version('onedl-mmsegmentation')
+    except PackageNotFoundError:
+        return
+    MODULE2PACKAGE['mmseg'] = 'mmseg'
 
 
 def _load_as_torch_does(file: Any, map_location: Any = None, weights_only: Optional[bool] = None) -> Any:
