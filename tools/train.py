@@ -2,7 +2,6 @@
 
 import argparse
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Optional, Sequence
 
 from mmengine.config import Config
@@ -51,11 +50,10 @@ def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
             add_distiller(cfg, args.teacher, args.method)
         except ValueError as error:
             cli.die(f'--teacher: {error}')
-        if cfg.get('work_dir') is None:  # the checkpoints of the student alone stay
-            cfg.work_dir = f'./work_dirs/{Path(args.config.split("::")[-1]).stem}_{args.method or "dpk"}'
     elif args.method is not None:
         cli.die('--method needs --teacher; in the config of a distiller it is model.method')
-    cli.merge_common(cfg, args)
+    # the checkpoints of the student alone stay
+    cli.merge_common(cfg, args, f'_{args.method or "dpk"}' if args.teacher is not None else '')
     if args.no_validate:
         cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
     if args.amp:

@@ -66,8 +66,7 @@ def answer(results: table.Results, metric: str, alone: str = 'alone') -> str:
     found, costs = table.values(results, metric), table.step_costs(results, alone)
     lines, helped = [], False
     for name in found:
-        # a test may give no figure
-        gains = [gain for gain in table.gains(found, name, alone) if math.isfinite(gain)]
+        gains = _gains(found, name, alone)
         if name == alone or not gains:
             continue
         verdict = Verdict(gains)
@@ -98,5 +97,10 @@ def _over_start(found: dict[str, dict[int, float]], name: str) -> str:
     """What a method gives beyond the teacher's neck and head, where that row is there."""
     if START not in found or name == START:
         return ''
-    gains = [gain for gain in table.gains(found, name, START) if math.isfinite(gain)]
+    gains = _gains(found, name, START)
     return f" Over {START}, which has the teacher's neck and head: {Verdict(gains)}." if gains else ''
+
+
+def _gains(found: dict[str, dict[int, float]], name: str, other: str) -> list[float]:
+    """Those of :func:`dpk_mm.compare.table.gains` that are figures: a test may give none."""
+    return [gain for gain in table.gains(found, name, other) if math.isfinite(gain)]

@@ -11,7 +11,7 @@ from mmengine.runner import set_random_seed
 from dpk_mm.compare.digest import digest_tensors, first_difference, plain
 from dpk_mm.registry import MODELS
 from dpk_mm.utils import is_distiller, load_model_cfg, main_model_cfg
-from dpk_mm.utils.runner import type_name
+from dpk_mm.utils.runner import method_of
 
 # What a training is but for its model. Tests are by the base's config whatever a method's says.
 RECIPE = (
@@ -104,9 +104,8 @@ def check_recipe(cfg: Config, base: Config, allow: list, teacher: Optional[dict]
     old, new = ({**recipe(one), **_around(one)} for one in (base, cfg))
     found = first_difference(old, new, allow)
     if found is None and is_distiller(cfg):
-        own = type_name(cfg.model) == 'DPKDistiller' and 'method' not in cfg.model
         unsaid = cfg.model.get('init_student') is None and 'init_student' not in allow
-        if (own or cfg.model.get('method')) and unsaid:
+        if method_of(cfg.model) and unsaid:
             raise ValueError(
                 'a method inherits where it can: say model.init_student=False, or True with '
                 "allow=['init_student']"

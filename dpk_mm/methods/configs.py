@@ -18,7 +18,7 @@ from yapf.yapflib.yapf_api import FormatCode
 from dpk_mm.methods.pair import USUAL_IMAGES
 from dpk_mm.registry import MODELS
 from dpk_mm.utils.config import is_distiller
-from dpk_mm.utils.runner import save_safely, type_name
+from dpk_mm.utils.runner import method_of, save_safely, type_name
 from dpk_mm.utils.teacher_config import split_checkpoint, teacher_cfg
 
 _STYLE = dict(based_on_style='pep8', column_limit=100, split_before_expression_after_opening_paren=True)
@@ -89,9 +89,8 @@ def tell_size(cfg: Config) -> None:
     """
     if not is_distiller(cfg) or cfg.model.get('input_shape') is not None:
         return
-    by_default = 'dpk' if type_name(cfg.model) == 'DPKDistiller' else None
     shape, usual = training_shape(cfg), USUAL_IMAGES.get(cfg.get('default_scope'))
-    if cfg.model.get('method', by_default) is None or shape is None or usual is None:
+    if method_of(cfg.model) is None or shape is None or usual is None:
         return
     if 0.5 < math.prod(shape) / math.prod(usual) < 2:
         return

@@ -169,9 +169,12 @@ def check_clipping(clip: Any) -> None:
 def _check_class_names(field: str, loader: Any) -> None:
     """Refuse a text where names of classes belong: each letter would be a class."""
     for path, value in walk(loader, field):
-        is_list = path.rpartition('.')[0].endswith('metainfo') and path.endswith('.classes')
-        if is_list and not isinstance(value, str) and not (isinstance(value, (list, tuple)) and value):
-            raise FieldError(path, f" must be a list of names, such as ('cat',), or a file, got {value!r}.")
-        is_names = path.rpartition('.')[2] == 'classes' and isinstance(value, str)
-        if is_names and '://' not in value and not Path(value).is_file():
+        if path.rpartition('.')[2] != 'classes':
+            continue
+        if isinstance(value, str):
+            fits = '://' in value or Path(value).is_file()
+        else:  # elsewhere they may be something else
+            is_names = path.rpartition('.')[0].endswith('metainfo')
+            fits = not is_names or isinstance(value, (list, tuple)) and len(value) > 0
+        if not fits:
             raise FieldError(path, f" must be a list of names, such as ('cat',), or a file, got {value!r}.")

@@ -127,15 +127,21 @@ def add_trust_flag(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def merge_common(cfg: Config, args: argparse.Namespace) -> None:
-    """Merge what both scripts take from the command line; the flags win over ``--cfg-options``."""
+def merge_common(cfg: Config, args: argparse.Namespace, suffix: str = '') -> None:
+    """Merge what both scripts take from the command line; the flags win over ``--cfg-options``.
+
+    Args:
+        cfg (Config): The config, changed in place.
+        args (argparse.Namespace): With the flags of :func:`add_common_flags`.
+        suffix (str): What the work dir has behind the config's name. Defaults to ''.
+    """
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     merge_options(cfg, args.cfg_options)
     cfg.launcher = args.launcher
     if args.work_dir is not None:
         cfg.work_dir = args.work_dir
     elif cfg.get('work_dir') is None:
-        cfg.work_dir = f'./work_dirs/{Path(args.config.split("::")[-1]).stem}'
+        cfg.work_dir = f'./work_dirs/{Path(args.config.split("::")[-1]).stem}{suffix}'
 
 
 def positive(text: str) -> int:

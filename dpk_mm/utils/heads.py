@@ -1,7 +1,7 @@
 """What is to be known of heads: those that can be entered on the way, and those that classify pixels."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Optional
 
 from torch import nn
@@ -44,9 +44,22 @@ def pixel_ignore_index(model: nn.Module, layer: str, shape: Sequence[int]) -> Op
         int or None: ``ignore_index`` of the head around the layer. None where that head has none, as those of
         mmseg have, or another number of classes than K.
     """
-    names = re.split(r'[\[@]', layer)[0].split('.')
-    for depth in range(len(names), 0, -1) if len(shape) == 4 else ():
-        head = model.get_submodule('.'.join(names[:depth]))
+    for head in modules_around(model, layer) if len(shape) == 4 else ():
         if hasattr(head, 'ignore_index') and getattr(head, 'num_classes', None) == shape[1]:
             return head.ignore_index
     return None
+
+
+def modules_around(model: nn.Module, layer: str) -> Iterator[nn.Module]:
+    """The layer and the modules around it, the innermost first; not the model itself.
+
+    Args:
+        model (nn.Module): The model.
+        layer (str): The name of the layer, as a stage has it.
+
+    Yields:
+        nn.Module: One of them.
+    """
+    names = re.split(r'[\[@]', layer)[0].split('.')
+    for depth in range(len(names), 0, -1):
+        yield model.get_submodule('.'.join(names[:depth]))

@@ -238,14 +238,17 @@ def eval_without_side_effects(model: nn.Module) -> Iterator[None]:
 
 def is_detector(model: nn.Module) -> bool:
     """Whether ``model`` is one of mmdet's, without importing mmdet for those that are not."""
-    base = sys.modules.get('mmdet.models.detectors.base')
-    return base is not None and isinstance(model, base.BaseDetector)
+    return _is_a(model, 'mmdet.models.detectors.base', 'BaseDetector')
 
 
 def is_segmentor(model: nn.Module) -> bool:
     """Whether ``model`` is one of mmseg's, without importing mmseg for those that are not."""
-    base = sys.modules.get('mmseg.models.segmentors.base')
-    return base is not None and isinstance(model, base.BaseSegmentor)
+    return _is_a(model, 'mmseg.models.segmentors.base', 'BaseSegmentor')
+
+
+def _is_a(model: nn.Module, module: str, base: str) -> bool:
+    imported = sys.modules.get(module)
+    return imported is not None and isinstance(model, getattr(imported, base))
 
 
 def _blank_detection(height: int, width: int) -> Any:

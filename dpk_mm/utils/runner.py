@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Optional
 
 import torch
 from mmengine.config import Config, ConfigDict
@@ -99,6 +100,11 @@ def type_name(cfg: dict) -> str:
     """Get the bare name of a config's type, which may have a scope or be a class."""
     kind = cfg.get('type', '')
     return kind.split('.')[-1] if isinstance(kind, str) else kind.__name__
+
+
+def method_of(model: dict) -> Optional[str]:
+    """Get the method of a distiller's config; a ``DPKDistiller`` has one by default."""
+    return model.get('method', 'dpk' if type_name(model) == 'DPKDistiller' else None)
 
 
 def save_safely(cfg: Config) -> None:

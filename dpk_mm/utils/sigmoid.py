@@ -1,9 +1,10 @@
 """Whether a head is trained by a softmax over its classes or by a sigmoid for each."""
 
-import re
 from typing import Optional
 
 from torch import nn
+
+from .heads import modules_around
 
 # losses that do not say use_sigmoid
 _BY_NAME = ('BCE', 'Binary', 'MultiLabel', 'Asymmetric', 'Focal')
@@ -20,9 +21,7 @@ def sigmoid_loss(model: nn.Module, layer: str) -> Optional[str]:
         str or None: The class of the loss of the innermost head around the layer; None where it is a
         softmax, or not known.
     """
-    names = re.split(r'[\[@]', layer)[0].split('.')
-    for depth in range(len(names), 0, -1):
-        head = model.get_submodule('.'.join(names[:depth]))
+    for head in modules_around(model, layer):
         losses = [child for child in head.children() if type(_first(child)).__name__.endswith('Loss')]
         if losses:
             return next((type(_first(loss)).__name__ for loss in losses if _is_sigmoid(loss)), None)
