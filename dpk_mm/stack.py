@@ -31,7 +31,7 @@ _NEEDED = ('torch', 'mmengine', 'mmcv')
 # mmcv is compiled against the torch that is there, which a build of pip's own does not see.
 _WAYS = (
     "pip install --no-build-isolation 'dpk_mm[upstream]' for upstream's packages, or 'dpk_mm[onedl]' for the "
-    'maintained forks, after torch, torchvision, ninja, wheel and setuptools<81'
+    'maintained forks, after torch, torchvision, ninja, wheel and setuptools<80.9'
 )
 
 

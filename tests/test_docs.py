@@ -20,7 +20,7 @@ CONFIGS = [
     for text in re.findall(r'```python\n(.*?)```', (ROOT / page).read_text(encoding='utf-8'), re.DOTALL)
     if 'teacher=' in text
 ]
-PAGES = sorted([ROOT / 'README.md', *ROOT.glob('docs/**/*.md'), *ROOT.glob('configs/**/README.md')])
+PAGES = sorted([ROOT / 'README.md', ROOT / 'CHANGELOG.md', *ROOT.glob('docs/**/*.md'), *ROOT.glob('configs/**/README.md')])
 FOLDERS = [path.name for path in sorted((ROOT / 'configs').iterdir()) if path.is_dir()]
 
 
@@ -60,7 +60,7 @@ def sentences(page):
     text = re.sub(r'!?\[([^]]*)\]\([^)]*\)', r'\1', text)
     text = re.sub(r'^(\||#|    ).*$', '', text, flags=re.MULTILINE)
     parts = re.split(r'\n\s*\n|\n\s*(?:[-*]|\d+\.) ', text)
-    return [one for part in parts for one in re.split(r'(?<=[.!?:;])\*{0,2}\s+', ' '.join(part.split()))]
+    return [one for part in parts for one in re.split(r'(?<=[.!?])[*)]{0,2}\s+', ' '.join(part.split()))]
 
 
 @pytest.mark.parametrize('page', PAGES, ids=lambda page: str(page.relative_to(ROOT)))

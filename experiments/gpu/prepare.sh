@@ -43,7 +43,7 @@ else
   trap 'rm -rf "$work"' EXIT
   # its setup.py wants pkg_resources even to be downloaded
   "$python" -m venv --system-site-packages "$work/env"
-  "$work/env/bin/pip" install -q wheel ninja 'setuptools<81'
+  "$work/env/bin/pip" install -q wheel ninja 'setuptools<80.9'
   "$work/env/bin/pip" download -q --no-deps --no-binary=:all: --no-build-isolation -d "$work" mmcv==2.1.0
   if command -v nvcc > /dev/null && "$work/env/bin/python" -c 'import torch; assert torch.version.cuda' 2> /dev/null; then
     tar xf "$work"/mmcv-2.1.0.tar.gz -C "$work"
