@@ -20,7 +20,14 @@ CONFIGS = [
     for text in re.findall(r'```python\n(.*?)```', (ROOT / page).read_text(encoding='utf-8'), re.DOTALL)
     if 'teacher=' in text
 ]
-PAGES = sorted([ROOT / 'README.md', ROOT / 'CHANGELOG.md', *ROOT.glob('docs/**/*.md'), *ROOT.glob('configs/**/README.md')])
+PAGES = sorted(
+    [
+        ROOT / 'README.md',
+        ROOT / 'CHANGELOG.md',
+        *ROOT.glob('docs/**/*.md'),
+        *ROOT.glob('configs/**/README.md'),
+    ]
+)
 FOLDERS = [path.name for path in sorted((ROOT / 'configs').iterdir()) if path.is_dir()]
 
 

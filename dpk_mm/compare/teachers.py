@@ -1,5 +1,6 @@
 """What the teachers of a comparison reach themselves."""
 
+import copy
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -15,6 +16,7 @@ from dpk_mm.compare.plan import Method
 from dpk_mm.registry import MODELS
 from dpk_mm.utils import is_distiller, load_model_cfg
 from dpk_mm.utils.files import digest_file, read_json, write_json
+from dpk_mm.utils.probe import is_detector, is_segmentor
 from dpk_mm.utils.quiet import quiet
 from dpk_mm.utils.teacher_config import hub_weights
 
@@ -89,7 +91,11 @@ def _test(teacher: dict, test_cfg: Config) -> dict[str, Any]:
     print(f'testing the teacher {teacher["checkpoint"]}', flush=True)  # it may take a while
     with quiet(), DefaultScope.overwrite_default_scope(test_cfg.get('default_scope')):
         # as a training builds it, which checks the weights
-        weights = MODELS.build({'type': 'dpk_mm.FrozenTeacher', **teacher}).model.state_dict()
+        built = MODELS.build({'type': 'dpk_mm.FrozenTeacher', **teacher}).model
+        student = MODELS.build(copy.deepcopy(test_cfg.model))
+    if any(kind(built) != kind(student) for kind in (is_detector, is_segmentor)):
+        raise ValueError(f'{type(built).__name__} has no figure on data of {type(student).__name__}')
+    weights = built.state_dict()
     model = load_model_cfg(teacher['config'], 'teacher.config')
     if teacher.get('pad_size_divisor'):
         model.data_preprocessor.pad_size_divisor = teacher['pad_size_divisor']

@@ -16,6 +16,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import tiny
 import tiny_cls
 import torch
 from mmengine.config import Config
@@ -226,6 +227,9 @@ def test_a_teacher_is_tested_once_by_itself(whole, place, tmp_path, capsys):
     methods[1].cfg = Config(dict(model=dict(gone, type='dpk_mm.DPKDistiller')))
     found, failures = teachers.measure_teachers(methods, tmp_path)
     assert list(found) == ['dkd'] and list(failures) == ['kd']
+    test_cfg.model = tiny.retinanet()  # which a classifier teaches, but not what to find
+    found, failures = teachers.measure_teachers(methods, tmp_path / 'other')
+    assert failures['dkd'].endswith('ImageClassifier has no figure on data of RetinaNet'), failures
 
 
 @pytest.mark.slow
