@@ -78,10 +78,7 @@ def answer(results: table.Results, metric: str, alone: str = 'alone') -> str:
             sure = 'too few seeds for a test' if len(gains) < 3 else 'all seeds gain alike: no test'
         over = _over_start(found, name)
         few = f' Of {len(found[alone])} seeds it has {len(gains)}.' if len(gains) < len(found[alone]) else ''
-        lines.append(
-            f'{name} {did}: {verdict} of {metric} ({sure}).{few}{over} '
-            f'A step takes {costs[name]:.2f} times as long.'
-        )
+        lines.append(f'{name} {did}: {verdict} of {metric} ({sure}).{few}{over} {_cost(costs[name])}')
     if helped or not lines:
         return '\n'.join(lines)
     if max(map(len, found.values())) < 3:
@@ -91,6 +88,12 @@ def answer(results: table.Results, metric: str, alone: str = 'alone') -> str:
     advice = [(what, why) for what, why in ADVICE.items() if START not in found or START not in what]
     tries = [f'{i}. {what}: {why}' for i, (what, why) in enumerate(advice, 1)]
     return '\n'.join([*lines, '', 'Nothing helped significantly. What to try, in this order:', *tries])
+
+
+def _cost(ratio: float) -> str:
+    """What a step takes; distillation saves no time, so less than alone is noise."""
+    noise = ' That is noise of these short runs.' if ratio < 1 else ''
+    return f'A step takes {ratio:.2f} times as long.{noise}'
 
 
 def _over_start(found: dict[str, dict[int, float]], name: str) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Optional
 
 import torch
+from mmengine.logging import print_log
 from torch import nn
 
 from dpk_mm.utils import blank_shape, is_detector, is_segmentor
@@ -128,6 +129,9 @@ def find_pair(
     student_side = _look(student, 'student', necks, blank)
     teacher_side = _look(teacher.model, 'teacher', necks, teacher.padded(blank))
     ours, theirs = student_side.shapes, teacher.cropped(teacher_side.shapes, blank)
+    if student_side.narrow:
+        taps = ', '.join(f'{tap}: {" x ".join(map(str, ours[tap][2:]))}' for tap in student_side.narrow)
+        print_log(f'Maps of one row or column in the dry run take no part: {taps}.', logger='current')
     own = {tuple(ours[tap][2:]): tap for tap in student_side.maps}
     other = {tuple(theirs[tap][2:]): tap for tap in teacher_side.maps}
     shared = [size for size in own if size in other]
@@ -166,6 +170,7 @@ class _Side:
     maps: list[str]  # those worth a comparison, the finest first
     logits: Optional[str]
     problems: tuple[str, ...]
+    narrow: tuple[str, ...] = ()  # a neck's outputs that are too small to compare
 
 
 def _look(model: nn.Module, side: str, necks: bool, blank: Sequence[int]) -> _Side:
@@ -199,10 +204,13 @@ def _look(model: nn.Module, side: str, necks: bool, blank: Sequence[int]) -> _Si
     maps = [
         tap
         for tap, tensor in outputs.items()
-        if tensor.ndim == 4 and min(tensor.shape[2:]) > 1 and part in (None, re.split(r'[.\[]', tap)[0])
+        if tensor.ndim == 4 and part in (None, re.split(r'[.\[]', tap)[0])
     ]
+    narrow = tuple(tap for tap in maps if min(outputs[tap].shape[2:]) == 1)
+    maps = [tap for tap in maps if tap not in narrow]
     if necks:
-        return _Side(shapes, [tap for tap in maps if '.' not in tap], None, tuple(problems))
+        maps, narrow = ([tap for tap in taps if '.' not in tap] for taps in (maps, narrow))
+        return _Side(shapes, maps, None, tuple(problems), tuple(narrow))
     # the last of each size ends a stage; inside of a block of convolutions another size begins too early
     last: dict[tuple, str] = {}
     for tap in sorted(maps, key=lambda tap: tap.count('.') < 2 or 'tokens' in tap):

@@ -380,3 +380,11 @@ def test_without_its_neck_a_stage_has_no_prior():
 
 def test_one_optimizer_for_all_can_be_had():
     assert tiny.build(three_lines(tiny.retinanet(), optimizer=False)).inner is None
+
+
+def test_maps_that_take_no_part_are_told(logged):
+    model = tiny.build(tiny.distiller(method='pkd', stages={}, input_shape=(128, 128)))
+    assert list(model.layers) == ['p3', 'p4', 'p5', 'p6']
+    assert 'Maps of one row or column in the dry run take no part: neck[4]: 1 x 1.' in ' '.join(
+        map(str, logged)
+    )

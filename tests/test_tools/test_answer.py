@@ -25,13 +25,14 @@ def test_the_answer_says_how_much_how_sure_and_what_it_costs():
     results = dict(
         alone=runs(20.0, 21.0, 22.0),
         kd=runs(24.0, 25.5, 26.0, seconds=1.5),
-        at=runs(20.0, 22.0, 21.0),
+        at=runs(20.0, 22.0, 21.0, seconds=0.9),
         gone={},
     )
     kd, at = answer(results, TOP1).splitlines()
     expected = 'kd helped: +4.17 ± 0.29, n = 3, p = 0.0016 of accuracy/top1 (significant). '
     assert kd == expected + 'A step takes 1.50 times as long.'
     assert at.startswith('at did not help: +0.00 ± 1.00, n = 3, p = 1 of') and '(not significant)' in at
+    assert at.endswith('A step takes 0.90 times as long. That is noise of these short runs.')
 
 
 def test_where_nothing_helped_the_answer_says_what_to_try():
