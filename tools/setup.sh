@@ -233,4 +233,4 @@ if ! install_all; then
 fi
 fingerprint >"$stamp.new" && mv "$stamp.new" "$stamp"
 rm -f "$log"
-say 'ready'
+say "ready: source ${venv#"$root/"}/bin/activate"

@@ -37,7 +37,7 @@ def list_layers(model: nn.Module, depth: int, input_shape: Optional[tuple[int, i
         second = {tap: tensor.shape for tap, tensor in _all(again)}
     for name, runs in ran.items():
         if len(runs) > 1:
-            layers[name] = f'runs {len(runs)} times: no tap'
+            layers[name] = f'runs {len(runs)} times: no layer of a stage'
             continue
         for tap, tensor, version in runs[0]:
             layouts = find_layouts(tensor.shape, second.get(tap, ()), sizes, patches)
@@ -45,7 +45,7 @@ def list_layers(model: nn.Module, depth: int, input_shape: Optional[tuple[int, i
                 tap, tensor = f'{tap}[{layouts[0]}]', to_map(tensor, layouts[0], sizes[0])
             layers[tap] = ' x '.join(str(side) for side in tensor.shape[1:])
             if tensor._version != version:
-                layers[tap] = 'overwritten by a later layer: no tap'
+                layers[tap] = 'overwritten by a later layer: no layer of a stage'
             elif tensor.dim() not in (2, 4):
                 layers[tap] += ': no map'
             elif len(tensor) != 1:

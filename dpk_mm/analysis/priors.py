@@ -46,7 +46,10 @@ def build_distiller(cfg: Config) -> Distiller:
     """
     if not is_distiller(cfg):
         kind = type_name(cfg.get('model', {}))
-        raise ValueError(f'{cfg.filename}: a distiller is needed, the model is {kind or "missing"}')
+        raise ValueError(
+            f'{cfg.filename}: a distiller is needed, the model is {kind or "missing"}. '
+            'The config of a run is in its work dir.'
+        )
     init_default_scope(cfg.get('default_scope', 'mmengine'))
     MMLogger.get_instance('plot_priors', log_level='WARNING')  # else every weight's start is told
     set_random_seed(cfg.get('randomness', {}).get('seed') or 0)

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from dpk_mm.analysis.samples import Batch
 from dpk_mm.models import Distiller, FeatureMixingNeck
+from dpk_mm.models.losses import PKDLoss
 from dpk_mm.utils import load_weights, record
 from dpk_mm.utils.checkpoint import check_checkpoint
 from dpk_mm.utils.plots import COLOURS, new_figure
@@ -21,7 +22,8 @@ class StageMaps:
         images (Tensor): (B, 3, H', W') as the models see them.
         student (Tensor): (B, C_s, H, W), resized to the teacher's map.
         tokens (Tensor): (B, h, w) bool, whether the teacher fills the token.
-        predicted (Tensor): (B, C_t, H, W), what the neck makes of it.
+        predicted (Tensor): (B, C_t, H, W), what the neck makes of it. PKD's loss sees neither mean nor
+            deviation of a channel: there both are the teacher's.
         teacher (Tensor): (B, C_t, H, W).
         ratio (float): The share that the prior asked for.
     """
@@ -68,7 +70,10 @@ def load_trained(model: Distiller, path: str, stage: str) -> None:
     try:
         missing, _ = model.load_state_dict(weights, strict=False)
     except RuntimeError as error:  # torch's way to say: other shapes
-        raise ValueError(f'{path} is not of this config: {str(error).splitlines()[1].strip()}') from error
+        raise ValueError(
+            f'{path} is not of this config: {str(error).splitlines()[1].strip()}. '
+            'The config of a run is in its work dir.'
+        ) from error
     own = f'distiller.{stage}.'
     if lacking := [
         *missing,
@@ -101,12 +106,21 @@ def stage_maps(model: Distiller, batch: Batch, stage: str) -> StageMaps:
         predicted = part.neck(student, teacher, ratio)
     finally:
         part.neck.mask = mask
+    if isinstance(part.loss, PKDLoss):
+        predicted = _scaled_like(predicted, teacher)
     (scores,) = scores
     count = part.neck.num_teacher_tokens(scores.shape[1], ratio)
     filled = torch.zeros_like(scores, dtype=torch.bool)
     filled.scatter_(1, scores.argsort(dim=1, descending=True, stable=True)[:, :count], True)
     rows = -(-teacher.shape[2] // part.neck.patch_size)
     return StageMaps(inputs, student, filled.unflatten(1, (rows, -1)), predicted, teacher, ratio)
+
+
+def _scaled_like(feat: Tensor, other: Tensor) -> Tensor:
+    """A map (B, C, H, W) whose channels have mean and deviation of another's."""
+    dims = (0, 2, 3)
+    mean, std = feat.mean(dims, keepdim=True), feat.std(dims, keepdim=True).clamp(min=1e-6)
+    return (feat - mean) / std * other.std(dims, keepdim=True) + other.mean(dims, keepdim=True)
 
 
 def draw_stage(maps: StageMaps, title: str) -> Any:

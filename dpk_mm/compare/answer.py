@@ -65,6 +65,13 @@ def answer(results: table.Results, metric: str, alone: str = 'alone') -> str:
     """
     found, costs = table.values(results, metric), table.step_costs(results, alone)
     lines, helped = [], False
+    for name, seeds in results.items():
+        # as where a detector found nothing
+        if lost := [str(seed) for seed, result in seeds.items() if metric not in result['metrics']]:
+            lines.append(
+                f'{name}: the test gave no {metric} with seed {", ".join(lost)}; a detector counts as 0.'
+            )
+    told = len(lines)
     for name in found:
         gains = _gains(found, name, alone)
         if name == alone or not gains:
@@ -79,7 +86,7 @@ def answer(results: table.Results, metric: str, alone: str = 'alone') -> str:
         over = _over_start(found, name)
         few = f' Of {len(found[alone])} seeds it has {len(gains)}.' if len(gains) < len(found[alone]) else ''
         lines.append(f'{name} {did}: {verdict} of {metric} ({sure}).{few}{over} {_cost(costs[name])}')
-    if helped or not lines:
+    if helped or len(lines) == told:
         return '\n'.join(lines)
     if max(map(len, found.values())) < 3:
         return '\n'.join(

@@ -64,7 +64,7 @@ def run_comparison(
                 if problems:
                     raise ValueError('; '.join(problems.values()))
         print(
-            f'{len(runs)} runs, {len(left)} to do; recipes and first weights were compared',
+            f'{len(runs)} runs, {len(left)} to do; recipes and first weights agree',
             flush=True,
         )
         results: table.Results = {one.name: {} for one in methods}

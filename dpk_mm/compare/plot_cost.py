@@ -32,7 +32,8 @@ def plot_cost(
     figure = new_figure(8, max(3.5, 1 + 0.3 * len(names)))
     axes = figure.subplots()
     best = frontier(list(points.values()))
-    axes.step(*zip(*best), where='post', color=_BEST, linewidth=1, label='none is better for less')
+    if len(best) > 1:
+        axes.step(*zip(*best), where='post', color=_BEST, linewidth=1, label='none is better for less')
     for name, (cost, mean) in points.items():
         error = statistics.stdev(own[name]) if len(own[name]) > 1 else None
         axes.errorbar(cost, mean, yerr=error, fmt='o', color=_DOT, capsize=3, markersize=5)

@@ -1,5 +1,6 @@
 """From the name of a method, or of a sum of methods, to stages."""
 
+import difflib
 from typing import Any
 
 from dpk_mm.registry import METHODS
@@ -26,7 +27,11 @@ def build_stages(method: str, pair: Pair) -> dict[str, dict]:
     for name in names:
         if name not in known or names.count(name) > 1:
             what = 'is there twice' if name in known else 'is not known'
-            raise ValueError(f'method={method!r}: {name!r} {what}; methods are {", ".join(sorted(known))}.')
+            near = difflib.get_close_matches(name, known, n=2) if name not in known else []
+            meant = f' Did you mean {" or ".join(map(repr, near))}?' if near else ''
+            raise ValueError(
+                f'method={method!r}: {name!r} {what}.{meant} Methods are {", ".join(sorted(known))}.'
+            )
     stages: dict[str, dict] = {}
     for name in sorted(names, key=lambda name: name.startswith('dpk')):
         try:

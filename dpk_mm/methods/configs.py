@@ -76,27 +76,33 @@ def training_shape(cfg: Config) -> Optional[tuple[int, int]]:
         tuple[int, int] or None: Height and width of its batches, in pixels, see :func:`training_size`.
     """
     size = training_size(cfg)
-    # detectors pad their batches to multiples, mostly of 32 pixels
-    divisor = 32 if cfg.get('default_scope') == 'mmdet' else 1
-    return None if size is None else tuple(-(-side // divisor) * divisor for side in size)
+    if size is None or cfg.get('default_scope') != 'mmdet':
+        return size
+    model = cfg.get('model') or {}
+    student = model.get('student') or model
+    # detectors pad their batches, those of which only a name is known here mostly to 32 pixels
+    known = isinstance(student, dict)
+    divisor = (student.get('data_preprocessor') or {}).get('pad_size_divisor', 1) if known else 32
+    return tuple(-(-side // divisor) * divisor for side in size)
 
 
 def tell_size(cfg: Config) -> None:
-    """Warn where a method will make necks for images of quite another size than the pipeline's.
+    """Warn where a method will make necks for images of another size than the pipeline's.
 
     Args:
         cfg (Config): Of a training.
     """
-    if not is_distiller(cfg) or cfg.model.get('input_shape') is not None:
+    if not is_distiller(cfg) or method_of(cfg.model) is None:
         return
-    shape, usual = training_shape(cfg), USUAL_IMAGES.get(cfg.get('default_scope'))
-    if method_of(cfg.model) is None or shape is None or usual is None:
+    shape, given = training_shape(cfg), cfg.model.get('input_shape')
+    usual = given or USUAL_IMAGES.get(cfg.get('default_scope'))
+    if shape is None or usual is None or shape == tuple(usual):
         return
-    if 0.5 < math.prod(shape) / math.prod(usual) < 2:
+    if given is None and 0.5 < math.prod(shape) / math.prod(usual) < 2:
         return
     print_log(
-        f'The images of the pipeline are {shape[0]} x {shape[1]}, and the method makes necks for '
-        f'{usual[0]} x {usual[1]}: give model.input_shape={shape}.',
+        f'The batches of the pipeline are {shape[0]} x {shape[1]} (height, width, padded), and the method '
+        f'makes necks for {usual[0]} x {usual[1]}: give model.input_shape={shape}.',
         'current',
         logging.WARNING,
     )

@@ -52,7 +52,8 @@ def read_config(path: str) -> Config:
         Config: The whole config.
 
     Raises:
-        ValueError: It has a mistake, or holds something else than a config.
+        ValueError: It has a mistake, or holds something else than a config, or a base of a package whose
+            configs mmengine does not find, such as ours.
     """
     with plain_yaml():
         try:
@@ -61,6 +62,13 @@ def read_config(path: str) -> Config:
             if path.endswith('.py'):
                 raise  # a mistake of its own
             raise ValueError(f'it holds no config ({error})') from error
+        except AssertionError as error:
+            if 'does not support to load' not in str(error):
+                raise  # of the config's own
+            raise ValueError(
+                f'_base_: {error} Name the file by a path, relative to yours, such as '
+                "'DPK_MM/configs/dpk/retinanet_r101_r50_coco.py' with the place of your checkout."
+            ) from error
 
 
 @functools.cache

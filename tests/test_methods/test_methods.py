@@ -194,7 +194,8 @@ def test_a_sum_has_the_stages_of_all():
 @pytest.mark.parametrize(
     'method, message',
     [
-        ('nope', "'nope' is not known; methods are at, crosskd, cwd"),
+        ('nope', "'nope' is not known. Methods are at, crosskd, cwd"),
+        ('pdk', r"'pdk' is not known. Did you mean 'pkd' or 'dpk'\? Methods are at"),
         ('kd+kd', "'kd' is there twice"),
         ('', "'' is not known"),
         (3, 'must be a name'),

@@ -50,6 +50,19 @@ def test_where_nothing_helped_the_answer_says_what_to_try():
     assert '1. Test the teacher alone' in worse and "by the method 'start'" in worse
 
 
+def test_a_row_whose_test_gave_no_figure_is_named():
+    ap = 'coco/bbox_mAP'
+    results = {name: runs(0.02, 0.03, 0.05) for name in ('alone', 'pkd')}
+    for seeds in results.values():
+        for result in seeds.values():
+            result['metrics'] = {ap: result['metrics'][TOP1]}
+    results['alone'][1]['metrics'] = {}
+    assert answer(results, ap).startswith(
+        f'alone: the test gave no {ap} with seed 1; a detector counts as 0.'
+    )
+    assert 'pkd may have helped: +1.00' in answer(results, ap)
+
+
 def test_the_answer_says_what_a_method_gives_beyond_the_inherited_start():
     results = dict(alone=runs(20.0, 21.0, 22.0), start=runs(23.0, 23.5, 29.0), pkd=runs(23.5, 24.5, 29.0))
     said = answer(results, TOP1)

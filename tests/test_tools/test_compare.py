@@ -592,7 +592,7 @@ def test_a_method_may_be_sftn_and_the_base_may_not(compare, place, capsys):
     methods = dict(ALONE, sftn=str(place / 'sftn.py'))
     given = dict(methods=methods, reference=None, seeds=[0], options={'model.head.topk': (1, 2)})
     compare.main([write_input(place, 'sftn_input.py', **given), '--check', '--work-dir', str(place / 'sftn')])
-    assert '2 runs, 2 to do; recipes and first weights were compared' in capsys.readouterr().out
+    assert '2 runs, 2 to do; recipes and first weights agree' in capsys.readouterr().out
     settings = json.loads((place / 'sftn/runs/sftn-0/settings.json').read_text())
     assert settings['model']['teacher']['head']['topk'] == settings['test']['model']['head']['topk'] == [1, 2]
     methods['sftn'] = dict(config=str(place / 'sftn.py'), teacher=dict(config='x'))

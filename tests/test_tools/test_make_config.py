@@ -142,6 +142,12 @@ def test_sizes_inside_of_others_are_found():
         ((128, 96), dict(), True),
         ((1333, 800), dict(), False),
         ((128, 96), dict(input_shape=(96, 128)), False),
+        ((128, 96), dict(input_shape=(128, 96)), True),
+        (
+            (320, 90),
+            dict(input_shape=(90, 320), student=dict(data_preprocessor=dict(pad_size_divisor=4))),
+            True,
+        ),
         ((128, 96), dict(method=None), False),
         ((128, 96), dict(type='dpk_mm.Distiller'), False),  # which has no method by itself
     ],
@@ -152,7 +158,8 @@ def test_images_of_another_size_than_a_method_takes_them_for_are_told(scale, mod
     said = []
     monkeypatch.setattr('dpk_mm.methods.configs.print_log', lambda text, *args: said.append(text))
     tell_size(Config(dict(default_scope='mmdet', model=model, train_dataloader=dict(dataset=dataset))))
-    assert [text.endswith('give model.input_shape=(96, 128).') for text in said] == [True] * is_told
+    shape = (96, 128) if scale == (128, 96) else (92, 320)  # height first, and padded
+    assert [text.endswith(f'give model.input_shape={shape}.') for text in said] == [True] * is_told
 
 
 def test_what_cannot_be_written_is_refused(make_config, tmp_path):
@@ -175,7 +182,13 @@ def test_what_cannot_be_written_is_refused(make_config, tmp_path):
 
 def test_sizes_of_detectors_are_those_of_their_batches():
     dataset = dict(type='A', pipeline=[SIZES[0][0]])
-    cfg = Config(dict(default_scope='mmdet', model={}, train_dataloader=dict(dataset=dataset)))
+    cfg = Config(
+        dict(
+            default_scope='mmdet',
+            model=dict(data_preprocessor=dict(pad_size_divisor=32)),
+            train_dataloader=dict(dataset=dataset),
+        )
+    )
     add_distiller(cfg, 'a.py:a.pth')
     assert cfg.model.input_shape == (800, 1344)
 

@@ -49,6 +49,22 @@ def test_a_row_has_image_maps_and_tokens(plot_stage, run, figures, capsys, monke
     assert f'neck_2: the teacher fills {maps.ratio:.2f}' in capsys.readouterr().out
 
 
+def test_pkd_sees_no_scale_and_so_does_the_picture():
+    model = tiny.build(tiny.distiller(method='dpk', stages={}, input_shape=(96, 80))).eval()
+    data = tiny.batch(model)
+    batch = (data['inputs'], data['data_samples'])
+    model.distiller['p4'].neck.head.weight.data *= 1000
+    maps = stage_maps.stage_maps(model, batch, 'p4')
+    for moment in (torch.mean, torch.std):
+        torch.testing.assert_close(
+            moment(maps.predicted, (0, 2, 3)), moment(maps.teacher, (0, 2, 3)), rtol=1e-3, atol=1e-4
+        )
+    spread = maps.predicted - maps.predicted.mean((0, 2, 3), keepdim=True)
+    own = maps.teacher - maps.teacher.mean((0, 2, 3), keepdim=True)
+    r = (spread * own).sum((0, 2, 3)) / (spread.square().sum((0, 2, 3)) * own.square().sum((0, 2, 3))).sqrt()
+    assert r.abs().max() < 0.99  # it is still the neck's own prediction
+
+
 @pytest.mark.parametrize(
     'name, flags, words',
     [

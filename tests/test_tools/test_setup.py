@@ -95,7 +95,7 @@ def wanted(checkout, lock='lock.txt'):
 def test_makes_the_environment_once(checkout):
     code, output = run(checkout)
     assert code == 0, output
-    assert output.endswith('set-up: ready\n')
+    assert output.endswith('set-up: ready: source .venv/bin/activate\n')
     assert installed(checkout) == wanted(checkout) and (checkout / '.venv/ops').exists()
     assert 'is not g++' in output and not (checkout / '.venv/.header').exists()
 

@@ -18,8 +18,8 @@ def test_lists_what_a_tap_takes(show_layers):
     layers = show_layers.list_layers(tiny.build(tiny.retinanet()), depth=2, input_shape=(64, 96))
     assert layers['backbone.layer2'] == '8 x 8 x 12'
     assert layers['neck[0]'] == '8 x 8 x 12' and layers['neck[4]'] == '8 x 1 x 1'
-    assert layers['bbox_head.retina_cls'] == 'runs 5 times: no tap'
-    assert layers['backbone.bn1'] == 'overwritten by a later layer: no tap'
+    assert layers['bbox_head.retina_cls'] == 'runs 5 times: no layer of a stage'
+    assert layers['backbone.bn1'] == 'overwritten by a later layer: no layer of a stage'
 
 
 @pytest.mark.parametrize('name', ['retinanet', 'mask-rcnn'])
@@ -29,7 +29,7 @@ def test_every_layer_it_gives_a_shape_for_can_be_distilled(show_layers, root, na
     stages = {
         f's{i}': dict(at=at, loss=dict(type='dpk_mm.FeatureMSELoss'))
         for i, (at, shape) in enumerate(layers.items())
-        if 'no tap' not in shape and 'no map' not in shape
+        if 'no layer' not in shape and 'no map' not in shape
     }
     assert len(stages) > 10
     tiny.build(dict(config, stages=stages, input_shape=None, init_student=False))

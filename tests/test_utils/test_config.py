@@ -328,3 +328,15 @@ def test_a_package_that_pip_does_not_know_is_not_installed(tmp_path, monkeypatch
     )
     with pytest.raises(ImportError, match='mmaction2 is not installed'):
         load_model_cfg('mmaction::unet/unet.py')
+
+
+def test_a_base_that_mmengine_does_not_find_is_told(tmp_path):
+    path = tmp_path / 'mine.py'
+    path.write_text("_base_ = 'dpk_mm::dpk/retinanet_r101_r50_coco.py'\n")
+    with pytest.raises(
+        ValueError, match='_base_: mmengine does not support to load dpk_mm config. Name the file by a path'
+    ):
+        config_file.read_config(str(path))
+    path.write_text("assert False, 'mine'\n")
+    with pytest.raises(AssertionError, match='mine'):
+        config_file.read_config(str(path))

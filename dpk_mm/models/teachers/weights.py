@@ -82,6 +82,7 @@ def set_weights(model: nn.Module, weights: dict[str, Tensor], source: str, allow
         missing = [key for key in missing if key not in weights]  # the others are said already
     # Old checkpoints lack the batch counter, which a model in eval mode does not read.
     problems += [f'{key} is not set' for key in missing if 'num_batches_tracked' not in key]
+    _tell_unused(weights, own, source)
     if not problems:
         return
     message = f'{source}: {len(problems)} weights do not fit: {"; ".join(problems[:5])}'
@@ -91,6 +92,19 @@ def set_weights(model: nn.Module, weights: dict[str, Tensor], source: str, allow
             'allow_incomplete=True accepts it, leaving those weights random.'
         )
     print_log(message, logger='current', level=logging.WARNING)
+
+
+def _tell_unused(weights: dict[str, Tensor], own: dict[str, Tensor], source: str) -> None:
+    """Warn of weights of parts that the model has: it may be a smaller model than that of the file."""
+    parts = {key.partition('.')[0] for key in own}
+    unused = [key for key in weights if key not in own and key.partition('.')[0] in parts]
+    if unused:
+        print_log(
+            f'{source}: {len(unused)} weights of the checkpoint have no place in the model, such as '
+            f'{unused[0]}. Is it the checkpoint of a bigger model?',
+            logger='current',
+            level=logging.WARNING,
+        )
 
 
 def check_finite(weights: dict[str, Any], model: nn.Module, source: str) -> None:

@@ -351,3 +351,15 @@ def test_a_teacher_may_have_no_parameters_but_layers():
     assert teacher(torch.ones(2, 3, 8, 8), ['0'])['0'].shape == (2, 3, 4, 4)
     with pytest.raises(ValueError, match='^config: the layers of a TorchScript module cannot be read'):
         FrozenTeacher(torch.jit.script(nn.Conv2d(3, 4, 1)))
+
+
+def test_the_checkpoint_of_a_bigger_model_is_told(tmp_path, warnings_logged):
+    path = tmp_path / 'r34.pth'
+    weights = tiny.build(tiny.retinanet(depth=34)).state_dict()
+    torch.save(dict(weights, **{'distiller.p4.neck.head.bias': torch.zeros(1)}), path)
+    FrozenTeacher(tiny.retinanet(), str(path))
+    (said,) = warnings_logged
+    surplus = len(weights) - len(tiny.build(tiny.retinanet()).state_dict())
+    assert (
+        f'{surplus} weights of the checkpoint have no place in the model, such as backbone.layer1.2.' in said
+    )
