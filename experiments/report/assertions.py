@@ -115,6 +115,19 @@ SAID = {
             *(verdict(UNKNOWN, name, 'alone') for name in ('kd', 'cwd', 'pkd')),
         ),
     ],
+    ('docs/results/bccd_heads.md', 'bccd_heads'): [
+        (
+            'The score-weighted error has {} over the inherited start, by {}. CrossKD is below it with each seed, by {}. PKD leads with {}. No difference',
+            gain('score-mse', _START), each('score-mse', _START, '+.1f'), each('crosskd', _START, '+.1f'), gain('pkd', _START),
+            best('pkd', 'score-mse', 'crosskd', _START), *(verdict(UNKNOWN, name, _START) for name in ('pkd', 'score-mse', 'crosskd')),
+        ),
+    ],
+    ('docs/results/README.md', 'bccd_heads'): [
+        (
+            'neither gains over the inherited start; PKD leads', best('pkd', 'score-mse', 'crosskd', _START),
+            verdict(UNKNOWN, 'score-mse', _START), order(_START, 'crosskd'),
+        ),
+    ],
     ('docs/results/demo_cls.md', 'demo_cls'): [
         (
             'The differences are not significant',
@@ -263,7 +276,7 @@ SAID = {
             gain('dpk, ratio 0', _START), verdict(FAILED, 'dpk, ratio 0', _START),
         ),
         (
-            "**The best configuration of the search gives a significant gain**: PKD's loss at 3 behind lean necks without a prior has {} over the inherited start ({}). With CKA it has {} ({}).",
+            "**The best configuration of the search gives a significant gain.** PKD's loss at 3 behind lean necks without a prior has {} over the inherited start ({}). With CKA it has {} ({}).",
             gain(_LED, _START), p(_LED, _START), gain(_TUNED, _START), p(_TUNED, _START),
             verdict(HELD, _LED, _START), verdict(HELD, _TUNED, _START),
         ),
@@ -273,7 +286,7 @@ SAID = {
             verdict(UNKNOWN, _LED, 'PKD, 3'), verdict(UNKNOWN, _TUNED, _LED),
         ),
         (
-            "Lean necks lose nothing against the authors' sizes**: {} ({}, seed by seed), at {} ms a step instead of {}",
+            "Lean necks lose nothing against the authors' sizes**: {} ({}, seed by seed). A step takes {} ms instead of {}",
             gain('dpk, cka, lean necks', "dpk, cka, authors' necks"),
             each('dpk, cka, lean necks', "dpk, cka, authors' necks", '+.1f'),
             step_ms('dpk, cka, lean necks'), step_ms("dpk, cka, authors' necks"),
