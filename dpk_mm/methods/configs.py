@@ -96,7 +96,8 @@ def tell_size(cfg: Config) -> None:
         return
     shape, given = training_shape(cfg), cfg.model.get('input_shape')
     usual = given or USUAL_IMAGES.get(cfg.get('default_scope'))
-    if shape is None or usual is None or shape == tuple(usual):
+    # what is no size is an error of the model
+    if shape is None or not isinstance(usual, (list, tuple)) or len(usual) != 2 or shape == tuple(usual):
         return
     if given is None and 0.5 < math.prod(shape) / math.prod(usual) < 2:
         return

@@ -143,6 +143,7 @@ def test_sizes_inside_of_others_are_found():
         ((1333, 800), dict(), False),
         ((128, 96), dict(input_shape=(96, 128)), False),
         ((128, 96), dict(input_shape=(128, 96)), True),
+        ((128, 96), dict(input_shape=128), False),  # an error of the model
         (
             (320, 90),
             dict(input_shape=(90, 320), student=dict(data_preprocessor=dict(pad_size_divisor=4))),

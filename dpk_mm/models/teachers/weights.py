@@ -98,7 +98,8 @@ def _tell_unused(weights: dict[str, Tensor], own: dict[str, Tensor], source: str
     """Warn of weights of parts that the model has: it may be a smaller model than that of the file."""
     parts = {key.partition('.')[0] for key in own}
     unused = [key for key in weights if key not in own and key.partition('.')[0] in parts]
-    if unused:
+    # a single parameter, such as a mask token of the training, is no layer
+    if any(key.endswith('.weight') for key in unused):
         print_log(
             f'{source}: {len(unused)} weights of the checkpoint have no place in the model, such as '
             f'{unused[0]}. Is it the checkpoint of a bigger model?',
