@@ -1,5 +1,5 @@
 # The losses of since 2023 in cifar100_short's pair and schedule, with the weights of their papers; WKD-F's finds
-# itself, as it was not at hand. "alone", "kd" and "dkd" are the rows of cifar100_short:
+# itself, as it was not at hand. "alone", "kd", "dist", "kd + fitnet" and "dkd" are the rows of cifar100_short:
 #   python tools/compare.py experiments/cifar100_logits/compare.py --out experiments/cifar100_logits --jobs 2
 _base_ = '../cifar100_short/compare.py'
 
@@ -14,7 +14,7 @@ def _logits(type: str, task_loss_weight: float = 1.0, **loss) -> dict:
 methods = dict(
     {
         'alone': None,
-        'kd': _base_.methods['kd'],
+        **{name: _base_.methods[name] for name in ('kd', 'dist', 'kd + fitnet')},
         'kd + lskd': _logits(
             'LogitsKLLoss', task_loss_weight=0.1, temperature=2.0, loss_weight=9.0, standardize=True
         ),

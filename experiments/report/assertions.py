@@ -115,6 +115,29 @@ SAID = {
             *(verdict(UNKNOWN, name, 'alone') for name in ('kd', 'cwd', 'pkd')),
         ),
     ],
+    ('docs/results/cifar100_logits.md', 'cifar100_logits'): [
+        (
+            '**DIST still leads.** WTTM comes next: {} over KD, and {} over DIST ({}).',
+            gain('wttm', 'kd'), gain('wttm', 'dist'), p('wttm', 'dist'),
+            order('dist', 'wttm', 'wkd-f', 'kd + fitnet', 'dkd', 'rld', 'kd + lskd', 'dkd + lskd', 'nkd', 'kd', 'alone'),
+        ),
+        ('and has {} over KD. It is level with KD + FitNet: {}.', gain('wkd-f', 'kd'), gain('wkd-f', 'kd + fitnet')),
+        ('KD has {} with them, DKD {}, at a weight', gain('kd + lskd', 'kd'), gain('dkd + lskd', 'dkd')),
+        ('RLD has {} over DKD, NKD {} over KD.', gain('rld', 'dkd'), gain('nkd', 'kd')),
+        (
+            'All these differences are significant, but for that of WKD-F to KD + FitNet.',
+            *(verdict(HELD, name, 'kd') for name in ('wttm', 'wkd-f', 'kd + lskd', 'nkd')),
+            *(verdict(FAILED, *names) for names in (('wttm', 'dist'), ('dkd + lskd', 'dkd'), ('rld', 'dkd'))),
+            verdict(UNKNOWN, 'wkd-f', 'kd + fitnet'),
+        ),
+    ],
+    ('docs/results/README.md', 'cifar100_logits'): [
+        (
+            'DIST still leads, WTTM is next; LSKD helps KD and hurts DKD',
+            best('dist', 'wttm'), best('wttm', 'wkd-f', 'kd + fitnet', 'dkd', 'rld', 'kd + lskd', 'dkd + lskd', 'nkd', 'kd'),
+            verdict(HELD, 'kd + lskd', 'kd'), verdict(FAILED, 'dkd + lskd', 'dkd'),
+        ),
+    ],
     ('docs/results/bccd_heads.md', 'bccd_heads'): [
         (
             'The score-weighted error has {} over the inherited start, by {}. CrossKD is below it with each seed, by {}. PKD leads with {}. No difference',
