@@ -138,6 +138,23 @@ SAID = {
             verdict(HELD, 'kd + lskd', 'kd'), verdict(FAILED, 'dkd + lskd', 'dkd'),
         ),
     ],
+    ('docs/results/bccd_foundation.md', 'bccd_foundation'): [
+        (
+            '**Spatial cosine helps**: {} over the student alone ({}), at', gain('spatial-cosine', 'alone'), p('spatial-cosine', 'alone'),
+            verdict(HELD, 'spatial-cosine', 'alone'), best('spatial-cosine', 'pkd', 'fitnet', 'dpk', 'alone'),
+        ),
+        (
+            "PKD has {} and FitNet {}, which three seeds do not prove. DPK's neck has {}, the least",
+            *(gain(name, 'alone') for name in ('pkd', 'fitnet', 'dpk')), order('fitnet', 'dpk', 'alone'), order('pkd', 'dpk'),
+            *(verdict(UNKNOWN, name, 'alone') for name in ('pkd', 'fitnet', 'dpk')),
+        ),
+    ],
+    ('docs/results/README.md', 'bccd_foundation'): [
+        ('spatial cosine gains significantly', verdict(HELD, 'spatial-cosine', 'alone')),
+    ],
+    ('docs/foundation_teacher.md', 'bccd_foundation'): [
+        ('had {} AP over the student alone', gain('spatial-cosine', 'alone')),
+    ],
     ('docs/results/bccd_heads.md', 'bccd_heads'): [
         (
             'The score-weighted error has {} over the inherited start, by {}. CrossKD is below it with each seed, by {}. PKD leads with {}. No difference',
