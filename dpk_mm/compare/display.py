@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from typing import Dict, Optional, Tuple
+from typing import Dict, List, Optional, Tuple
 
 from dpk_mm.compare.run import Run
 
@@ -30,6 +30,8 @@ class Display:
         self.active: Dict[str, Run] = {}
         self.rates: Dict[str, float] = {}  # method -> seconds a step
         self.begun: Dict[str, float] = {}  # run -> when it was started
+        self.trained: Dict[str, float] = {}  # run -> when its last step was seen
+        self.tests: List[float] = []  # seconds from there to the end of a run
         self.is_timed = False
         self.last = time.monotonic()
         columns = (
@@ -61,6 +63,8 @@ class Display:
         self.progress.remove_task(self.bars.pop(str(run)))
         self.runs.remove(run)
         self.done += 1
+        if str(run) in self.trained and not problem:
+            self.tests.append(time.monotonic() - self.trained[str(run)])
         end = f'FAILED: {problem}' if problem else 'done'
         self.console.print(f'{run}: {end}, {self._left()}', markup=False)
 
@@ -74,6 +78,8 @@ class Display:
             now, step, total = time.monotonic(), int(step), int(total)
             start, first, *_ = self.steps.get(name, (now, step))
             self.steps[name] = start, first, step, total
+            if step >= total:
+                self.trained.setdefault(name, now)
             text = f'{step}/{total}' if step < total else 'testing'
             self.progress.update(self.bars[name], completed=step, total=total, text=text)
         self.progress.update(self.bars['all'], completed=self.done, text=self._left())
@@ -107,6 +113,8 @@ class Display:
         mean = sum(self.rates.values()) / len(self.rates)
         starts = [start - self.begun[name] for name, (start, *_) in self.steps.items()]
         left = sum(starts) / len(starts) * sum(str(run) not in self.steps for run in self.runs)
+        if self.tests:
+            left += sum(self.tests) / len(self.tests) * len(self.runs)
         for run in self.runs:
             _, _, step, total = self.steps.get(str(run), (0, 0, 0, totals[0] if totals else 0))
             left += (total - step) * self.rates.get(run.method.name, mean)

@@ -489,6 +489,12 @@ def test_how_long_all_takes_is_said_after_the_first_steps(tmp_path, monkeypatch,
             for one, steps in zip(runs, (10, 5)):
                 (one.folder / 'progress').write_text(f'{1 + steps * tick} 300')
             shown.show()
+        (runs[0].folder / 'progress').write_text('300 300')
+        shown.show()
+        now[0] += 60  # its test
+        shown.ended(runs[0], '')
+        eta, shown.tests = shown._eta(), []
+        assert eta - shown._eta() == 60  # of each of the two that are left, on two slots
     said = [line for line in capsys.readouterr().out.splitlines() if line.startswith('after')]
     # (289 * 1 + 294 * 2 + 300 * 1.5 + 10) / 2 seconds: the third is their mean, and begins as they did
     assert said == ['after the first steps: 3 of 3 runs left, about 11 min']
