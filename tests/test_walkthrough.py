@@ -33,7 +33,7 @@ STAND_INS = {
     '800 1344 --rounds 10': '96 80 --rounds 1',
     'cuda --amp': 'cpu',
     'teacher.compile=True': 'loss_weight=1.0',
-    '--short-run 500 --seeds 0 1': '--short-run 2 --seeds 0',
+    '--short-run 500 --seeds 2': '--short-run 2 --seeds 1',
     'start,pkd,dpk --seeds 3': 'pkd --seeds 1',
     'MMDET/': f'{UPSTREAM}/',
     'DPK_MM/': '',

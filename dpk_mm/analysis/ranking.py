@@ -146,7 +146,7 @@ class Ranking:
             parts.append(f'the choice of the {self.images} images (binomial)')
         lines.append(f'± is 95 %, from {" and ".join(parts)}.' if parts else 'Chance is not known.')
         if len(self.seeds) == 1:
-            lines.append('One seed says nothing of the spread between runs: --seeds 0 1 2.')
+            lines.append('One seed says nothing of the spread between runs: give --seeds 3.')
         if self.seeds:
             lines.append('The order after a whole training can differ from the order after a short run.')
         return lines

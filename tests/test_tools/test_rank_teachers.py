@@ -147,7 +147,7 @@ def test_a_short_run_prefers_the_teacher_that_teaches(rank_teachers, compare, ru
     folder = tmp_path / 'short_run_24'
     results = {path: path.stat().st_mtime_ns for path in folder.glob('runs/*/result.json')}
     assert len(results) == 3
-    rank_teachers.main([*names(run, 'random', 'good'), *flags, '--seeds', '0', '1'])
+    rank_teachers.main([*names(run, 'random', 'good'), *flags, '--seeds', '2'])
     assert all(path.stat().st_mtime_ns == time for path, time in results.items())
     row = read(tmp_path)[0]
     gains = [float(row[f'gain seed {seed}']) for seed in (0, 1)]
@@ -170,7 +170,7 @@ def written(rank_teachers, argv, folder):
         model = models.build_model(spec)
         pairs = study.pairs(spec, model)
         found[spec.label] = short_run.make_method(study, spec, model, pairs, args.embed_dims)
-    path = short_run.write_short_run(study, found, args.short_run, args.seeds, None, folder / 'short')
+    path = short_run.write_short_run(study, found, args.short_run, range(args.seeds), None, folder / 'short')
     read_input = inputs.read(Config.fromfile(path))
     _, made = plan.make_methods(read_input, Config.fromfile, comparison.fill_config)
     return {method.name: method for method in made}

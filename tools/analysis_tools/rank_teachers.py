@@ -38,7 +38,7 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
     parser.add_argument('--stages', nargs='+', metavar='STUDENT[=TEACHER]', help=stages)
     parser.add_argument('--metric', help='the metric to rank by, as the evaluator calls it')
     parser.add_argument('--short-run', type=cli.positive, metavar='N', help='train the student for N steps')
-    parser.add_argument('--seeds', type=int, nargs='+', default=[0], help='a short run each (default: 0)')
+    parser.add_argument('--seeds', type=cli.positive, default=1, help='how many seeds, from 0 (default: 1)')
     width = "width of the short run's necks (default: 64)"
     parser.add_argument('--embed-dims', type=int, default=64, help=width)
     parser.add_argument('--jobs', type=cli.positive, default=1, help='short runs side by side (default: 1)')
@@ -70,7 +70,7 @@ def rank(args: argparse.Namespace) -> Ranking:
     metric = table.find_metric(tested, args.metric) if tested else args.metric
     if not args.short_run:
         return Ranking(metric, len(study.sample), own, rows)
-    folder, seeds = args.out / f'short_run_{args.short_run}', list(dict.fromkeys(args.seeds))
+    folder, seeds = args.out / f'short_run_{args.short_run}', range(args.seeds)
     path = write_short_run(study, methods, args.short_run, seeds, metric, folder)
     comparison = inputs.read(cli.load_config(str(path)))
     results, problems = run_comparison(
