@@ -68,9 +68,8 @@ def answer(results: table.Results, metric: str, alone: str = 'alone') -> str:
     for name, seeds in results.items():
         # as where a detector found nothing
         if lost := [str(seed) for seed, result in seeds.items() if metric not in result['metrics']]:
-            lines.append(
-                f'{name}: the test gave no {metric} with seed {", ".join(lost)}; a detector counts as 0.'
-            )
+            counts = 'is left out' if math.isnan(found[name][int(lost[0])]) else 'counts as 0'
+            lines.append(f'{name}: the test gave no {metric} with seed {", ".join(lost)}, which {counts}.')
     told = len(lines)
     for name in found:
         gains = _gains(found, name, alone)
@@ -99,7 +98,7 @@ def answer(results: table.Results, metric: str, alone: str = 'alone') -> str:
 
 def _cost(ratio: float) -> str:
     """What a step takes; distillation saves no time, so less than alone is noise."""
-    noise = ' That is noise of these short runs.' if ratio < 1 else ''
+    noise = ' That is noise.' if round(ratio, 2) < 1 else ''
     return f'A step takes {ratio:.2f} times as long.{noise}'
 
 

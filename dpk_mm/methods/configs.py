@@ -80,14 +80,14 @@ def training_shape(cfg: Config) -> Optional[tuple[int, int]]:
         return size
     model = cfg.get('model') or {}
     student = model.get('student') or model
-    # detectors pad their batches, those of which only a name is known here mostly to 32 pixels
-    known = isinstance(student, dict)
-    divisor = (student.get('data_preprocessor') or {}).get('pad_size_divisor', 1) if known else 32
+    # detectors pad their batches, mostly to multiples of 32 pixels
+    preprocessor = student.get('data_preprocessor') if isinstance(student, dict) else None
+    divisor = preprocessor.get('pad_size_divisor', 1) if preprocessor else 32
     return tuple(-(-side // divisor) * divisor for side in size)
 
 
 def tell_size(cfg: Config) -> None:
-    """Warn where a method will make necks for images of another size than the pipeline's.
+    """Warn where a method will make necks for images of quite another size than the pipeline's.
 
     Args:
         cfg (Config): Of a training.
@@ -97,9 +97,9 @@ def tell_size(cfg: Config) -> None:
     shape, given = training_shape(cfg), cfg.model.get('input_shape')
     usual = given or USUAL_IMAGES.get(cfg.get('default_scope'))
     # what is no size is an error of the model
-    if shape is None or not isinstance(usual, (list, tuple)) or len(usual) != 2 or shape == tuple(usual):
+    if shape is None or not isinstance(usual, (list, tuple)) or len(usual) != 2:
         return
-    if given is None and 0.5 < math.prod(shape) / math.prod(usual) < 2:
+    if 0.5 < math.prod(shape) / math.prod(usual) < 2:
         return
     print_log(
         f'The batches of the pipeline are {shape[0]} x {shape[1]} (height, width, padded), and the method '
@@ -130,6 +130,8 @@ def training_size(cfg: Config) -> Optional[tuple[int, int]]:
         found = _largest(transform.get(field)) if field else None
         if found is not None:
             size = found[::-1] if width_first else found
+            if transform.get('keep_ratio'):  # then their order says nothing
+                size = min(size), max(size)
     return size
 
 

@@ -148,6 +148,11 @@ SAID = {
             *(gain(name, 'alone') for name in ('pkd', 'fitnet', 'dpk')), order('fitnet', 'dpk', 'alone'), order('pkd', 'dpk'),
             *(verdict(UNKNOWN, name, 'alone') for name in ('pkd', 'fitnet', 'dpk')),
         ),
+        (
+            "Spatial cosine's lead over PKD and FitNet is not significant: {} and {}.",
+            *(gain('spatial-cosine', name) for name in ('pkd', 'fitnet')),
+            *(verdict(UNKNOWN, 'spatial-cosine', name) for name in ('pkd', 'fitnet')),
+        ),
     ],
     ('docs/results/README.md', 'bccd_foundation'): [
         ('spatial cosine gains significantly', verdict(HELD, 'spatial-cosine', 'alone')),

@@ -32,7 +32,7 @@ def test_the_answer_says_how_much_how_sure_and_what_it_costs():
     expected = 'kd helped: +4.17 ± 0.29, n = 3, p = 0.0016 of accuracy/top1 (significant). '
     assert kd == expected + 'A step takes 1.50 times as long.'
     assert at.startswith('at did not help: +0.00 ± 1.00, n = 3, p = 1 of') and '(not significant)' in at
-    assert at.endswith('A step takes 0.90 times as long. That is noise of these short runs.')
+    assert at.endswith('A step takes 0.90 times as long. That is noise.')
 
 
 def test_where_nothing_helped_the_answer_says_what_to_try():
@@ -57,9 +57,7 @@ def test_a_row_whose_test_gave_no_figure_is_named():
         for result in seeds.values():
             result['metrics'] = {ap: result['metrics'][TOP1]}
     results['alone'][1]['metrics'] = {}
-    assert answer(results, ap).startswith(
-        f'alone: the test gave no {ap} with seed 1; a detector counts as 0.'
-    )
+    assert answer(results, ap).startswith(f'alone: the test gave no {ap} with seed 1, which counts as 0.')
     assert 'pkd may have helped: +1.00' in answer(results, ap)
 
 

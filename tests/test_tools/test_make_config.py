@@ -112,6 +112,7 @@ def test_what_does_not_fit_is_one_line(tmp_path, train, make_config, toy):
 SIZES = [
     (dict(type='Resize', scale=(1333, 800), keep_ratio=True), (800, 1333)),
     (dict(type='RandomChoiceResize', scales=[(1333, 640), (1333, 800)]), (800, 1333)),
+    (dict(type='RandomChoiceResize', scales=[(480, 1333), (800, 1333)], keep_ratio=True), (800, 1333)),
     (dict(type='RandomResize', scale=[(1280, 1280), (640, 640)]), (1280, 1280)),
     (dict(type='RandomResizedCrop', scale=224), (224, 224)),
     (dict(type='RandomCrop', crop_size=(300, 400)), (300, 400)),
@@ -142,11 +143,11 @@ def test_sizes_inside_of_others_are_found():
         ((128, 96), dict(), True),
         ((1333, 800), dict(), False),
         ((128, 96), dict(input_shape=(96, 128)), False),
-        ((128, 96), dict(input_shape=(128, 96)), True),
+        ((128, 96), dict(input_shape=(960, 1280)), True),
         ((128, 96), dict(input_shape=128), False),  # an error of the model
         (
             (320, 90),
-            dict(input_shape=(90, 320), student=dict(data_preprocessor=dict(pad_size_divisor=4))),
+            dict(student=dict(data_preprocessor=dict(pad_size_divisor=4))),
             True,
         ),
         ((128, 96), dict(method=None), False),

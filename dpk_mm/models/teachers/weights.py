@@ -73,16 +73,17 @@ def set_weights(model: nn.Module, weights: dict[str, Tensor], source: str, allow
             'converted, by tools/model_converters/repdistiller2dpk_mm.py.'
         )
     try:
-        missing, _ = model.load_state_dict(weights, strict=False)
+        missing, unused = model.load_state_dict(weights, strict=False)
         problems = []
     except RuntimeError as error:  # torch's way to say: other shapes
         problems = [line.strip() for line in str(error).splitlines()[1:]]
         fitting = {k: v for k, v in weights.items() if k not in own or v.shape == own[k].shape}
-        missing, _ = model.load_state_dict(fitting, strict=False)
+        missing, unused = model.load_state_dict(fitting, strict=False)
         missing = [key for key in missing if key not in weights]  # the others are said already
     # Old checkpoints lack the batch counter, which a model in eval mode does not read.
     problems += [f'{key} is not set' for key in missing if 'num_batches_tracked' not in key]
-    _tell_unused(weights, own, source)
+    if not problems or allow_incomplete:
+        _tell_unused(unused, own, source)
     if not problems:
         return
     message = f'{source}: {len(problems)} weights do not fit: {"; ".join(problems[:5])}'
@@ -94,10 +95,10 @@ def set_weights(model: nn.Module, weights: dict[str, Tensor], source: str, allow
     print_log(message, logger='current', level=logging.WARNING)
 
 
-def _tell_unused(weights: dict[str, Tensor], own: dict[str, Tensor], source: str) -> None:
+def _tell_unused(unused: list[str], own: dict[str, Tensor], source: str) -> None:
     """Warn of weights of parts that the model has: it may be a smaller model than that of the file."""
     parts = {key.partition('.')[0] for key in own}
-    unused = [key for key in weights if key not in own and key.partition('.')[0] in parts]
+    unused = [key for key in unused if key.partition('.')[0] in parts]
     # a single parameter, such as a mask token of the training, is no layer
     if any(key.endswith('.weight') for key in unused):
         print_log(
