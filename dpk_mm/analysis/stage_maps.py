@@ -8,7 +8,7 @@ from torch import Tensor
 
 from dpk_mm.analysis.samples import Batch
 from dpk_mm.models import Distiller, FeatureMixingNeck
-from dpk_mm.models.losses import PKDLoss
+from dpk_mm.models.losses.pkd_loss import PKDLoss, standardize
 from dpk_mm.utils import load_weights, record
 from dpk_mm.utils.checkpoint import check_checkpoint
 from dpk_mm.utils.plots import COLOURS, new_figure
@@ -118,9 +118,8 @@ def stage_maps(model: Distiller, batch: Batch, stage: str) -> StageMaps:
 
 def _scaled_like(feat: Tensor, other: Tensor) -> Tensor:
     """A map (B, C, H, W) whose channels have mean and deviation of another's."""
-    dims = (0, 2, 3)
-    mean, std = feat.mean(dims, keepdim=True), feat.std(dims, keepdim=True).clamp(min=1e-6)
-    return (feat - mean) / std * other.std(dims, keepdim=True) + other.mean(dims, keepdim=True)
+    over = dict(dim=(0, 2, 3), keepdim=True)
+    return standardize(feat) * other.std(**over, unbiased=False) + other.mean(**over)
 
 
 def draw_stage(maps: StageMaps, title: str) -> Any:

@@ -321,7 +321,7 @@ SAID = {
             gain('dpk, ratio 0', _START), verdict(FAILED, 'dpk, ratio 0', _START),
         ),
         (
-            "**The best configuration of the search gives a significant gain.** PKD's loss at 3 behind lean necks without a prior has {} over the inherited start ({}). With CKA it has {} ({}).",
+            "**The best configuration of the search gives a significant gain**. PKD's loss at 3 behind lean necks without a prior has {} over the inherited start ({}). With CKA it has {} ({}).",
             gain(_LED, _START), p(_LED, _START), gain(_TUNED, _START), p(_TUNED, _START),
             verdict(HELD, _LED, _START), verdict(HELD, _TUNED, _START),
         ),

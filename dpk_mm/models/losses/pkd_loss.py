@@ -39,12 +39,19 @@ class PKDLoss(DistillLoss):
         self, student_feat: Tensor, teacher_feat: Tensor, data_samples: Optional[Sequence] = None
     ) -> Tensor:
         """The loss of maps (B, C, H, W); see :meth:`DistillLoss.forward`."""
-        student, teacher = _standardise(student_feat), _standardise(teacher_feat.detach())
+        student, teacher = standardize(student_feat), standardize(teacher_feat.detach())
         return self.loss_weight * F.mse_loss(student, teacher) / 2
 
 
-def _standardise(feat: Tensor) -> Tensor:
-    """(B, C, H, W), each channel with mean 0 and variance 1."""
+def standardize(feat: Tensor) -> Tensor:
+    """Bring each channel of a map to mean 0 and variance 1 over the batch.
+
+    Args:
+        feat (Tensor): (B, C, H, W).
+
+    Returns:
+        Tensor: (B, C, H, W) float32.
+    """
     feat = feat.float()
     over = dict(dim=(0, 2, 3), keepdim=True)
     return (feat - feat.mean(**over)) / (feat.std(**over, unbiased=False) + 1e-6)
