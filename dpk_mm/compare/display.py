@@ -114,7 +114,8 @@ class Display:
         starts = [start - self.begun[name] for name, (start, *_) in self.steps.items()]
         left = sum(starts) / len(starts) * sum(str(run) not in self.steps for run in self.runs)
         if self.tests:
-            left += sum(self.tests) / len(self.tests) * len(self.runs)
+            test, now = sum(self.tests) / len(self.tests), time.monotonic()
+            left += sum(max(0, test - now + self.trained.get(str(run), now)) for run in self.runs)
         for run in self.runs:
             _, _, step, total = self.steps.get(str(run), (0, 0, 0, totals[0] if totals else 0))
             left += (total - step) * self.rates.get(run.method.name, mean)

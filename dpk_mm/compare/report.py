@@ -93,7 +93,9 @@ def _notes(results: Results, comparison: Comparison, metric: str, teachers: Resu
         allowed.setdefault(', '.join(row.allow), []).append(row.name)
     for fields, names in allowed.items():
         if fields:
-            notes.append(f'Allowed to differ in {fields}: {"; ".join(names)}.')
+            rest = [row.name for row in comparison.rows if row.name not in names]
+            named = f'all but {"; ".join(rest)}' if 0 < len(rest) < len(names) else '; '.join(names)
+            notes.append(f'Allowed to differ in {fields}: {named}.')
     minutes = sum(result['seconds'] * result['steps'] for result in every) / 60
     notes.append(f'All training steps, by the medians of their runs: {minutes:.0f} min.')
     return notes

@@ -206,11 +206,12 @@ def _look(model: nn.Module, side: str, necks: bool, blank: Sequence[int]) -> _Si
         for tap, tensor in outputs.items()
         if tensor.ndim == 4 and part in (None, re.split(r'[.\[]', tap)[0])
     ]
+    if necks:
+        maps = [tap for tap in maps if '.' not in tap]
     narrow = tuple(tap for tap in maps if min(outputs[tap].shape[2:]) == 1)
     maps = [tap for tap in maps if tap not in narrow]
     if necks:
-        maps, narrow = ([tap for tap in taps if '.' not in tap] for taps in (maps, narrow))
-        return _Side(shapes, maps, None, tuple(problems), tuple(narrow))
+        return _Side(shapes, maps, None, tuple(problems), narrow)
     # the last of each size ends a stage; inside of a block of convolutions another size begins too early
     last: dict[tuple, str] = {}
     for tap in sorted(maps, key=lambda tap: tap.count('.') < 2 or 'tokens' in tap):

@@ -218,12 +218,8 @@ def _pair(kind: str) -> Pair:
     return Pair(model, model, levels, logits, detects, segments=segments)
 
 
-# Methods whose loss agrees with an independent computation, and that no table has yet.
-_FORMULA_CHECKED = ()
-
-
 def _methods() -> str:
-    """What each method does, in the words of its function, what it fits, and what was done with it here."""
+    """What each method does, in the words of its function, and what it fits."""
     kinds = ['detectors', 'classifiers', 'segmentors']
     pairs = [_pair(kind) for kind in kinds]
     rows = []
@@ -236,9 +232,8 @@ def _methods() -> str:
                 fits.append('yes')
             except ValueError:
                 fits.append('no')
-        here = 'formula checked' if name in _FORMULA_CHECKED else 'reproduced'
-        rows.append([f"`'{name}'`", re.match(r'.*?\.(?= [A-Z]|$)', text)[0], *fits, here])
-    return _align('llllll', markdown(['method', 'what it does', *kinds, 'here'], rows))
+        rows.append([f"`'{name}'`", re.match(r'.*?\.(?= [A-Z]|$)', text)[0], *fits])
+    return _align('lllll', markdown(['method', 'what it does', *kinds], rows))
 
 
 def _fgd_weights() -> str:
