@@ -1,0 +1,6 @@
+# The student alone, with an eighth of the width in its head.
+_base_ = [
+    '../../bccd/configs/_base_/faster-rcnn_mobilenet-v2.py',
+    '../../auto_coco/configs/_base_/persons.py',
+]
+model = dict(roi_head=dict(bbox_head=dict(num_classes=1, fc_out_channels=128)))

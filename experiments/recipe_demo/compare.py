@@ -1,0 +1,6 @@
+# The recipe on the digits of the demo, in three epochs. `python demo/make_data.py` makes the images.
+#   python tools/compare.py experiments/recipe_demo/compare.py --out experiments/recipe_demo
+_base_ = '../recipe/_base_/rows.py'
+base = 'demo/detection/configs/retinanet_r18_digits.py'
+teacher = 'demo/detection/configs/retinanet_r34_digits.py:demo/detection/configs/retinanet_r34_digits.pth'
+budget = dict(max_epochs=3)
