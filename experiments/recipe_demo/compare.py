@@ -1,4 +1,5 @@
-# The recipe on the digits of the demo, in three epochs. `python demo/make_data.py` makes the images.
+# The recipe on the digits of the demo, in three epochs. The images come first:
+#   python demo/make_data.py detection work_dirs/demo/data
 #   python tools/compare.py experiments/recipe_demo/compare.py --out experiments/recipe_demo
 _base_ = '../recipe/_base_/rows.py'
 base = 'demo/detection/configs/retinanet_r18_digits.py'
