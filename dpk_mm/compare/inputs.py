@@ -8,7 +8,8 @@ from mmengine.config import Config
 from dpk_mm.compare.budget import check_budget
 from dpk_mm.compare.fairness import FIELDS
 from dpk_mm.utils import teacher_cfg
-from dpk_mm.utils.checks import Range, Seed, check, shown
+from dpk_mm.utils.errors import shown
+from dpk_mm.utils.hints import Range, Seed, check
 
 Percent = Annotated[float, Range(least=0, most=100)]
 

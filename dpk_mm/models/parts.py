@@ -7,7 +7,8 @@ from typing import Any, Optional
 from torch import nn
 
 from dpk_mm.registry import MODELS
-from dpk_mm.utils.checks import FieldError, accepts, shown, within
+from dpk_mm.utils.checks import accepts
+from dpk_mm.utils.errors import FieldError, shown, within
 
 from .losses import DistillLoss
 from .priors import BasePrior

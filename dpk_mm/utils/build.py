@@ -14,8 +14,8 @@ from mmengine.runner import Runner
 from torch import nn
 from torch.utils.data import DataLoader
 
-from dpk_mm.utils.checks import FieldError, find_value, within
 from dpk_mm.utils.config import main_field
+from dpk_mm.utils.errors import FieldError, find_value, within
 
 
 @contextmanager

@@ -22,17 +22,9 @@ from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, Runner, Tes
 from torch.utils.data import DataLoader
 
 from dpk_mm.utils.check_values import check_clipping, check_data, check_factors, check_values
-from dpk_mm.utils.checks import (
-    Count,
-    FieldError,
-    NotNegative,
-    Positive,
-    Range,
-    Seed,
-    check,
-    check_fields,
-    unknown_field,
-)
+from dpk_mm.utils.checks import check_fields
+from dpk_mm.utils.errors import FieldError, unknown_field
+from dpk_mm.utils.hints import Count, NotNegative, Positive, Range, Seed, check
 
 _ANY = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 # what mmengine takes out of a part before it builds it

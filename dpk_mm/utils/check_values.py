@@ -10,7 +10,9 @@ import torch
 from mmengine.dataset import BaseDataset, DefaultSampler, InfiniteSampler
 from mmengine.registry import DATA_SAMPLERS, DATASETS, FUNCTIONS, WEIGHT_INITIALIZERS
 
-from dpk_mm.utils.checks import Count, FieldError, NotNegative, Positive, check, check_fields, shown, walk
+from dpk_mm.utils.checks import check_fields
+from dpk_mm.utils.errors import FieldError, shown, walk
+from dpk_mm.utils.hints import Count, NotNegative, Positive, check
 
 # All that mmengine's default constructor heeds; it passes over anything else in silence.
 PARAMWISE = (

@@ -6,8 +6,8 @@ from typing import Optional, Union
 from mmengine.config import Config
 from torch import nn
 
-from .checks import shown
 from .config import describe, is_distiller, package_config
+from .errors import shown
 
 WITH_CHECKPOINT = re.compile(r'(?P<config>.+?\.(?:py|ya?ml|json))(?::(?P<checkpoint>.+))?$')
 

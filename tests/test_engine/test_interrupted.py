@@ -18,7 +18,7 @@ from mmengine.runner.checkpoint import get_state_dict
 from dpk_mm.engine.hooks import plain_checkpoint_hook, resumed_run
 from dpk_mm.engine.hooks.resumed_run import check_finite_weights
 from dpk_mm.utils import cli, files
-from dpk_mm.utils.checks import DivergedError, FieldError
+from dpk_mm.utils.errors import DivergedError, FieldError
 from dpk_mm.utils.runner import only_training
 
 

@@ -219,8 +219,8 @@ def test_empty_checkpoint_is_one_line(train, toy, workdir):
 
 
 def test_other_errors_pass_through():
-    from dpk_mm.utils.checks import FieldError
     from dpk_mm.utils.cli import checkpoint_errors
+    from dpk_mm.utils.errors import FieldError
 
     with pytest.raises(SystemExit, match='error: stages.a: no gradient$'), checkpoint_errors():
         raise FieldError('stages.a', ': no gradient')

@@ -14,7 +14,7 @@ from mmengine.optim import OptimWrapper, OptimWrapperDict
 
 from dpk_mm.utils.build import check_trained
 from dpk_mm.utils.check_config import check_config
-from dpk_mm.utils.checks import FieldError
+from dpk_mm.utils.errors import FieldError
 
 GOOD = [
     'mmdet::retinanet/retinanet_r50_fpn_1x_coco.py',

@@ -7,17 +7,9 @@ from typing import Annotated, Any, Literal, Optional, Union
 import pytest
 
 from dpk_mm.registry import MODELS
-from dpk_mm.utils.checks import (
-    Count,
-    FieldError,
-    NotNegative,
-    Positive,
-    Range,
-    Shape,
-    check,
-    checked,
-    within,
-)
+from dpk_mm.utils.checks import checked
+from dpk_mm.utils.errors import FieldError, within
+from dpk_mm.utils.hints import Count, NotNegative, Positive, Range, Shape, check
 
 GOOD = [
     (1, float),

@@ -13,8 +13,8 @@ from mmengine.runner.base_loop import BaseLoop
 
 from dpk_mm.registry import HOOKS
 from dpk_mm.utils import files
-from dpk_mm.utils.checks import FieldError
 from dpk_mm.utils.config import plain_config
+from dpk_mm.utils.errors import FieldError
 from dpk_mm.utils.plain import histories, plain
 from dpk_mm.utils.resume import choose_checkpoint, on_first_rank
 

@@ -9,7 +9,7 @@ from mmengine.model import is_model_wrapper
 from mmengine.optim import OptimWrapperDict
 from mmengine.runner import Runner
 
-from dpk_mm.utils.checks import DivergedError, FieldError
+from dpk_mm.utils.errors import DivergedError, FieldError
 
 
 def describe_run(runner: Runner) -> dict[str, Any]:

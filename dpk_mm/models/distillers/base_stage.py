@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from dpk_mm.models.parts import build_part, check_part
-from dpk_mm.utils.checks import FieldError
+from dpk_mm.utils.errors import FieldError
 
 
 class BaseStage(nn.Module, ABC):

@@ -11,7 +11,7 @@ from torch.profiler import record_function
 
 from dpk_mm.models.parts import build_part, check_part
 from dpk_mm.utils import resize_like, step_generator
-from dpk_mm.utils.checks import FieldError
+from dpk_mm.utils.errors import FieldError
 
 from .base_stage import BaseStage
 from .pixels import pixels_as_images

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from dpk_mm.utils.checks import FieldError
+from dpk_mm.utils.errors import FieldError
 
 
 def check_shapes(

@@ -9,7 +9,9 @@ from torch import nn
 from torch.optim import AdamW, Optimizer
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
-from dpk_mm.utils.checks import NotNegative, Positive, Range, checked, within
+from dpk_mm.utils.checks import checked
+from dpk_mm.utils.errors import within
+from dpk_mm.utils.hints import NotNegative, Positive, Range
 
 # Gradients are held so small until the step that clipping does not count them. A power of two is exact.
 _SCALE = 2.0**-20

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import numpy as np
 from mmengine.logging import MessageHub, print_log
 
-from dpk_mm.utils.checks import DivergedError
+from dpk_mm.utils.errors import DivergedError
 
 from .base_stage import BaseStage
 

@@ -6,7 +6,7 @@ from torch import nn
 
 from dpk_mm.models.parts import check_part
 from dpk_mm.utils import find_taps
-from dpk_mm.utils.checks import FieldError, shown
+from dpk_mm.utils.errors import FieldError, shown
 from dpk_mm.utils.sigmoid import sigmoid_loss
 
 _FIELDS = ('at', 'loss', 'neck', 'prior', 'student_at', 'teacher_at')

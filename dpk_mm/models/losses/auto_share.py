@@ -8,7 +8,8 @@ import torch
 from mmengine.logging import print_log
 from torch import Tensor, nn
 
-from dpk_mm.utils.checks import Positive, Range, checked
+from dpk_mm.utils.checks import checked
+from dpk_mm.utils.hints import Positive, Range
 
 # Sum of the shares of the stages of a kind whose config names none. Those of maps were best on images held
 # out (experiments/auto_weight). KD has some 0.8 with its usual weight.

@@ -9,8 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dpk_mm.registry import MODELS
-from dpk_mm.utils.checks import NotNegative, Range
 from dpk_mm.utils.heads import find_head
+from dpk_mm.utils.hints import NotNegative, Range
 
 from .distill_loss import DistillLoss, LossWeight
 

@@ -6,7 +6,7 @@ from typing import Optional
 from torch import Tensor
 
 from dpk_mm.registry import MODELS
-from dpk_mm.utils.checks import NotNegative, Positive
+from dpk_mm.utils.hints import NotNegative, Positive
 
 from .distill_loss import DistillLoss, LossWeight
 

@@ -6,7 +6,9 @@ from typing import Annotated, Any, Literal, Optional, Union
 
 from torch import Tensor, nn
 
-from dpk_mm.utils.checks import NotNegative, checked, within
+from dpk_mm.utils.checks import checked
+from dpk_mm.utils.errors import within
+from dpk_mm.utils.hints import NotNegative
 
 from .auto_share import AutoShare
 

@@ -8,7 +8,7 @@ from mmengine.logging import MessageHub
 from torch import Tensor
 
 from dpk_mm.registry import MODELS
-from dpk_mm.utils.checks import NotNegative, NotNegativeInt, Positive
+from dpk_mm.utils.hints import NotNegative, NotNegativeInt, Positive
 
 from .distill_loss import DistillLoss, LossWeight
 from .logits import decouple, find_labels, standardize_logits

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from dpk_mm.registry import MODELS
-from dpk_mm.utils.checks import NotNegative, Positive
+from dpk_mm.utils.hints import NotNegative, Positive
 
 from .distill_loss import DistillLoss, LossWeight
 

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dpk_mm.registry import MODELS
-from dpk_mm.utils.checks import NotNegative, Positive
+from dpk_mm.utils.hints import NotNegative, Positive
 
 from .distill_loss import DistillLoss, LossWeight
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from dpk_mm.registry import MODELS
 from dpk_mm.utils import step_generator
-from dpk_mm.utils.checks import Range
+from dpk_mm.utils.hints import Range
 
 from .distill_loss import DistillLoss, LossWeight
 

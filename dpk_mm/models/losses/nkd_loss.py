@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from dpk_mm.registry import MODELS
-from dpk_mm.utils.checks import NotNegative, Positive
+from dpk_mm.utils.hints import NotNegative, Positive
 
 from .distill_loss import DistillLoss, LossWeight
 from .logits import decouple, find_labels

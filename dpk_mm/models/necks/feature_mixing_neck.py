@@ -7,7 +7,8 @@ from torch import Tensor, nn
 
 from dpk_mm.models.parts import build_part
 from dpk_mm.registry import MODELS
-from dpk_mm.utils.checks import Count, within
+from dpk_mm.utils.errors import within
+from dpk_mm.utils.hints import Count
 
 from .sizes import fill_sizes
 from .tokens import embed, fold, mix, pad_to_patches, stitch

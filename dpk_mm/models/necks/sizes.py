@@ -2,7 +2,7 @@
 
 from typing import Optional
 
-from dpk_mm.utils.checks import FieldError
+from dpk_mm.utils.errors import FieldError
 
 _SIZES = ('embed_dims', 'num_layers', 'num_heads')
 

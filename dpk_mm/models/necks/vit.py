@@ -7,7 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dpk_mm.utils.checks import Count, checked
+from dpk_mm.utils.checks import checked
+from dpk_mm.utils.hints import Count
 
 
 class QKV(nn.Linear):

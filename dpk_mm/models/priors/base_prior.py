@@ -8,7 +8,8 @@ import torch
 from mmengine.logging import print_log
 from torch import Tensor
 
-from dpk_mm.utils.checks import Share, checked
+from dpk_mm.utils.checks import checked
+from dpk_mm.utils.hints import Share
 
 
 class BasePrior(metaclass=ABCMeta):

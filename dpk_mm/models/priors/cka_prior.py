@@ -9,7 +9,7 @@ from torch import Tensor
 
 from dpk_mm.registry import MODELS
 from dpk_mm.utils import hsics, positions_as_samples
-from dpk_mm.utils.checks import Range, Share
+from dpk_mm.utils.hints import Range, Share
 
 from .measured_prior import MeasuredPrior
 

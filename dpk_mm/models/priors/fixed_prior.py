@@ -3,7 +3,7 @@
 from torch import Tensor
 
 from dpk_mm.registry import MODELS
-from dpk_mm.utils.checks import Share
+from dpk_mm.utils.hints import Share
 
 from .base_prior import BasePrior
 

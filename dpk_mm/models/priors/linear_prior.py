@@ -4,7 +4,7 @@ from mmengine.logging import MessageHub
 from torch import Tensor
 
 from dpk_mm.registry import MODELS
-from dpk_mm.utils.checks import Share
+from dpk_mm.utils.hints import Share
 
 from .base_prior import BasePrior
 

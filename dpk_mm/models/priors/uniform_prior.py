@@ -8,7 +8,7 @@ from torch import Tensor
 
 from dpk_mm.registry import MODELS
 from dpk_mm.utils import step_generator
-from dpk_mm.utils.checks import Share
+from dpk_mm.utils.hints import Share
 
 from .measured_prior import MeasuredPrior
 

@@ -19,8 +19,9 @@ from dpk_mm.utils import (
     probe,
     record,
 )
-from dpk_mm.utils.checks import Count, FieldError, within
 from dpk_mm.utils.config import describe
+from dpk_mm.utils.errors import FieldError, within
+from dpk_mm.utils.hints import Count
 from dpk_mm.utils.token_maps import patch_stride
 
 from .compile import check_compile_options, compile_around
