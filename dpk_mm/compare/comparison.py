@@ -15,7 +15,8 @@ from dpk_mm.compare.inputs import Comparison
 from dpk_mm.compare.teachers import measure_teachers
 from dpk_mm.registry import DATASETS
 from dpk_mm.utils.checkpoint import check_checkpoint
-from dpk_mm.utils.files import check_writable, only_one, write_text
+from dpk_mm.utils.files import check_writable, write_text
+from dpk_mm.utils.locks import only_one
 from dpk_mm.utils.quiet import quiet
 from dpk_mm.utils.runner import fill_dataloaders, load_config
 

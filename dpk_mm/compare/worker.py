@@ -19,7 +19,8 @@ from dpk_mm.compare import training
 from dpk_mm.compare.hooks import CostHook, FirstStepHook, RandomStateHook
 from dpk_mm.compare.run import checkpoints
 from dpk_mm.utils.declared import check_whole
-from dpk_mm.utils.files import only_one, write_json
+from dpk_mm.utils.files import write_json
+from dpk_mm.utils.locks import only_one
 
 
 class ProgressHook(Hook):

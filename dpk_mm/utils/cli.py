@@ -14,8 +14,8 @@ from mmengine.config import Config, DictAction
 
 from dpk_mm.utils import build, checkpoint, files, resume, runner
 from dpk_mm.utils import check_config as config_check
-from dpk_mm.utils.checkpoint import explain_load_error
 from dpk_mm.utils.errors import DivergedError, FieldError, within
+from dpk_mm.utils.load_errors import explain_load_error
 
 # torch's own switch for files that one trusts.
 OPT_IN = 'TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD'

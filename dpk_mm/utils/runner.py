@@ -17,7 +17,7 @@ from mmengine.dist import is_distributed
 from dpk_mm.utils.checkpoint import check_checkpoint, check_resumable
 from dpk_mm.utils.config import package_config
 from dpk_mm.utils.config_file import read_config
-from dpk_mm.utils.files import only_one
+from dpk_mm.utils.locks import only_one
 from dpk_mm.utils.teacher_config import spell_out_teacher
 
 # where a launcher says which of its processes this one is; MPI may run inside of Slurm

@@ -206,7 +206,7 @@ def _worker(path, folder):
 
 
 def _lock(path, folder):
-    from dpk_mm.utils.files import only_one
+    from dpk_mm.utils.locks import only_one
 
     shutil.move(path, folder / 'lock')
     with only_one(folder):

@@ -19,6 +19,7 @@ from dpk_mm.engine.hooks import plain_checkpoint_hook, resumed_run
 from dpk_mm.engine.hooks.resumed_run import check_finite_weights
 from dpk_mm.utils import cli, files
 from dpk_mm.utils.errors import DivergedError, FieldError
+from dpk_mm.utils.locks import only_one
 from dpk_mm.utils.runner import only_training
 
 
@@ -303,7 +304,7 @@ def hold(folder):
     reads, writes = os.pipe()
     pid = os.fork()
     if pid == 0:
-        with files.only_one(folder):
+        with only_one(folder):
             if os.fork() == 0:
                 time.sleep(60)
             os.write(writes, b'.')
@@ -355,7 +356,7 @@ def test_a_planted_lock_is_not_followed(tmp_path):
     os.mkfifo(tmp_path / 'b/lock')
     start = time.monotonic()
     for name in 'ab':
-        with pytest.raises(OSError, match='lock'), files.only_one(tmp_path / name):
+        with pytest.raises(OSError, match='lock'), only_one(tmp_path / name):
             pass
     assert (tmp_path / 'secret').read_text() == 'kept' and time.monotonic() - start < 5
 

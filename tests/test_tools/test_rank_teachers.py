@@ -19,7 +19,7 @@ from dpk_mm.analysis.teachers import TeacherRow, TeacherStudy
 from dpk_mm.compare import comparison, inputs, plan
 from dpk_mm.registry import DATASETS
 from dpk_mm.utils import cka_from_hsics, hsics, record
-from dpk_mm.utils.files import only_one
+from dpk_mm.utils.locks import only_one
 
 IMAGES = 96
 STAGES = ('backbone.layer2', 'backbone.layer3')

@@ -11,6 +11,8 @@ from mmengine.config import Config
 from mmengine.logging import HistoryBuffer
 from mmengine.optim import build_optim_wrapper
 
+from dpk_mm.utils.locks import only_one
+
 DET = """
 default_scope = 'mmdet'
 model = dict(type='RetinaNet')
@@ -338,7 +340,7 @@ def test_checkpoints_are_written_safely(train, toy, workdir, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(files, 'put_in_place', full)
         fails_with(lambda: train.main([toy]), 'No space left', 'epoch_1.pth', '--resume goes on')
-    with files.only_one(workdir / 'work_dirs/toy'):
+    with only_one(workdir / 'work_dirs/toy'):
         fails_with(lambda: train.main([toy]), 'work_dirs/toy is in use by process')
     (workdir / 'file').write_text('')
     fails_with(lambda: train.main([toy, '--work-dir', 'file/run']), 'file')

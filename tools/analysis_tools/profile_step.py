@@ -16,7 +16,8 @@ from rich.console import Console
 from dpk_mm.profiling.measure import measure_step
 from dpk_mm.profiling.report import to_markdown
 from dpk_mm.utils import cli
-from dpk_mm.utils.files import only_one, write_json
+from dpk_mm.utils.files import write_json
+from dpk_mm.utils.locks import only_one
 
 
 def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:

@@ -24,7 +24,7 @@ from dpk_mm.analysis.teachers import TeacherStudy
 from dpk_mm.compare import inputs, table
 from dpk_mm.compare.comparison import run_comparison
 from dpk_mm.utils import cli
-from dpk_mm.utils.files import only_one
+from dpk_mm.utils.locks import only_one
 
 
 def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:

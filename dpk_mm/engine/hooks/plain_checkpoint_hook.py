@@ -15,6 +15,7 @@ from dpk_mm.registry import HOOKS
 from dpk_mm.utils import files
 from dpk_mm.utils.config import plain_config
 from dpk_mm.utils.errors import FieldError
+from dpk_mm.utils.locks import is_held, only_one
 from dpk_mm.utils.plain import histories, plain
 from dpk_mm.utils.resume import choose_checkpoint, on_first_rank
 
@@ -59,9 +60,9 @@ class PlainCheckpointHook(CheckpointHook):
 
     def _take(self, folder: Path) -> None:
         def lock() -> None:
-            if not files.is_held(folder):  # by tools/train.py, in the first process alone
+            if not is_held(folder):  # by tools/train.py, in the first process alone
                 self._lock = ExitStack()
-                self._lock.enter_context(files.only_one(folder))
+                self._lock.enter_context(only_one(folder))
 
         on_first_rank(lock)
 
