@@ -6,7 +6,8 @@ from typing import Optional, Sequence
 
 from mmengine.config import Config
 
-from dpk_mm.methods.configs import add_distiller, dump_choice, tell_size
+from dpk_mm.methods.configs import add_distiller, dump_choice
+from dpk_mm.methods.image_size import tell_size
 from dpk_mm.utils import cli
 
 

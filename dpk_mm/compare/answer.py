@@ -8,7 +8,7 @@ from mmengine.config import Config
 
 from dpk_mm.compare import table
 from dpk_mm.compare.verdict import HELD, UNKNOWN, Verdict
-from dpk_mm.methods.configs import training_shape
+from dpk_mm.methods.image_size import training_shape
 from dpk_mm.utils.runner import load_config
 
 START = 'start'  # the method that inherits and distils nothing

@@ -15,8 +15,8 @@ from dpk_mm.compare.digest import digest_settings, plain
 from dpk_mm.compare.plan import Method
 from dpk_mm.registry import MODELS
 from dpk_mm.utils import is_distiller, load_model_cfg
+from dpk_mm.utils.blank import is_detector, is_segmentor
 from dpk_mm.utils.files import digest_file, read_json, write_json
-from dpk_mm.utils.probe import is_detector, is_segmentor
 from dpk_mm.utils.quiet import quiet
 from dpk_mm.utils.teacher_config import hub_weights
 

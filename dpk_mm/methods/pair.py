@@ -1,21 +1,16 @@
 """What a method knows of the student and the teacher it is for."""
 
 import math
-import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Optional
 
-import torch
 from mmengine.logging import print_log
 from torch import nn
 
 from dpk_mm.utils import blank_shape, is_detector, is_segmentor
-from dpk_mm.utils.heads import pixel_ignore_index
-from dpk_mm.utils.outputs import run_outputs
-from dpk_mm.utils.probe import look_twice, misfit, size_errors
-from dpk_mm.utils.sigmoid import sigmoid_loss
-from dpk_mm.utils.token_maps import find_layouts, patches_of, to_map, without_layout
+from dpk_mm.utils.token_maps import without_layout
+
+from .side import look
 
 if TYPE_CHECKING:
     from dpk_mm.models.teachers import FrozenTeacher
@@ -126,8 +121,8 @@ def find_pair(
     blank = blank_shape(student, input_shape)
     image = input_shape or usual_image(student)
     necks = detects and teacher.detects
-    student_side = _look(student, 'student', necks, blank)
-    teacher_side = _look(teacher.model, 'teacher', necks, teacher.padded(blank))
+    student_side = look(student, 'student', necks, blank)
+    teacher_side = look(teacher.model, 'teacher', necks, teacher.padded(blank))
     ours, theirs = student_side.shapes, teacher.cropped(teacher_side.shapes, blank)
     if student_side.narrow:
         taps = ', '.join(f'{tap}: {" x ".join(map(str, ours[tap][2:]))}' for tap in student_side.narrow)
@@ -160,83 +155,6 @@ def find_pair(
     problems = student_side.problems + teacher_side.problems
     segments = is_segmentor(student)
     return Pair(student, teacher.model, tuple(maps), logits, detects, (ours, theirs), problems, segments)
-
-
-@dataclass(frozen=True)
-class _Side:
-    """What the dry run found of one model."""
-
-    shapes: dict[str, torch.Size]  # of all layers that a stage could read
-    maps: list[str]  # those worth a comparison, the finest first
-    logits: Optional[str]
-    problems: tuple[str, ...]
-    narrow: tuple[str, ...] = ()  # a neck's outputs that are too small to compare
-
-
-def _look(model: nn.Module, side: str, necks: bool, blank: Sequence[int]) -> _Side:
-    """Find the layers of a model that are worth a comparison: of a neck, or of a backbone and a head."""
-    part = 'neck' if necks and getattr(model, 'neck', None) is not None else 'backbone'
-    part = part if hasattr(model, part) else None  # a bare backbone
-    headless = getattr(model, 'head', None) is None
-    modules, patches = dict(model.named_modules()), patches_of(model)
-    with size_errors(side, model, blank):
-        # what comes behind the neck of a detector, or the backbone of a headless model, is not needed
-        ran, again, sizes = look_twice(
-            lambda size, images: run_outputs(model, 3, size, part if headless else None, images), blank
-        )
-    second = {tap: tensor.shape for runs in again.values() for run in runs for tap, tensor, _ in run}
-    outputs, shapes, problems = {}, {}, []
-    for name, runs in ran.items():
-        for tap, tensor, version in runs[0] if len(runs) == 1 else ():
-            if tensor._version != version or tap not in second:
-                continue
-            layouts, problem = find_layouts(tensor.shape, second[tap], sizes, patches), None
-            if len(layouts) == 1:
-                tap, tensor = f'{tap}[{layouts[0]}]', to_map(tensor, layouts[0], sizes[0])
-            else:
-                problem = misfit(tensor.shape, second[tap], sizes, patches)
-            if problem is None:
-                shapes[tap] = tensor.shape
-                if tap != name or any(modules[name].children()) or tensor.ndim == 2:
-                    outputs[tap] = tensor
-            elif layouts or tensor.ndim in (3, 4) and part in (None, re.split(r'\[', tap)[0]):
-                problems.append(f'{side}.{tap} {problem}')
-    maps = [
-        tap
-        for tap, tensor in outputs.items()
-        if tensor.ndim == 4 and part in (None, re.split(r'[.\[]', tap)[0])
-    ]
-    if necks:
-        maps = [tap for tap in maps if '.' not in tap]
-    narrow = tuple(tap for tap in maps if min(outputs[tap].shape[2:]) == 1)
-    maps = [tap for tap in maps if tap not in narrow]
-    if necks:
-        return _Side(shapes, maps, None, tuple(problems), narrow)
-    # the last of each size ends a stage; inside of a block of convolutions another size begins too early
-    last: dict[tuple, str] = {}
-    for tap in sorted(maps, key=lambda tap: tap.count('.') < 2 or 'tokens' in tap):
-        last[tuple(outputs[tap].shape[2:])] = tap
-    sizes = sorted(last, reverse=True)
-    # of several names of one output a short one is the clearest
-    starts = [outputs[last[size]].data_ptr() for size in sizes]
-    names = [
-        min((tap for tap in maps if outputs[tap].data_ptr() == start), key=lambda tap: ('[' in tap, len(tap)))
-        for start in starts
-    ]
-    return _Side(shapes, names, _logits(model, shapes), tuple(problems))
-
-
-def _logits(model: nn.Module, shapes: dict[str, torch.Size]) -> Optional[str]:
-    """The layer that gives the logits of one softmax over classes, of the image or of each pixel."""
-    head = getattr(model, 'head', None)
-    if any('MultiTask' in kind.__name__ for kind in type(head).__mro__):
-        return None
-    pixels = [tap for tap, shape in shapes.items() if pixel_ignore_index(model, tap, shape) is not None]
-    found = [tap for tap, shape in shapes.items() if len(shape) == 2 and tap.startswith('head')]
-    classes = getattr(head, 'num_classes', None)
-    # hidden layers of a head are narrower or wider; the logits come last
-    last = next((tap for tap in found if shapes[tap][1] == classes), (found or pixels or [None])[-1])
-    return None if last is None or sigmoid_loss(model, last) else last
 
 
 def _word(layer: str) -> str:

@@ -5,7 +5,8 @@ from typing import Any, Optional
 
 from torch import Tensor, nn
 
-from .probe import is_of_widths, run_blank
+from .blank import run_blank
+from .probe import is_of_widths
 
 
 def run_outputs(

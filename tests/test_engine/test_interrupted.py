@@ -17,6 +17,7 @@ from mmengine.runner.checkpoint import get_state_dict
 
 from dpk_mm.engine.hooks import plain_checkpoint_hook, resumed_run
 from dpk_mm.engine.hooks.resumed_run import check_finite_weights
+from dpk_mm.engine.hooks.safe_saving import Aside
 from dpk_mm.utils import cli, files
 from dpk_mm.utils.errors import DivergedError, FieldError
 from dpk_mm.utils.locks import only_one
@@ -216,7 +217,7 @@ class Shards:
 def _save_shards(folders, rank):
     store = f'file://{folders[0]}.store'
     torch.distributed.init_process_group('gloo', init_method=store, rank=rank, world_size=len(folders))
-    aside = plain_checkpoint_hook._Aside(Shards(), is_local=True)
+    aside = Aside(Shards(), is_local=True)
     for _ in range(2):  # the second replaces the first
         aside.save_checkpoint(str(folders[rank]), 'epoch_1.pth')
 

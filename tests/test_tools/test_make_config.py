@@ -9,7 +9,8 @@ import torch
 from mmengine.config import Config
 from mmengine.runner import Runner
 
-from dpk_mm.methods.configs import add_distiller, tell_size, training_size
+from dpk_mm.methods.configs import add_distiller
+from dpk_mm.methods.image_size import tell_size, training_size
 
 PAIRS = ['retinanet-dpk', 'retinanet-fgd', 'faster-rcnn-pkd', 'classifier-dpk', 'classifier-kd+fitnet']
 
@@ -158,7 +159,7 @@ def test_images_of_another_size_than_a_method_takes_them_for_are_told(scale, mod
     dataset = dict(pipeline=[dict(type='Resize', scale=scale)])
     model = dict(dict(type='dpk_mm.DPKDistiller', student=dict(), teacher='t.py:t.pth'), **model)
     said = []
-    monkeypatch.setattr('dpk_mm.methods.configs.print_log', lambda text, *args: said.append(text))
+    monkeypatch.setattr('dpk_mm.methods.image_size.print_log', lambda text, *args: said.append(text))
     tell_size(Config(dict(default_scope='mmdet', model=model, train_dataloader=dict(dataset=dataset))))
     shape = (96, 128) if scale == (128, 96) else (92, 320)  # height first, and padded
     assert [text.endswith(f'give model.input_shape={shape}.') for text in said] == [True] * is_told

@@ -8,7 +8,8 @@ import argparse
 from typing import Optional, Sequence
 
 from dpk_mm.analysis.layers import list_layers, models_of, stages_of
-from dpk_mm.methods.configs import build_blank, tell_size
+from dpk_mm.methods.configs import build_blank
+from dpk_mm.methods.image_size import tell_size
 from dpk_mm.registry import MODELS
 from dpk_mm.utils import cli, is_distiller, load_model_cfg
 

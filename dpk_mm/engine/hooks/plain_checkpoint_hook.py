@@ -3,9 +3,9 @@
 from collections import deque
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Optional
+from typing import Optional
 
-from mmengine.dist import all_gather_object, barrier, get_rank, is_main_process
+from mmengine.dist import all_gather_object, barrier, is_main_process
 from mmengine.fileio import LocalBackend
 from mmengine.hooks import CheckpointHook
 from mmengine.runner import Runner
@@ -20,6 +20,7 @@ from dpk_mm.utils.plain import histories, plain
 from dpk_mm.utils.resume import choose_checkpoint, on_first_rank
 
 from .resumed_run import check_finite_weights, check_optimizer, describe_run, tell_changes
+from .safe_saving import Aside, Later, remove_drafts
 from .unfinished_step import restore_gradients, unfinished_gradients
 
 
@@ -80,7 +81,7 @@ class PlainCheckpointHook(CheckpointHook):
         super().before_train(runner)
         self._config = plain_config(runner.cfg)  # once: the files that it names may change
         if self._is_local:
-            _remove_drafts(Path(self.out_dir))
+            remove_drafts(Path(self.out_dir))
             try:
                 on_first_rank(lambda: files.check_writable(Path(self.out_dir, 'last_checkpoint')))
             except OSError as error:
@@ -125,7 +126,7 @@ class PlainCheckpointHook(CheckpointHook):
 
     def _save_checkpoint_with_step(self, runner: Runner, step: int, meta: dict) -> None:
         """As upstream's, which removes the oldest checkpoint before it writes the newest."""
-        runner = runner.runner if isinstance(runner, _Aside) else runner
+        runner = runner.runner if isinstance(runner, Aside) else runner
         check_finite_weights(runner, getattr(self, 'last_ckpt', None) or '')
         kept = [one for one in getattr(self, 'keep_ckpt_ids', ()) if one != step] + [step]
         name = self.filename_tmpl.format(step)
@@ -136,7 +137,7 @@ class PlainCheckpointHook(CheckpointHook):
             runner.message_hub.update_info('keep_ckpt_ids', kept)
         self._gradients = unfinished_gradients(runner) if self.save_optimizer else None
         try:
-            _Aside(runner, self._is_local).save_checkpoint(
+            Aside(runner, self._is_local).save_checkpoint(
                 self.out_dir,
                 name,
                 self.file_client_args,
@@ -163,10 +164,10 @@ class PlainCheckpointHook(CheckpointHook):
         if not self.save_best or not hasattr(self, 'file_backend'):  # as in a test
             return
         check_finite_weights(runner, getattr(self, 'last_ckpt', None) or '')
-        backend, later = self.file_backend, _Later(self.file_backend)
+        backend, later = self.file_backend, Later(self.file_backend)
         self.file_backend = later
         try:
-            super()._save_best_checkpoint(_Aside(runner, self._is_local), metrics)
+            super()._save_best_checkpoint(Aside(runner, self._is_local), metrics)
         finally:
             self.file_backend = backend
         best = {getattr(self, 'best_ckpt_path', None), *getattr(self, 'best_ckpt_path_dict', {}).values()}
@@ -187,70 +188,3 @@ class PlainCheckpointHook(CheckpointHook):
             self.file_backend.remove(path)
         elif is_main_process() and self.file_backend.isdir(path):
             self.file_backend.rmtree(path)
-
-
-class _Aside:
-    """A runner that writes checkpoints beside their place, and renames them when they are on the disk."""
-
-    def __init__(self, runner: Runner, is_local: bool) -> None:
-        self.runner, self.is_local = runner, is_local
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.runner, name)
-
-    def save_checkpoint(self, out_dir: str, filename: str, *args: Any, **kwargs: Any) -> None:
-        """As the runner's; a failure leaves nothing."""
-        if not self.is_local:
-            self.runner.save_checkpoint(out_dir, filename, *args, **kwargs)
-            return
-        path, draft = Path(out_dir, filename), Path(out_dir, f'.{filename}.draft')
-        try:
-            files.remove(draft)  # of a process that was killed, or a link that was planted
-            barrier()
-            self.runner.save_checkpoint(out_dir, draft.name, *args, **kwargs)
-            barrier()  # strategies may let every process write a part
-            if _is_first_to_see(draft):
-                files.put_in_place(draft, path)
-            barrier()  # before last_checkpoint names it
-        except BaseException:
-            files.remove(draft)
-            raise
-
-
-class _Later:
-    """A file backend that only notes what is to be removed."""
-
-    def __init__(self, backend: Any) -> None:
-        self.backend, self.doomed = backend, []
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.backend, name)
-
-    def remove(self, path: str) -> None:
-        """Note it."""
-        self.doomed.append(path)
-
-    rmtree = remove
-
-
-def _is_first_to_see(draft: Path) -> bool:
-    """Whether this is the first process that sees a checkpoint; of shards, the first on each disk."""
-    if not all_gather_object(draft.is_dir())[0]:
-        return is_main_process()
-    ranks = range(get_rank())
-    mark = draft / f'.rank{get_rank()}'
-    if draft.is_dir():
-        mark.touch()
-    barrier()
-    is_first = mark.exists() and not any((draft / f'.rank{rank}').exists() for rank in ranks)
-    barrier()
-    mark.unlink(missing_ok=True)
-    barrier()
-    return is_first
-
-
-def _remove_drafts(folder: Path) -> None:
-    """Remove what killed processes left."""
-    files.restore_replaced(folder)
-    for draft in folder.glob('.*.draft'):
-        files.remove(draft)

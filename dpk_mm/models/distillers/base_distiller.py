@@ -10,10 +10,10 @@ from torch.profiler import record_function
 
 from dpk_mm.registry import MODELS
 from dpk_mm.utils import load_model_cfg, record, teacher_cfg
+from dpk_mm.utils.blank import image_channels
 from dpk_mm.utils.errors import FieldError, within
 from dpk_mm.utils.hints import NotNegative, Shape
 from dpk_mm.utils.plain import save_plain_history
-from dpk_mm.utils.probe import image_channels
 
 from .model_wrapper import ModelWrapper
 

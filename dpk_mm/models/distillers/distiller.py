@@ -13,10 +13,10 @@ from dpk_mm.models.losses.distill_loss import LossWeight
 from dpk_mm.models.priors.measured_prior import compute_ratios
 from dpk_mm.registry import MODELS
 from dpk_mm.utils import TapError, blank_shape, is_detector, preserve_random_state, probe
+from dpk_mm.utils.blank import size_errors
 from dpk_mm.utils.errors import FieldError
 from dpk_mm.utils.heads import pixel_ignore_index
 from dpk_mm.utils.hints import NotNegative, Shape
-from dpk_mm.utils.probe import size_errors
 
 from .auto_weight import apply_auto_weights, share_out
 from .base_distiller import BaseDistiller, Model, Teacher

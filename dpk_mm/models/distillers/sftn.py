@@ -11,9 +11,9 @@ from dpk_mm.models.losses import LogitsKLLoss
 from dpk_mm.models.parts import build_part
 from dpk_mm.registry import MODELS
 from dpk_mm.utils import TapError, check_tap, load_model_cfg, preserve_random_state, probe, record
+from dpk_mm.utils.blank import size_errors
 from dpk_mm.utils.errors import FieldError, within
 from dpk_mm.utils.hints import NotNegative, Shape
-from dpk_mm.utils.probe import size_errors
 from dpk_mm.utils.sigmoid import sigmoid_loss
 
 from .base_distiller import Model, task_losses

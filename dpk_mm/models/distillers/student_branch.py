@@ -7,7 +7,7 @@ from mmcv.cnn import ConvModule
 from torch import Tensor, nn
 
 from dpk_mm.utils import check_tap, eval_without_side_effects, record
-from dpk_mm.utils.probe import image_channels
+from dpk_mm.utils.blank import image_channels
 
 
 class StudentBranch(nn.Module):
