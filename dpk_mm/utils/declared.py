@@ -14,6 +14,7 @@ from dpk_mm.utils.pickle_reader import PickleReader, TooLarge, compare
 _MAGIC = torch.serialization.MAGIC_NUMBER
 # The most values beside tensors, each counted as often as it is referred to; a file may have one a byte.
 LARGEST = 1_000_000
+_FOLDER = 0x10  # the attribute of a folder in a zip file
 
 
 def check_declared(path: Union[str, os.PathLike]) -> Any:
@@ -71,7 +72,9 @@ def check_whole(path: Union[str, os.PathLike]) -> None:
             for info in infos:
                 if not info.CRC:  # torch can be told to write none
                     del info.CRC
-                # torch's may give memory that it did not fill, and which held the same entry before
+                # torch's gives memory that it did not fill, which may by chance hold the same entry
+                if info.external_attr & _FOLDER and info.file_size:
+                    raise RuntimeError(f'{info.filename} is marked as a folder')
                 if archive.read(info) != reader.get_record(info.filename.partition('/')[2]):
                     raise RuntimeError(f'{info.filename} has other bytes than were written')
     except ValueError:

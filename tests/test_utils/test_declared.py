@@ -206,6 +206,19 @@ def test_each_bit_of_the_end_records(path):
     assert 0 < passed < 400  # such as dates
 
 
+def test_an_entry_that_is_marked_as_a_folder_is_damaged(path):
+    """Torch would not read it, and give whatever the memory holds."""
+    torch.save(dict(w=torch.arange(30.0)), path)
+    content = bytearray(path.read_bytes())
+    attributes = content.rindex(b'file/data/0') - 8  # in the entry's record at the end of the file
+    content[attributes] |= 0x10
+    path.write_bytes(content)
+    with zipfile.ZipFile(path) as archive:
+        assert archive.getinfo('file/data/0').external_attr == 0x10
+    with pytest.raises(ValueError, match='is damaged; .*file/data/0 is marked as a folder'):
+        check_whole(path)
+
+
 def test_two_files_in_one_are_read_as_torch_reads_them(path):
     """A legacy file that ends as a zip file does is a legacy file to torch."""
     torch.save(dict(w=torch.ones(2)), path)
