@@ -16,7 +16,9 @@ from mmengine.runner import Runner
 from mmengine.utils import import_modules_from_strings
 
 from dpk_mm.compare import training
-from dpk_mm.compare.hooks import CostHook, FirstStepHook, RandomStateHook
+from dpk_mm.compare.cost_hook import CostHook
+from dpk_mm.compare.first_step_hook import FirstStepHook
+from dpk_mm.compare.random_state_hook import RandomStateHook
 from dpk_mm.compare.run import checkpoints
 from dpk_mm.utils.declared import check_whole
 from dpk_mm.utils.files import write_json

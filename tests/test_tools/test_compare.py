@@ -410,7 +410,7 @@ def test_the_first_step_is_compared(tmp_path):
     """Of the runs of a seed: with that of the first that may lead."""
     from types import SimpleNamespace
 
-    from dpk_mm.compare.hooks import FirstStepHook
+    from dpk_mm.compare.first_step_hook import FirstStepHook
 
     def step(value, image=0.0, parts=('student', 'batch'), leads=True, iteration=0):
         model = torch.nn.Linear(1, 1)
@@ -647,7 +647,8 @@ def test_a_run_that_was_cut_off_draws_what_it_would_have_drawn(place, tmp_path, 
     from mmengine.hooks import Hook
 
     from dpk_mm.compare import training
-    from dpk_mm.compare.hooks import CostHook, RandomStateHook
+    from dpk_mm.compare.cost_hook import CostHook
+    from dpk_mm.compare.random_state_hook import RandomStateHook
 
     class Noise(Hook):
         def before_train_iter(self, runner, batch_idx, data_batch=None):
@@ -685,7 +686,7 @@ def test_states_of_a_run_on_a_gpu_come_back():
     """mmengine resumes with all tensors of the checkpoint on the GPU, which numpy does not take."""
     from types import SimpleNamespace
 
-    from dpk_mm.compare.hooks import RandomStateHook
+    from dpk_mm.compare.random_state_hook import RandomStateHook
 
     class OnGPU(torch.Tensor):
         def numpy(self):
@@ -708,7 +709,8 @@ def test_states_of_a_run_on_a_gpu_come_back():
 def test_weights_to_start_from_bring_no_figures_of_their_training():
     from types import SimpleNamespace
 
-    from dpk_mm.compare.hooks import CostHook, RandomStateHook
+    from dpk_mm.compare.cost_hook import CostHook
+    from dpk_mm.compare.random_state_hook import RandomStateHook
 
     checkpoint = dict(dpk_mm_compare=dict(times=torch.ones(2, 7), memory=5, random=dict(numpy=())))
     for resume in (False, True):

@@ -12,7 +12,7 @@ from mmengine.config import Config
 from mmengine.hub import get_config
 from mmengine.optim import OptimWrapper, OptimWrapperDict
 
-from dpk_mm.utils.build import check_trained
+from dpk_mm.utils.check_built import check_trained
 from dpk_mm.utils.check_config import check_config
 from dpk_mm.utils.errors import FieldError
 
