@@ -4,4 +4,6 @@
 _base_ = '../recipe/_base_/rows.py'
 base = 'experiments/bccd/configs/retinanet_thin.py'
 teacher = 'experiments/bccd/configs/retinanet_fpn128.py:work_dirs/retinanet_fpn128/epoch_16.pth'
-methods = {name: dict(model=dict(input_shape=(240, 320))) for name in ('inherited start', 'pkd', 'dpk')}
+methods = {
+    name: dict(model=dict(input_shape=(240, 320))) for name in ('inherited start', 'pkd', 'fgd', 'dpk')
+}

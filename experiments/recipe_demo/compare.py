@@ -5,4 +5,6 @@ _base_ = '../recipe/_base_/rows.py'
 base = 'demo/detection/configs/retinanet_r18_digits.py'
 teacher = 'demo/detection/configs/retinanet_r34_digits.py:demo/detection/configs/retinanet_r34_digits.pth'
 budget = dict(max_epochs=3)
-methods = {name: dict(model=dict(input_shape=(128, 128))) for name in ('inherited start', 'pkd', 'dpk')}
+methods = {
+    name: dict(model=dict(input_shape=(128, 128))) for name in ('inherited start', 'pkd', 'fgd', 'dpk')
+}
