@@ -163,6 +163,28 @@ def _auto() -> str:
     return _align('llrlrl', markdown(head, rows))
 
 
+_RECIPE = {
+    'recipe_bccd': 'blood cells, RetinaNet',
+    'recipe_demo': 'digits, RetinaNet',
+    'recipe_retinanet': 'persons of COCO, RetinaNet',
+    'recipe_gfl': 'persons of COCO, GFL',
+    'recipe_faster-rcnn': 'persons of COCO, Faster R-CNN',
+}
+
+
+def _recipe() -> str:
+    """PKD, FGD and DPK over the start that all inherit, and DPK over PKD, on every pair of detectors."""
+    start, rows = 'inherited start', []
+    for folder, on in _RECIPE.items():
+        study = Study(EXPERIMENTS / folder)
+        pairs = [('pkd', start), ('fgd', start), ('dpk', start), ('dpk', 'pkd')]
+        gains = [f'{Verdict(study.gains(*pair))}' for pair in pairs]
+        times = ', '.join(study.step_ms(name) for name in (start, 'pkd', 'fgd', 'dpk'))
+        rows.append([on, study.mean(start, form='.1f'), *gains, times])
+    head = ['AP on', start, 'PKD over it', 'FGD over it', 'DPK over it', 'DPK over PKD', 'ms of a step']
+    return _align('lrrrrrr', markdown(head, rows))
+
+
 def _expect() -> str:
     """What the parts of a distillation give on real photographs, each over the one before."""
     study = Study(EXPERIMENTS / 'bccd')
@@ -256,6 +278,7 @@ _OTHERS: Dict[str, Callable[[], str]] = {
     'fgd_weights': _fgd_weights,
     'auto': _auto,
     'expect': _expect,
+    'recipe': _recipe,
     'which': _which,
     'start': _start,
     'demo': lambda: _demo.means({'AP': _ap, 'AP50': f'{_ap}_50'}, params=True),
