@@ -45,7 +45,8 @@ class Comparison:
             ``'CONFIG:CHECKPOINT'``.
         budget (dict, optional): ``max_epochs`` or ``max_iters``, for all.
         options (dict): As ``--cfg-options``, for all; ``model.`` is the student.
-        metric (str, optional): The metric of the table; by default top-1 accuracy, COCO's box AP or mIoU.
+        metric (str, optional): The metric of the table; by default top-1 accuracy, the box AP of COCO
+            or VOC, or mIoU.
         reference (str, optional): A method that the others are compared with, beside the student alone.
         published (dict): Method -> what others report of it, in percent.
     """

@@ -20,10 +20,10 @@ _FOLDER = 0x10  # the attribute of a folder in a zip file
 def check_declared(path: Union[str, os.PathLike]) -> Any:
     """Refuse a checkpoint that declares more than it has: loading it could take all memory.
 
-    ``torch.save`` never deflates, so a zip file may declare as many bytes as it has. A single tensor, and all
-    arrays and bytes together, may take 64 MiB more. Values count as often as they are referred to: whoever
-    goes through them needs that time. Nothing of the file is run. A file that is no checkpoint passes:
-    ``torch.load`` tells what it is.
+    ``torch.save`` never deflates, so a zip file may declare as many bytes as it has. A single tensor may
+    take 64 MiB where the file is smaller, and all arrays and bytes together 64 MiB more. Values count as
+    often as they are referred to: whoever goes through them needs that time. Nothing of the file is run. A
+    file that is no checkpoint passes: ``torch.load`` tells what it is.
 
     Args:
         path (str or PathLike): An ordinary file.

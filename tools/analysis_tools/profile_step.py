@@ -27,7 +27,8 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
     )
     parser.add_argument('config', help='config of a distiller, or pkg::path such as dpk_mm::dpk/x.py')
     parser.add_argument('--batch-size', type=cli.positive, help="images (default: the config's dataloader's)")
-    shape = "of the images (default: the distiller's input_shape, or 800 1344 for detectors, else 224 224)"
+    shape = "of the images (default: the distiller's input_shape, or 800 1344 for detectors, 512 1024 for "
+    shape += 'segmentors, 224 224 for others)'
     parser.add_argument('--input-shape', type=cli.positive, nargs=2, metavar=('H', 'W'), help=shape)
     parser.add_argument('--rounds', type=cli.positive, default=5, help='how often all is timed (default: 5)')
     parser.add_argument('--threads', type=cli.positive, default=1, help='processor threads (default: 1)')

@@ -40,7 +40,8 @@ class FSDPStrategy(MMEngineFSDPStrategy):
             processes can read again.
 
     Raises:
-        ValueError: ``skip_init_weights``, under which the teacher would have none.
+        ValueError: ``skip_init_weights``, under which the teacher would have none. Later also for an
+            AdamW that a method gives the necks, and for clipping by the norm where ranks hold equal shards.
     """
 
     def __init__(self, *, state_dict_cfg: Union[str, dict] = 'full', **kwargs: Any) -> None:

@@ -28,10 +28,10 @@ class AutoShare(nn.Module):
     Args:
         type (str): ``'auto'``, as a config says.
         share (float, optional): Norm of the weighted gradient over the norm of the task's. Defaults to
-            that of ``DEFAULT_SHARES``, for logits, or the maps of a detector or a classifier, over the number
-            of stages of that kind.
-        iters (int, optional): Number of measurements. Defaults to one for each 100 steps per stage, 4 at
-            least, which is under 1 % of the time of a run of some thousand steps.
+            that of ``DEFAULT_SHARES``, for logits, or the maps of a detector or of other models, over the
+            number of stages of that kind.
+        iters (int, optional): Number of measurements. With n such stages it defaults to one in
+            100 (n + 1) steps, 4 at least: about 1 % of the time of a run of some thousand steps.
 
     Attributes:
         weight (Tensor): Scalar float32, in the checkpoint. 0 until the first measurement.
