@@ -204,17 +204,23 @@ def _expect() -> str:
 
 def _which() -> str:
     """Four cases, a method for each, and what the runs say of it."""
-    cells, cifar = Study(EXPERIMENTS / 'bccd'), Study(EXPERIMENTS / 'cifar100_short')
+    cifar = Study(EXPERIMENTS / 'cifar100_short')
+
+    def ranges(name: str, other: str, what: str) -> str:
+        verdicts = [Verdict(Study(EXPERIMENTS / folder).gains(name, other)) for folder in _RECIPE]
+        means = [verdict.mean for verdict in verdicts]
+        sure = sum(verdict.words != UNKNOWN for verdict in verdicts)
+        pairs = f'on {len(verdicts)} pairs, significant on {sure or "none"}'
+        return f'{min(means):+.1f} to {max(means):+.1f} {what}, {pairs}'
 
     def said(study: Study, name: str, other: str, what: str) -> str:
         return f'{study.gain(name, other)} {what} ({study.p(name, other)})'
 
-    start, pkd, dpk = 'inherited start', 'PKD, 3', 'dpk, cka, lean necks, PKD, 3'
     residual = 'dpk, cka, lean necks, residual'
     over_kd = said(cifar, residual, 'kd', 'points over KD')
     rows = [
-        ['a detector', "`'pkd'`", said(cells, pkd, start, 'AP over the inherited start')],
-        ['a detector, and time for necks', "`'dpk'`", said(cells, dpk, pkd, 'AP over PKD')],
+        ['a detector', "`'pkd'`", ranges('pkd', 'inherited start', 'AP over the inherited start')],
+        ['a detector, and time for necks', "`'dpk'`", ranges('dpk', 'pkd', 'AP over PKD')],
         ['a classifier', "`'dist'`", said(cifar, 'dist', 'kd', 'points over KD')],
         [
             'a classifier, and time for necks',
