@@ -167,6 +167,39 @@ SAID = {
             best('pkd', 'score-mse', 'crosskd', _START), *(verdict(UNKNOWN, name, _START) for name in ('pkd', 'score-mse', 'crosskd')),
         ),
     ],
+    ('docs/results/recipe.md', 'recipe_bccd'): [
+        (
+            'DPK gains significantly over the inherited start on all four pairs, PKD on three, FGD on two. FGD is below both on each pair.',
+            verdict(HELD, 'dpk', _START), verdict(UNKNOWN, 'pkd', _START), verdict(UNKNOWN, 'fgd', _START),
+            best('dpk', 'pkd', 'fgd'), order('pkd', 'fgd'), verdict(UNKNOWN, 'dpk', 'pkd'),
+        ),
+    ],
+    ('docs/results/recipe.md', 'recipe_demo'): [
+        (
+            'PKD leads on the digits and by a RetinaNet on persons',
+            *(verdict(HELD, name, _START) for name in ('dpk', 'pkd', 'fgd')),
+            order('pkd', 'dpk', 'fgd'), verdict(UNKNOWN, 'dpk', 'pkd'),
+        ),
+        ('where it has {} here', average('fgd')),
+    ],
+    ('docs/results/recipe.md', 'demo'): [('FGD has {} AP on the digits', average('student with FGD alone'))],
+    ('docs/results/recipe.md', 'recipe_retinanet'): [
+        (
+            'PKD leads on the digits and by a RetinaNet on persons',
+            *(verdict(HELD, name, _START) for name in ('dpk', 'pkd', 'fgd')),
+            order('pkd', 'dpk', 'fgd'), verdict(UNKNOWN, 'dpk', 'pkd'),
+        ),
+    ],
+    ('docs/results/recipe.md', 'recipe_gfl'): [
+        (
+            "DPK on blood cells and by a GFL on persons. DPK's lead by the GFL, {}, is significant",
+            gain('dpk', 'pkd'), verdict(HELD, 'dpk', _START), verdict(HELD, 'pkd', _START), verdict(UNKNOWN, 'fgd', _START),
+            order('dpk', 'pkd', 'fgd'), verdict(HELD, 'dpk', 'pkd'),
+        ),
+    ],
+    ('docs/results/README.md', 'recipe_gfl'): [
+        ('DPK gains significantly on four, PKD on three; neither beats the other', verdict(HELD, 'dpk', _START)),
+    ],
     ('docs/results/README.md', 'bccd_heads'): [
         (
             'neither gains over the inherited start; PKD leads', best('pkd', 'score-mse', 'crosskd', _START),
@@ -368,7 +401,7 @@ SAID = {
         ('The weight of PKD is 3, which led a search on held-out images', verdict(HELD, _TUNED, _START)),
     ],
     ('README.md', 'cifar100_short'): [
-        ('In our short schedules it did not', verdict(FAILED, 'dpk, cka', 'dpk, ratio 0')),
+        ('Our short schedules have none', verdict(FAILED, 'dpk, cka', 'dpk, ratio 0')),
     ],
     ('docs/config.md', 'cifar100_short'): [
         ('it was the best DPK variant on CIFAR-100', best(_RESIDUAL[1], *_AUTHORS, *_LEAN[:2])),
@@ -403,6 +436,10 @@ CLAIMS = [
             ('blood cells', 'bccd', 'dpk, cka', 'FGD', UNKNOWN),
             ('blood cells, residual necks', 'bccd', 'dpk, cka, lean necks, residual', 'FGD', FAILED),
             ("blood cells, PKD's loss", 'bccd', _TUNED, 'PKD, 3', UNKNOWN),
+            ('blood cells, PKD, auto weights', 'recipe_bccd', 'dpk', 'pkd', UNKNOWN),
+            ('digits, PKD, auto weights', 'recipe_demo', 'dpk', 'pkd', UNKNOWN),
+            ('persons, RetinaNet, PKD, auto', 'recipe_retinanet', 'dpk', 'pkd', UNKNOWN),
+            ('persons, GFL, PKD, auto', 'recipe_gfl', 'dpk', 'pkd', HELD),
         ],
     ),
     (

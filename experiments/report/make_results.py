@@ -2,7 +2,7 @@
 
 A page, README.md, docs/results/*.md, docs/scaling.md, docs/methods.md or docs/pairs.md, is written by hand.
 Between `<!-- table: NAME -->` and `<!-- end -->` stands a table of tables.py. The figures in its prose are typed;
-assertions.py says which rows they are of. Also writes claims.png and, once there are runs, cifar100_trend.png in
+assertions.py says which rows they are of. Also writes claims.png, recipe.png and, once there are runs, cifar100_trend.png in
 docs/results, and the table.md beside each study.
 """
 
@@ -18,11 +18,13 @@ import verdicts
 from PIL import Image
 from study import EXPERIMENTS, Study
 
+from dpk_mm.compare.verdict import FAILED, HELD
 from dpk_mm.utils import cli
 
 ROOT = EXPERIMENTS.parent
 PICTURE = ROOT / 'docs/results/claims.png'
 TREND = ROOT / 'docs/results/cifar100_trend.png'
+RECIPE = ROOT / 'docs/results/recipe.png'
 _TABLE = re.compile(r'(<!-- table: (.+?) -->\n).*?(<!-- end -->)', re.DOTALL)
 
 
@@ -109,7 +111,10 @@ def check_claims() -> List[str]:
 def find_stale() -> List[str]:
     """One line for each page, table or picture that is not what the files give."""
     stale = [page for page, text in render().items() if page.read_text(encoding='utf-8') != text]
-    shown = {PICTURE: verdicts.describe(tables.claims())}
+    shown = {
+        PICTURE: verdicts.describe(tables.claims()),
+        RECIPE: verdicts.describe(tables.recipe()),
+    }
     if found := trend.read_trend():
         shown[TREND] = trend.describe(found)
     stale += [path for path, text in shown.items() if not path.exists() or _description(path) != text]
@@ -137,6 +142,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
             for page, text in render().items():
                 page.write_text(text, encoding='utf-8')
             verdicts.plot(tables.claims(), PICTURE)
+            verdicts.plot(tables.recipe(), RECIPE, {HELD: 'gains', FAILED: 'loses'})
             if found := trend.read_trend():
                 trend.plot(found, TREND)
     except (KeyError, FileNotFoundError, ValueError) as error:

@@ -163,25 +163,37 @@ def _auto() -> str:
     return _align('llrlrl', markdown(head, rows))
 
 
+_START = 'inherited start'
 _RECIPE = {
     'recipe_bccd': 'blood cells, RetinaNet',
     'recipe_demo': 'digits, RetinaNet',
     'recipe_retinanet': 'persons of COCO, RetinaNet',
     'recipe_gfl': 'persons of COCO, GFL',
-    'recipe_faster-rcnn': 'persons of COCO, Faster R-CNN',
 }
 
 
-def _recipe() -> str:
-    """PKD, FGD and DPK over the start that all inherit, and DPK over PKD, on every pair of detectors."""
-    start, rows = 'inherited start', []
+def recipe() -> List[Claim]:
+    """What PKD, FGD and DPK give over the start that all inherit, and DPK over PKD, on every pair of detectors."""
+    pairs = [('pkd', _START), ('fgd', _START), ('dpk', _START), ('dpk', 'pkd')]
+    found = []
     for folder, on in _RECIPE.items():
         study = Study(EXPERIMENTS / folder)
-        pairs = [('pkd', start), ('fgd', start), ('dpk', start), ('dpk', 'pkd')]
-        gains = [f'{Verdict(study.gains(*pair))}' for pair in pairs]
-        times = ', '.join(study.step_ms(name) for name in (start, 'pkd', 'fgd', 'dpk'))
-        rows.append([on, study.mean(start, form='.1f'), *gains, times])
-    head = ['AP on', start, 'PKD over it', 'FGD over it', 'DPK over it', 'DPK over PKD', 'ms of a step']
+        verdicts = {
+            f'{of.upper()} over {over.replace("pkd", "PKD")}': Verdict(study.gains(of, over))
+            for of, over in pairs
+        }
+        found.append(Claim(on, '', [Finding(name, verdict, '') for name, verdict in verdicts.items()]))
+    return found
+
+
+def _recipe() -> str:
+    rows = []
+    for (folder, on), pair in zip(_RECIPE.items(), recipe()):
+        study = Study(EXPERIMENTS / folder)
+        times = ', '.join(study.step_ms(name) for name in (_START, 'pkd', 'fgd', 'dpk'))
+        gains = [f'{finding.verdict}' for finding in pair.findings]
+        rows.append([on, study.mean(_START, form='.1f'), *gains, times])
+    head = ['AP on', _START, 'PKD over it', 'FGD over it', 'DPK over it', 'DPK over PKD', 'ms of a step']
     return _align('lrrrrrr', markdown(head, rows))
 
 
@@ -219,7 +231,7 @@ def _which() -> str:
     residual = 'dpk, cka, lean necks, residual'
     over_kd = said(cifar, residual, 'kd', 'points over KD')
     rows = [
-        ['a detector', "`'pkd'`", ranges('pkd', 'inherited start', 'AP over the inherited start')],
+        ['a detector', "`'pkd'`", ranges('pkd', _START, 'AP over the inherited start')],
         ['a detector, and time for necks', "`'dpk'`", ranges('dpk', 'pkd', 'AP over PKD')],
         ['a classifier', "`'dist'`", said(cifar, 'dist', 'kd', 'points over KD')],
         [

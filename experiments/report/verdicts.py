@@ -1,7 +1,8 @@
 """Whether what the papers claim held in our runs: the test behind it, and the picture."""
 
 from pathlib import Path
-from typing import Dict, List, NamedTuple, Sequence
+from types import MappingProxyType
+from typing import Dict, List, Mapping, NamedTuple, Sequence
 
 from dpk_mm.compare.verdict import FAILED, HELD, UNKNOWN, Verdict
 from dpk_mm.utils.plots import COLOURS, new_figure, set_style
@@ -25,12 +26,13 @@ class Claim(NamedTuple):
     findings: List[Finding]
 
 
-def plot(claims: Sequence[Claim], path: Path) -> None:
+def plot(claims: Sequence[Claim], path: Path, words: Mapping[str, str] = MappingProxyType({})) -> None:
     """Draw the gains of all claims, with 95 % intervals and every seed.
 
     Args:
         claims (Sequence[Claim]): From top to bottom.
         path (Path): PNG to write. Its description says what it shows, so that it can be checked.
+        words (dict): Words of a verdict -> what the legend says for them. Defaults to the words.
     """
     rows = sum(1 + len(claim.findings) for claim in claims)
     figure = new_figure(8, 1.1 + 0.27 * rows)
@@ -50,8 +52,8 @@ def plot(claims: Sequence[Claim], path: Path) -> None:
             axes.plot(verdict.gains, [place + 0.3] * len(verdict.gains), '.', color=colour, markersize=3)
             axes.text(1.01, place, str(verdict), fontsize=8, color=colour, **beside)
         place += 1
-    for words, colour in _COLOURS.items():
-        axes.plot([], [], 'D-', color=colour, label=words)
+    for verdict, colour in _COLOURS.items():
+        axes.plot([], [], 'D-', color=colour, label=words.get(verdict, verdict))
     axes.axvline(0, color='#333333', linewidth=0.8, zorder=0)
     axes.set_yticks(list(ticks), list(ticks.values()))
     axes.set(
