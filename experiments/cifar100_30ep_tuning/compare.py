@@ -2,6 +2,7 @@
 # the 5,000 training images that no run is trained on, by a seed that no table uses:
 #   export PYTHONPATH=$PWD
 #   python tools/compare.py experiments/cifar100_30ep_tuning/compare.py --out experiments/cifar100_30ep_tuning
+#   python experiments/cifar100_30ep_tuning/choose.py
 _base_ = '../cifar100_30ep/compare.py'
 budget = dict(max_epochs=3)
 options = {'test_dataloader.dataset': dict(split='train', indices=list(range(45000, 50000)))}
