@@ -4,6 +4,4 @@
 _base_ = '../recipe/_base_/rows.py'
 base = 'experiments/bccd/configs/retinanet_thin.py'
 teacher = 'experiments/bccd/configs/retinanet_fpn128.py:work_dirs/retinanet_fpn128/epoch_16.pth'
-methods = {
-    name: dict(model=dict(input_shape=(240, 320))) for name in ('inherited start', 'pkd', 'fgd', 'dpk')
-}
+methods = {name: dict(model=dict(input_shape=(240, 320))) for name in _base_._named}

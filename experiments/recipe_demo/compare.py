@@ -5,6 +5,4 @@ _base_ = '../recipe/_base_/rows.py'
 base = 'demo/detection/configs/retinanet_r18_digits.py'
 teacher = 'demo/detection/configs/retinanet_r34_digits.py:demo/detection/configs/retinanet_r34_digits.pth'
 budget = dict(max_epochs=3)
-methods = {
-    name: dict(model=dict(input_shape=(128, 128))) for name in ('inherited start', 'pkd', 'fgd', 'dpk')
-}
+methods = {name: dict(model=dict(input_shape=(128, 128))) for name in _base_._named}

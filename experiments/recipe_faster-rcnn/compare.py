@@ -5,6 +5,4 @@ _base_ = '../recipe/_base_/rows.py'
 _folder = 'experiments/recipe/configs'
 base = f'{_folder}/faster-rcnn_fc128_persons.py'
 teacher = f'{_folder}/faster-rcnn_fc1024_persons.py:work_dirs/faster-rcnn_fc1024_persons/iter_1000.pth'
-methods = {
-    name: dict(model=dict(input_shape=(160, 224))) for name in ('inherited start', 'pkd', 'fgd', 'dpk')
-}
+methods = {name: dict(model=dict(input_shape=(160, 224))) for name in _base_._named}

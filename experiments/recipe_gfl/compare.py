@@ -4,6 +4,4 @@
 _base_ = '../recipe/_base_/rows.py'
 base = 'experiments/auto_coco/configs/gfl_1conv.py'
 teacher = 'experiments/auto_coco/configs/gfl_2convs.py:work_dirs/gfl_2convs/iter_1000.pth'
-methods = {
-    name: dict(model=dict(input_shape=(160, 224))) for name in ('inherited start', 'pkd', 'fgd', 'dpk')
-}
+methods = {name: dict(model=dict(input_shape=(160, 224))) for name in _base_._named}

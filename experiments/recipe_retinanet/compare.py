@@ -5,6 +5,4 @@ _base_ = '../recipe/_base_/rows.py'
 _folder = 'experiments/recipe/configs'
 base = f'{_folder}/retinanet_1conv_persons.py'
 teacher = f'{_folder}/retinanet_2convs_persons.py:work_dirs/retinanet_2convs_persons/iter_1000.pth'
-methods = {
-    name: dict(model=dict(input_shape=(160, 224))) for name in ('inherited start', 'pkd', 'fgd', 'dpk')
-}
+methods = {name: dict(model=dict(input_shape=(160, 224))) for name in _base_._named}

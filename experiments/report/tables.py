@@ -218,8 +218,8 @@ def _which() -> str:
     """Four cases, a method for each, and what the runs say of it."""
     cifar = Study(EXPERIMENTS / 'cifar100_short')
 
-    def ranges(name: str, other: str, what: str) -> str:
-        verdicts = [Verdict(Study(EXPERIMENTS / folder).gains(name, other)) for folder in _RECIPE]
+    def ranges(which: str, what: str) -> str:
+        verdicts = [verdict for pair in recipe() for on, verdict, _ in pair.findings if on == which]
         means = [verdict.mean for verdict in verdicts]
         sure = sum(verdict.words != UNKNOWN for verdict in verdicts)
         pairs = f'on {len(verdicts)} pairs, significant on {sure or "none"}'
@@ -231,8 +231,8 @@ def _which() -> str:
     residual = 'dpk, cka, lean necks, residual'
     over_kd = said(cifar, residual, 'kd', 'points over KD')
     rows = [
-        ['a detector', "`'pkd'`", ranges('pkd', _START, 'AP over the inherited start')],
-        ['a detector, and time for necks', "`'dpk'`", ranges('dpk', 'pkd', 'AP over PKD')],
+        ['a detector', "`'pkd'`", ranges(f'PKD over {_START}', 'AP over the inherited start')],
+        ['a detector, and time for necks', "`'dpk'`", ranges('DPK over PKD', 'AP over PKD')],
         ['a classifier', "`'dist'`", said(cifar, 'dist', 'kd', 'points over KD')],
         [
             'a classifier, and time for necks',
