@@ -12,9 +12,12 @@ teacher = dict(
 )
 budget = dict(max_epochs=30)
 options = {
-    'custom_imports': dict(imports=['experiments.cifar100_30ep.test_each_epoch']),
+    'custom_imports': dict(
+        imports=['experiments.cifar100_30ep.test_each_epoch', 'experiments.cifar100_30ep.bfloat16']
+    ),
     'custom_hooks': [dict(type='dpk_mm.ChannelsLastHook'), dict(type='TestEachEpochHook')],
     'default_hooks.logger.interval': 100,
+    'optim_wrapper.type': 'BFloat16OptimWrapper',
 }
 # Chosen on held-out images (experiments/cifar100_30ep_tuning). The stage below the last weighs 0.6 of it, as in the
 # authors' code.

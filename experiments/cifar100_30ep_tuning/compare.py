@@ -5,7 +5,10 @@
 #   python experiments/cifar100_30ep_tuning/choose.py
 _base_ = '../cifar100_30ep/compare.py'
 budget = dict(max_epochs=3)
-options = {'test_dataloader.dataset': dict(split='train', indices=list(range(45000, 50000)))}
+options = {
+    'test_dataloader.dataset': dict(split='train', indices=list(range(45000, 50000))),
+    'optim_wrapper.type': 'OptimWrapper',  # in float32
+}
 
 
 def _weighs(row, weight) -> dict:
