@@ -21,7 +21,7 @@ options = {
 }
 # Chosen on held-out images (experiments/cifar100_30ep_tuning). The stage below the last weighs 0.6 of it, as in the
 # authors' code.
-_weight = 100.0
+_weight = 30.0
 _stages = dict(layer3=1.0, layer2=0.6)
 _kd = dict(type='dpk_mm.LogitsKLLoss', temperature=4.0, loss_weight=1.0)
 _none = dict(type='dpk_mm.FixedPrior', ratio=0.0)

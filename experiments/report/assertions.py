@@ -138,6 +138,16 @@ SAID = {
             verdict(HELD, 'kd + lskd', 'kd'), verdict(FAILED, 'dkd + lskd', 'dkd'),
         ),
     ],
+    ('docs/results/cifar100_30ep.md', 'cifar100_30ep_tuning'): [
+        (
+            'It leads for each of the three methods. KD + FitNet has {} with it, DPK without a prior {}, DPK with CKA {}.',
+            *(mean(f'{name}, 30') for name in ('kd + fitnet', 'dpk, ratio 0', 'dpk, cka')),
+            *(
+                best(*(f'{name}, {weight}' for weight in (30, 10, 100)))
+                for name in ('kd + fitnet', 'dpk, ratio 0', 'dpk, cka')
+            ),
+        ),
+    ],
     ('docs/results/bccd_foundation.md', 'bccd_foundation'): [
         (
             '**Spatial cosine helps**: {} over the student alone ({}), at', gain('spatial-cosine', 'alone'), p('spatial-cosine', 'alone'),
