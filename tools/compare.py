@@ -32,6 +32,7 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
         '--methods', metavar='NAMES', help="with --baseline: names for `method`, such as 'start,pkd,dpk'"
     )
     parser.add_argument('--seeds', type=cli.positive, help='with --baseline: how many seeds (default: 3)')
+    parser.add_argument('--metric', help='with --baseline: what the table shows (default: the usual one)')
     cli.add_cfg_options(parser, 'with --baseline: settings for all rows; `model.` is the student')
     parser.add_argument('--work-dir', type=Path, help='folder of the runs (default: work_dirs/compare/NAME)')
     parser.add_argument('--out', type=Path, help='folder of tables and plot (default: that of --work-dir)')
@@ -46,10 +47,8 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
     flags = (args.baseline, args.teacher, args.methods)
     if (args.input is None) != all(flags) or (args.input and any(flags)):
         parser.error('give INPUT, or --baseline, --teacher and --methods')
-    if args.input and (args.cfg_options or args.seeds):
-        parser.error(
-            '--seeds and --cfg-options go with --baseline; an INPUT has seeds and options of its own'
-        )
+    if args.input and (args.cfg_options or args.seeds or args.metric):
+        parser.error('--seeds, --metric and --cfg-options go with --baseline; an INPUT has its own')
     return args
 
 
@@ -63,8 +62,10 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     if args.input:
         given = cli.load_config(args.input)
     else:
-        methods = args.methods.split(',')
-        given = compare_with(args.baseline, args.teacher, methods, args.seeds or 3, args.cfg_options)
+        methods = [name.strip() for name in args.methods.split(',')]
+        given = compare_with(
+            args.baseline, args.teacher, methods, args.seeds or 3, args.cfg_options, args.metric
+        )
     work_dir = args.work_dir or Path('work_dirs/compare') / name
     try:
         comparison = inputs.read(given)

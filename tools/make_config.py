@@ -30,6 +30,8 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
 def main(argv: Optional[Sequence[str]] = None) -> None:
     """Write the file."""
     args = parse_args(argv)
+    if args.out.exists():
+        cli.die(f'{args.out} exists already')
     cfg = cli.load_config(args.config)
     if not isinstance((cfg.get('model') or {}).get('type', ''), str):
         cli.die(f'{args.config} has a read_base(), which no file here can inherit: take train.py --teacher')

@@ -30,8 +30,9 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
     parser.add_argument('--tta', action='store_true', help='augment at test time')
     cli.add_common_flags(parser)
     args = parser.parse_args(argv)
-    if args.out and args.out.suffix not in ('.pkl', '.pickle') and args.out_item == 'pred':
-        parser.error(f'--out must end with .pkl or .pickle, got {args.out}')
+    kinds = ('.pkl', '.pickle') if args.out_item == 'pred' else ('.pkl', '.pickle', '.json', '.yml', '.yaml')
+    if args.out and args.out.suffix not in kinds:
+        parser.error(f'--out must end with {" or ".join(kinds)}, got {args.out}')
     return args
 
 
@@ -86,6 +87,8 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     cli.check_checkpoint(cfg.load_from, 'checkpoint')
     cli.launch_on_cpu(cfg)
     cli.check_config(cfg, training=False)
+    # mmengine writes the config by this name, and may so write over the one of the training
+    super(Config, cfg).__setattr__('_filename', None)
     with cli.checkpoint_errors():
         runner = cli.build_runner(cfg)
         cli.build_test(runner)

@@ -68,18 +68,22 @@ def read_students(model: Distiller, paths: Sequence[str]) -> dict[str, Feats]:
         paths (Sequence[str]): Checkpoints, or :data:`UNTRAINED` for the weights that ``model`` has now.
 
     Returns:
-        dict: Label -> state dict; the label is the file's stem, with its folder where stems repeat.
+        dict: Label -> state dict; the label is the file's stem, with its folder or its whole path where
+        these repeat.
 
     Raises:
         FileNotFoundError: There is no such checkpoint.
         ValueError: It cannot be read, or is of another student.
     """
-    stems = [Path(path).stem for path in paths]
-    are_unique = len(set(stems)) == len(stems)
+    # the shortest that tell them apart
+    names = (
+        [Path(path).stem for path in paths],
+        [f'{Path(path).parent.name}/{Path(path).stem}' for path in paths],
+    )
+    labels = next((few for few in names if len(set(few)) == len(paths)), paths)
     students = {}
     start = {key: value.clone() for key, value in model.student.state_dict().items()}
-    for path, stem in zip(paths, stems):
-        label = stem if are_unique else f'{Path(path).parent.name}/{stem}'
+    for path, label in zip(paths, labels):
         if path == UNTRAINED:
             students[label] = start
             continue

@@ -170,7 +170,8 @@ def limit_evaluator(evaluator: Any, dataset: BaseDataset, folder: Path) -> Any:
         dict or list[dict]: A copy whose ``ann_file``, where there is one in JSON, is that of those images.
     """
     evaluator = copy.deepcopy(evaluator)
-    for metric in evaluator if isinstance(evaluator, (list, tuple)) else [evaluator]:
+    metrics = evaluator.get('metrics', evaluator) if isinstance(evaluator, dict) else evaluator
+    for metric in metrics if isinstance(metrics, (list, tuple)) else [metrics]:
         if not str(metric.get('ann_file')).endswith('.json'):
             continue
         content = mmengine.load(metric['ann_file'], backend_args=metric.pop('backend_args', None))

@@ -113,6 +113,7 @@ class TeacherStudy:
         models = [dict(plain(one.model), weights=_weights(one)) for one in (self.student, spec)]
         settings = dict(models=models, data=plain(self.sample.loader), pairs=plain(pairs))
         settings['batch_size'] = self.sample.batch_size
+        settings['cost'] = [plain(self.cfg.train_dataloader), str(get_device())]
         path = self.folder / f'{digest_settings(settings)}.json'
         if not path.exists():
             found = dict(gap=self._gap(teacher, pairs), cost=measure_cost(self, teacher, pairs))

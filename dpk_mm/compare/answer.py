@@ -11,6 +11,7 @@ from dpk_mm.compare.verdict import HELD, UNKNOWN, Verdict
 from dpk_mm.methods.image_size import training_shape
 from dpk_mm.utils.runner import load_config
 
+ALONE = 'alone'  # the student without a teacher
 START = 'start'  # the method that inherits and distils nothing
 # What to try where nothing helped, in this order, and what our tables say of each step (docs/results).
 ADVICE = {
@@ -23,7 +24,12 @@ ADVICE = {
 
 
 def compare_with(
-    base: str, teacher: str, methods: Sequence[str], seeds: int, options: Optional[dict] = None
+    base: str,
+    teacher: str,
+    methods: Sequence[str],
+    seeds: int,
+    options: Optional[dict] = None,
+    metric: Optional[str] = None,
 ) -> Config:
     """Make the input of a comparison of methods by name.
 
@@ -33,6 +39,7 @@ def compare_with(
         methods (Sequence[str]): Names for ``method``. Each row is what ``train.py --teacher`` makes of one.
         seeds (int): How many; they are 0, 1 and so on.
         options (dict, optional): As ``--cfg-options``, for all.
+        metric (str, optional): What the table shows, as upstream names it. Defaults to the usual one.
 
     Returns:
         Config: What :func:`dpk_mm.compare.inputs.read` takes, with the student alone as the first row.
@@ -40,19 +47,24 @@ def compare_with(
     model = dict(init_student=None)  # as the method does by default
     if (shape := training_shape(load_config(base))) is not None:
         model['input_shape'] = shape
-    rows = {name: dict(allow=['init_student'], model=dict(model, method=name)) for name in methods}
+    rows = {
+        name: dict(allow=['init_student'], model=dict(model, method=name))
+        for name in methods
+        if name != ALONE
+    }
     return Config(
         dict(
             base=base,
             teacher=teacher,
-            methods=dict(alone=None, **rows),
+            methods={ALONE: None, **rows},
             seeds=list(range(seeds)),
             options=options or {},
+            metric=metric,
         )
     )
 
 
-def answer(results: table.Results, metric: str, alone: str = 'alone') -> str:
+def answer(results: table.Results, metric: str, alone: str = ALONE) -> str:
     """Say of every method whether it helped, by how much, and what it costs.
 
     Args:

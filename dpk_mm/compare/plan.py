@@ -145,6 +145,12 @@ def _finish(cfg: Config, comparison: Comparison, fill: Callable[[Config], None])
     cfg = copy.deepcopy(cfg)
     if comparison.budget is not None:
         set_budget(cfg, comparison.budget)
+    if cfg.get('strategy') is not None:
+        raise ValueError(
+            'strategy: a comparison trains by the plain Runner, on one device; set strategy=None'
+        )
+    _check_validates(cfg)
+    cfg.launcher = 'none'  # a dumped config has the one of its training
     for part in ('cfg', 'dataloader', 'evaluator'):
         cfg[f'val_{part}'] = None
     by_epoch = counts_epochs(cfg)
@@ -161,3 +167,17 @@ def _finish(cfg: Config, comparison: Comparison, fill: Callable[[Config], None])
     cfg.randomness = {key: item for key, item in (cfg.get('randomness') or {}).items() if key != 'seed'}
     fill(cfg)
     return cfg
+
+
+def _check_validates(cfg: Config) -> None:
+    """Refuse schedules and hooks that heed validation: a comparison has none, so they would do nothing."""
+    schedules = cfg.get('param_scheduler') or []
+    groups = schedules.values() if isinstance(schedules, dict) and 'type' not in schedules else [schedules]
+    found = [one for group in groups for one in (group if isinstance(group, (list, tuple)) else [group])]
+    for field, parts in dict(param_scheduler=found, custom_hooks=cfg.get('custom_hooks') or []).items():
+        for name in map(type_name, parts):
+            if name.startswith('ReduceOnPlateau') or name == 'EarlyStoppingHook':
+                raise ValueError(
+                    f'{field}: {name} heeds validation, which a comparison leaves out so that no run is '
+                    'chosen by its score. Give a schedule of fixed length.'
+                )

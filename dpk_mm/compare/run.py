@@ -3,13 +3,14 @@
 import copy
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, Iterator, List, Optional, Tuple
 
 from mmengine.config import Config
 
 from dpk_mm.compare.digest import first_difference, plain
 from dpk_mm.compare.plan import Method
 from dpk_mm.utils import is_distiller
+from dpk_mm.utils.config import load_model_cfg
 from dpk_mm.utils.files import digest_file, read_json, write_json
 
 
@@ -53,13 +54,13 @@ class Run:
         return read_json(path, needed='metrics') if path.exists() else None
 
     def settings(self) -> Dict[str, Any]:
-        """All that decides the result, as plain values."""
+        """All that decides the result, as plain values, with the contents of the files that are named."""
         train, test = plain(self.cfg.to_dict()), plain(self.test_cfg.to_dict())
         settings = {key: train[key] for key in train if key != 'work_dir' and not key.startswith('test_')}
         settings['test'] = {key: test[key] for key in test if key == 'model' or key.startswith('test_')}
         if is_distiller(self.method.cfg):
-            path = Path(str(self.cfg.model.teacher.get('checkpoint')))
-            settings['contents of teacher.checkpoint'] = digest_file(path) if path.is_file() else None
+            settings['teacher'] = plain(load_model_cfg(self.cfg.model.teacher.config, 'teacher.config'))
+        settings['contents'] = dict(_checkpoints_named(train))
         return settings
 
     def write_or_check_settings(self) -> None:
@@ -80,6 +81,16 @@ class Run:
                 )
         if not finished:
             write_json(path, now)
+
+
+def _checkpoints_named(cfg: Any, name: str = '') -> Iterator[Tuple[str, str]]:
+    """Dotted names of a plain config that name a file of weights -> what its contents are."""
+    for key, value in cfg.items() if isinstance(cfg, dict) else enumerate(cfg):
+        field = f'{name}.{key}'.lstrip('.')
+        if isinstance(value, (dict, list)):
+            yield from _checkpoints_named(value, field)
+        elif key in ('checkpoint', 'load_from') and isinstance(value, str) and Path(value).is_file():
+            yield field, digest_file(Path(value))
 
 
 def run_folder(work_dir: Path, method: str, seed: int) -> Path:

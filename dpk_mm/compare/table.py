@@ -6,7 +6,15 @@ from typing import Any, Dict, List, Optional
 
 # method -> seed -> what its run found
 Results = Dict[str, Dict[int, Dict[str, Any]]]
-_USUAL = ('accuracy/top1', 'coco/bbox_mAP', 'pascal_voc/mAP', 'mIoU')
+_USUAL = (
+    'accuracy/top1', 'coco/bbox_mAP', 'pascal_voc/mAP', 'lvis/bbox_AP', 'cityscapes/mAP', 'crowd_human/mAP',
+    'mIoU',
+)  # fmt: skip
+# the metrics of mmdet that are fractions; all others of OpenMMLab are in percent
+_FRACTIONS = {
+    'coco', 'pascal_voc', 'lvis', 'lvis_fixed_ap', 'cityscapes', 'openimages', 'crowd_human', 'dod',
+    'youtube_vis',
+}  # fmt: skip
 
 
 def find_metric(results: Results, wanted: Optional[str] = None) -> str:
@@ -31,7 +39,10 @@ def find_metric(results: Results, wanted: Optional[str] = None) -> str:
         return wanted
     usual = [name for name in _USUAL if name in names]
     if not usual and len(names) > 1:
-        raise ValueError(f'the tests gave several metrics, give metric= one of {", ".join(names)}')
+        raise ValueError(
+            'the tests gave several metrics, give metric= (with --baseline: --metric) one of '
+            f'{", ".join(names)}'
+        )
     if not names:
         raise ValueError('the tests gave no metric')
     return (usual or names)[0]
@@ -48,7 +59,9 @@ def value(result: Dict[str, Any], metric: str) -> float:
         float: 0 where a detector's test gives none, as mmdet does where nothing was detected; NaN where any
         other test gives none.
     """
-    is_detection = metric.startswith(('coco/', 'pascal_voc/'))
+    # a set of several, or a prefix of the user's, stands before
+    *prefixes, name = metric.split('/')
+    is_detection = not _FRACTIONS.isdisjoint(prefixes) or name.startswith(('bbox_', 'segm_'))
     number = result['metrics'].get(metric, 0.0 if is_detection else math.nan)
     return 100 * number if is_detection else number
 

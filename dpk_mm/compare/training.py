@@ -8,9 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Dict, Union
 
+import numpy as np
 from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
+from torch import Tensor
 
 from dpk_mm.utils.quiet import quiet
 
@@ -69,6 +71,11 @@ def measure(cfg: Config, checkpoint: Union[str, Path]) -> Dict[str, Any]:
     runner = _build_runner(cfg)
     with quiet():
         metrics = runner.test()
-    # a tensor of one number is one
-    metrics = {key: float(value) for key, value in metrics.items() if hasattr(value, '__float__')}
+    metrics = {key: float(value) for key, value in metrics.items() if _is_number(value)}
     return dict(metrics=metrics, params=sum(weight.numel() for weight in runner.model.parameters()))
+
+
+def _is_number(value: Any) -> bool:
+    """Whether a metric is one number, as a tensor of one is; a confusion matrix is none."""
+    count = value.numel() if isinstance(value, Tensor) else np.size(value)
+    return hasattr(value, '__float__') and count == 1

@@ -44,7 +44,7 @@ class ProgressHook(Hook):
 
 
 def newest_checkpoint(folder: Path) -> Optional[Path]:
-    """Find the newest checkpoint that is whole; one that was being written at a kill is removed.
+    """Find the newest checkpoint that is whole; a damaged one is removed.
 
     Args:
         folder (Path): Of the run.
@@ -55,8 +55,7 @@ def newest_checkpoint(folder: Path) -> Optional[Path]:
     for path in checkpoints(folder):
         try:
             check_whole(path)
-            torch.load(path, map_location='cpu', weights_only=True)
-        except (ValueError, RuntimeError, EOFError, pickle.UnpicklingError):
+        except ValueError:
             path.unlink()
         else:
             return path
@@ -83,6 +82,8 @@ def run(job: Dict[str, Any]) -> None:
     first_step, progress = FirstStepHook(**job['first_step']), ProgressHook(folder / 'progress')
     training.train(cfg, hooks=(progress, cost, first_step, RandomStateHook()))
     checkpoint = newest_checkpoint(folder)
+    if checkpoint is None:
+        raise FileNotFoundError(f'the training left no whole checkpoint in {folder}')
     found = training.measure(Config(job['test']), checkpoint)
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else 'CPU'
     about = dict(job['about'], threads=job['threads'], device=device, checkpoint=checkpoint.name)

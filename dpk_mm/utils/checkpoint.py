@@ -118,12 +118,13 @@ def fetch(checkpoint: str, field: str = 'checkpoint') -> str:
     return path
 
 
-def check_checkpoint(path: Optional[str], what: str) -> None:
+def check_checkpoint(path: Optional[str], what: str, sharded: bool = False) -> None:
     """Refuse a checkpoint that is not there, or declares too much; a URL is left to its download.
 
     Args:
         path (str, optional): The file, or a URL.
         what (str): What the user calls it; named in the error.
+        sharded (bool): Whether it may be a folder, as strategies write it. Defaults to False.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -133,6 +134,8 @@ def check_checkpoint(path: Optional[str], what: str) -> None:
         return
     if not Path(path).exists():
         raise FileNotFoundError(f'{what}: no such checkpoint: {path}')
+    if Path(path).is_dir() and not sharded:
+        raise ValueError(f'{what}: {path} is a folder; give a file in it')
     check_file(path, f'{what}: {path}')
 
 

@@ -133,7 +133,8 @@ def merge_common(cfg: Config, args: argparse.Namespace, suffix: str = '') -> Non
     Args:
         cfg (Config): The config, changed in place.
         args (argparse.Namespace): With the flags of :func:`add_common_flags`.
-        suffix (str): What the work dir has behind the config's name. Defaults to ''.
+        suffix (str): What the work dir has behind the config's name, or behind the one that the config
+            states. Defaults to ''.
     """
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     merge_options(cfg, args.cfg_options)
@@ -142,6 +143,8 @@ def merge_common(cfg: Config, args: argparse.Namespace, suffix: str = '') -> Non
         cfg.work_dir = args.work_dir
     elif cfg.get('work_dir') is None:
         cfg.work_dir = f'./work_dirs/{Path(args.config.split("::")[-1]).stem}{suffix}'
+    elif 'work_dir' not in (args.cfg_options or {}):
+        cfg.work_dir = f'{Path(cfg.work_dir)}{suffix}'
 
 
 def positive(text: str) -> int:

@@ -1,6 +1,10 @@
 """Log histories as tensors and plain values, which torch opens with weights only."""
 
-from typing import Any
+import inspect
+import io
+import pickle
+import re
+from typing import Any, Optional
 
 import numpy as np
 import torch
@@ -33,17 +37,34 @@ def save_plain_history() -> None:
 
 
 def plain(value: Any) -> Any:
-    """The same value without mmengine's and numpy's types; anything else is left as it is."""
+    """The same value without mmengine's and numpy's types.
+
+    A function in a dict is left out: the schedule of ``OneCycleLR`` keeps one in its state, and has its own
+    when it is resumed. Anything else is left as it is.
+    """
     if isinstance(value, HistoryBuffer):
         log, count = (torch.as_tensor(np.asarray(data, dtype=np.float64)) for data in value.data)
         return dict(log_history=log, count_history=count, max_length=value.max_length)
     if isinstance(value, dict):
-        return {key: plain(item) for key, item in value.items()}
+        return {key: plain(item) for key, item in value.items() if not inspect.isroutine(item)}
     if type(value) in (list, tuple):
         return type(value)(plain(item) for item in value)
     if isinstance(value, np.generic):
         return value.item()
     return torch.as_tensor(value) if isinstance(value, np.ndarray) else value
+
+
+def find_problem(value: Any) -> Optional[str]:
+    """Say what keeps torch from opening a value with weights only; None where nothing does."""
+    file = io.BytesIO()
+    torch.save(value, file)
+    file.seek(0)
+    try:
+        torch.load(file, weights_only=True)
+    except pickle.UnpicklingError as error:
+        named = re.search(r'GLOBAL (\S+)', str(error))
+        return named[1] if named else str(error).splitlines()[0]
+    return None
 
 
 def histories(values: dict) -> dict:

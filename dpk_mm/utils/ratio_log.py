@@ -29,10 +29,15 @@ def read_ratios(work_dir: Union[str, Path]) -> Curves:
         raise FileNotFoundError(f'{work_dir}: no scalars.json, as mmengine writes it, in this folder.')
     curves: Curves = {}
     for log in logs:
+        found: Curves = {}
         for entry in _entries(log):
             for name, value in entry.items():
                 if name.startswith('ratio_') and isinstance(entry.get('step'), int):
-                    curves.setdefault(name[len('ratio_') :], {})[entry['step']] = value
+                    found.setdefault(name[len('ratio_') :], {})[entry['step']] = value
+        for stage, later in found.items():
+            # a training that began anew may have ended before the first one did
+            before = {step: ratio for step, ratio in curves.get(stage, {}).items() if step < min(later)}
+            curves[stage] = {**before, **later}
     if not curves:
         raise ValueError(f'{work_dir}: no ratio_<stage> in the log; was it a run of a distiller with priors?')
     return curves

@@ -132,7 +132,7 @@ def check_start(cfg: Config) -> None:
     path, what = cfg.get('load_from'), '--resume' if cfg.get('resume') else 'load_from'
     # where the check fails, the launcher ends the others
     if _is_first(cfg, _LOCAL_RANKS) and path is not None and '://' not in path:
-        check_checkpoint(path, what)
+        check_checkpoint(path, what, sharded=cfg.get('strategy') is not None)
         if cfg.get('resume'):
             check_resumable(path, what)
 

@@ -63,6 +63,32 @@ def test_all_but_weights_and_optimizer_are_madeplain():
     assert checkpoint['state_dict'] is checkpoint['optimizer'] is weights
 
 
+def test_a_schedule_that_holds_a_function_is_resumed(data, tmp_path):
+    cfg = tiny.training_cfg(tiny.retinanet(), data, tmp_path, epochs=2)
+    cfg.default_hooks.checkpoint.type = 'dpk_mm.PlainCheckpointHook'
+    cfg.param_scheduler = [dict(type='OneCycleLR', eta_max=0.01, total_steps=8, by_epoch=False)]
+    whole = tiny.train(cfg)
+    assert opens_without_dpk_mm(tmp_path / 'epoch_1.pth')
+    cfg.load_from, cfg.resume = str(tmp_path / 'epoch_1.pth'), True
+    resumed = tiny.train(cfg)
+    assert resumed.iter == whole.iter
+    assert resumed.optim_wrapper.get_lr() == whole.optim_wrapper.get_lr()
+
+
+def test_what_is_not_plain_is_told_once(monkeypatch):
+    said = []
+    monkeypatch.setattr(
+        'dpk_mm.engine.hooks.plain_checkpoint_hook.print_log', lambda *args: said.append(args[0])
+    )
+    hook = PlainCheckpointHook()
+    for _ in range(2):
+        hook.before_save_checkpoint(
+            SimpleNamespace(cfg=Config()), dict(meta=dict(path=Path('a')), state_dict={})
+        )
+    (text,) = said
+    assert text.endswith("'meta' has pathlib.PosixPath")
+
+
 def test_plain_values():
     value = dict(a=np.float32(0.5), b=[np.int64(3), (np.arange(2),)], c='text', d=None)
     found = plain(value)

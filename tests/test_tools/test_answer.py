@@ -91,9 +91,13 @@ def test_the_flags_make_an_input(compare, tmp_path, monkeypatch, capsys):
     assert '--methods' in capsys.readouterr().err
     with pytest.raises(SystemExit, match='2'):
         compare.main([base, '--seeds', '5'])
-    assert '--seeds and --cfg-options go with --baseline' in capsys.readouterr().err
-    compare.main([*flags, '--methods', 'kd,fitnet', '--seeds', '2', '--check'])
+    assert '--seeds, --metric and --cfg-options go with --baseline' in capsys.readouterr().err
+    # the student alone is there without being named
+    compare.main([*flags, '--methods', 'alone, kd, fitnet', '--seeds', '2', '--check'])
     assert '6 runs, 6 to do' in capsys.readouterr().out
+    assert compare_with(base, flags[3], ['kd'], 1, metric='single-label/precision').metric.endswith(
+        'precision'
+    )
 
     results = dict(alone=runs(20.0), kd=runs(30.0))
     monkeypatch.setattr(compare, 'run_comparison', lambda *args: (results, []))

@@ -551,6 +551,11 @@ def test_other_first_weights_are_refused(compare, place, monkeypatch):
         (dict(teacher=3), "teacher must be 'CONFIG:CHECKPOINT' or dict(config=..., checkpoint=...), got 3"),
         (dict(teacher=dict(checkpoint='a.pth')), 'or dict(config=..., checkpoint=...), got'),
         (dict(options=[1]), 'options must be a dict'),
+        (dict(options={'param_scheduler.0.type': 'ReduceOnPlateauLR'}), 'ReduceOnPlateauLR heeds valid'),
+        (
+            dict(options=dict(custom_hooks=[dict(type='EarlyStoppingHook')])),
+            'custom_hooks: EarlyStoppingHook',
+        ),
         (dict(options={'modell.x': 1}), "options: no field 'modell' in the config"),
         (dict(options={'train_dataloader.dataset.pipeline.7.x': 1}), 'options: Index 7'),
         (
@@ -586,6 +591,20 @@ def test_mistakes_in_the_input_are_one_line(compare, place, fields, words):
     assert words in error_of(
         compare, write_input(place, 'mistake.py', **fields), '--work-dir', place / 'mistake'
     )
+
+
+def test_a_strategy_is_refused_and_a_launcher_is_left_out(compare, place, capsys):
+    base = Config.fromfile(place / 'base.py')
+    base.merge_from_dict(dict(launcher='pytorch', strategy=dict(type='DDPStrategy')))
+    base.dump(place / 'sharded.py')
+    given = dict(base=str(place / 'sharded.py'), methods=dict(alone=None, kd=KD))
+    message = error_of(
+        compare, write_input(place, 'sharded_input.py', **given), '--work-dir', place / 'sharded'
+    )
+    assert 'strategy: a comparison trains by the plain Runner, on one device; set strategy=None' in message
+    path = write_input(place, 'sharded_input.py', **given, options=dict(strategy=None))
+    compare.main([path, '--check', '--work-dir', str(place / 'sharded')])
+    assert '4 runs, 4 to do' in capsys.readouterr().out
 
 
 def test_a_method_may_be_sftn_and_the_base_may_not(compare, place, capsys):
@@ -764,6 +783,50 @@ def test_detections_are_in_percent_and_nothing_detected_is_zero():
     assert math.isnan(table.value(dict(metrics={}), 'accuracy/top1'))  # of which 0 would be a lie
     with pytest.raises(ValueError, match="metric='accuracy': the tests gave coco/bbox_mAP, coco/bbox_mAP_50"):
         table.find_metric(results, 'accuracy')
+    for metric in ('lvis/bbox_AP', 'cityscapes/mAP', 'first/coco/bbox_mAP', 'val/segm_mAP_50'):
+        assert table.value(dict(metrics={metric: 0.25}), metric) == 25.0
+    for metric in ('coco_panoptic/PQ', 'mIoU', 'accuracy/top1', 'multi-label/mAP'):
+        assert table.value(dict(metrics={metric: 25.0}), metric) == 25.0
+
+
+def test_a_metric_is_one_number():
+    from dpk_mm.compare.training import _is_number
+
+    assert all(map(_is_number, (1, 0.5, np.float32(1), np.ones(1), torch.ones(()), torch.ones(1, 1))))
+    assert not any(map(_is_number, (torch.ones(2, 2), np.ones(3), 'a', [1.0], None)))
+
+
+def test_a_checkpoint_is_removed_only_where_it_is_damaged(tmp_path):
+    from dpk_mm.compare.worker import newest_checkpoint
+
+    torch.save(dict(function=statistics.fmean), tmp_path / 'epoch_1.pth')  # opens where it is trusted alone
+    torch.save(dict(a=torch.ones(9)), tmp_path / 'epoch_2.pth')
+    assert newest_checkpoint(tmp_path).name == 'epoch_2.pth'
+    (tmp_path / 'epoch_2.pth').write_bytes((tmp_path / 'epoch_2.pth').read_bytes()[:-9])
+    assert newest_checkpoint(tmp_path).name == 'epoch_1.pth'
+    assert not (tmp_path / 'epoch_2.pth').exists()
+
+
+def test_another_teacher_of_the_same_name_is_another_setting(tmp_path):
+    from dpk_mm.compare.plan import Method
+    from dpk_mm.compare.run import Run
+
+    path, weights = tmp_path / 'teacher.py', tmp_path / 'teacher.pth'
+    path.write_text("model = dict(type='A', mean=1.0)")
+    weights.write_bytes(b'1')
+    init_cfg = dict(type='Pretrained', checkpoint=str(weights))
+    model = dict(type='dpk_mm.Distiller', student=dict(backbone=dict(init_cfg=init_cfg)))
+    cfg = Config(dict(model=dict(model, teacher=dict(config=str(path), checkpoint=str(weights)))))
+    run = Run(Method('kd', [], False, [0], cfg, cfg), 0, tmp_path)
+    before = run.settings()
+    assert run.settings() == before
+    path.write_text("model = dict(type='A', mean=2.0)")
+    assert fairness.first_difference(before, run.settings())[0] == 'teacher.mean'
+    path.write_text("model = dict(type='A', mean=1.0)")
+    weights.write_bytes(b'2')
+    changed = run.settings()['contents']
+    assert list(changed) == ['model.student.backbone.init_cfg.checkpoint', 'model.teacher.checkpoint']
+    assert not set(changed.values()) & set(before['contents'].values())
 
 
 def test_the_example_input_is_read(root):

@@ -181,6 +181,8 @@ def test_what_cannot_be_written_is_refused(make_config, tmp_path):
     with pytest.raises(SystemExit, match=r'has a read_base\(\)'):
         make_config.main([str(path), 'a.py:a.pth', '-o', out])
     assert not (tmp_path / 'out.py').exists()
+    with pytest.raises(SystemExit, match='student.py exists already'):
+        make_config.main([str(path), 'a.py:a.pth', '-o', str(path)])
 
 
 def test_sizes_of_detectors_are_those_of_their_batches():

@@ -41,6 +41,8 @@ def test_a_resumed_run_counts_once(plot_ratio, tmp_path):
     write_run(tmp_path / 'a', [0.9, 0.8, 0.7])
     write_run(tmp_path / 'a', [0.5, 0.4], start=30, name='2')
     assert plot_ratio.read_ratios(tmp_path / 'a')['p4'] == {10: 0.9, 20: 0.8, 30: 0.5, 40: 0.4}
+    write_run(tmp_path / 'a', [0.3, 0.2], name='3')  # begun anew
+    assert plot_ratio.read_ratios(tmp_path / 'a')['p4'] == {10: 0.3, 20: 0.2}
 
 
 def test_mistakes(plot_ratio, tmp_path):

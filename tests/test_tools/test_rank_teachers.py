@@ -219,6 +219,25 @@ def test_a_folder_has_one_command_at_a_time(rank_teachers, run, tmp_path):
         rank_teachers.main([*names(run, 'good'), '--images', '16', '--out', str(file)])
 
 
+@pytest.mark.parametrize('form', ['metric', 'list', 'evaluator'])
+def test_only_the_objects_of_the_shown_images_count(tmp_path, form):
+    found = dict(images=[dict(id=i) for i in range(3)], annotations=[dict(image_id=i) for i in (0, 1, 1, 2)])
+    path = tmp_path / 'all.json'
+    path.write_text(json.dumps(found))
+
+    class Shown(list):
+        def get_data_info(self, i):
+            return dict(img_id=self[i])
+
+    metric = dict(type='CocoMetric', ann_file=str(path))
+    given = dict(metric=metric, list=[metric], evaluator=dict(type='Evaluator', metrics=[metric]))[form]
+    limited = samples.limit_evaluator(given, Shown([1]), tmp_path)
+    limited = limited['metrics'] if form == 'evaluator' else limited
+    (limited,) = limited if isinstance(limited, list) else [limited]
+    content = json.loads(open(limited['ann_file']).read())
+    assert content == dict(images=[dict(id=1)], annotations=[dict(image_id=1)] * 2)
+
+
 @pytest.mark.slow
 def test_detectors(rank_teachers, tmp_path):
     tiny.write_coco(tmp_path / 'coco', num=6)

@@ -93,8 +93,11 @@ def test_tests_a_checkpoint_of_a_distiller_config(train, test, toy, workdir):
     flags += ['model.teacher.type=None', '--out', 'out.pkl']
     test.main([toy, checkpoint, *flags])
     assert pickle.loads((workdir / 'out.pkl').read_bytes()) == [dict(score=1.0)] * 8
+    dumped = workdir / 'work_dirs/toy/toy.py'
+    dumped.write_text('model = 1  # of the training')
     test.main([toy, checkpoint, '--out', 'metrics.json', '--out-item', 'metrics'])
     assert 'score' in (workdir / 'metrics.json').read_text()
+    assert dumped.read_text() == 'model = 1  # of the training'
 
 
 def test_bad_usage_is_one_line(test, toy, workdir, capsys):
@@ -103,6 +106,11 @@ def test_bad_usage_is_one_line(test, toy, workdir, capsys):
     with pytest.raises(SystemExit):
         test.main([toy, 'no.pth', '--out', 'out.txt'])
     assert '.pkl' in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        test.main([toy, 'no.pth', '--out', 'out.txt', '--out-item', 'metrics'])
+    assert '.json' in capsys.readouterr().err
+    with pytest.raises(SystemExit, match=r'checkpoint: \. is a folder; give a file in it'):
+        test.main([toy, '.'])
     assert not (workdir / 'work_dirs').exists()
 
 

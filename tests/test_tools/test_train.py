@@ -67,11 +67,18 @@ def test_flags_are_merged(merge):
     assert cfg.launcher == 'none'
 
 
-def test_defaults_and_auto_resume(merge):
+def test_defaults_and_auto_resume(merge, train, monkeypatch):
     cfg = merge(DET, '--resume')
     assert cfg.work_dir == './work_dirs/config'
     assert (cfg.resume, cfg.load_from) == (True, None)
     assert merge('work_dir = "mine"').work_dir == 'mine'
+    with monkeypatch.context() as patch:
+        patch.setattr(train, 'add_distiller', lambda *args: None)
+        flags = ('--teacher', 'a.py:a.pth', '--method', 'pkd')
+        assert merge(DET, *flags).work_dir == './work_dirs/config_pkd'
+        assert merge('work_dir = "mine/"', *flags).work_dir == 'mine_pkd'
+        assert merge('work_dir = "mine"', *flags, '--cfg-options', 'work_dir=own').work_dir == 'own'
+        assert merge('work_dir = "mine"', *flags, '--work-dir', 'own').work_dir == 'own'
     assert not merge(DET).get('resume', False)
 
 

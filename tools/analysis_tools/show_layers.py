@@ -66,7 +66,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     table = Table('layer', *(columns if len(columns) > 1 else ['channels x height x width']), box=None)
     for layer in dict.fromkeys(name for layers in columns.values() for name in layers):
         table.add_row(layer.replace('[', r'\['), *(layers.get(layer, '-') for layers in columns.values()))
-    Console(width=110, highlight=False).print(table)
+    Console(width=1000, highlight=False).print(table)  # names are never cut: they go into configs
 
 
 if __name__ == '__main__':

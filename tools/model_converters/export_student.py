@@ -32,7 +32,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     if not weights:
         cli.die(f'{args.checkpoint}: no state_dict in it')
     # stock tools read the names of the classes from it, and inferencers the student's config
-    meta = content.get('meta', {})
+    meta = content.get('meta') or {}
     wanted = ('dataset_meta', *(('cfg',) if meta.get('plain_cfg') else ()))
     meta = {key: meta[key] for key in wanted if key in meta}
     # a student may have parts called branches, which only SFTN's own are without a distiller

@@ -1,13 +1,15 @@
 """Checkpoints that open anywhere, and of which the last whole one is never lost."""
 
+import logging
 from collections import deque
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Optional
+from typing import Any, Optional
 
 from mmengine.dist import all_gather_object, barrier, is_main_process
 from mmengine.fileio import LocalBackend
 from mmengine.hooks import CheckpointHook
+from mmengine.logging import print_log
 from mmengine.runner import Runner
 from mmengine.runner.base_loop import BaseLoop
 
@@ -16,7 +18,7 @@ from dpk_mm.utils import files
 from dpk_mm.utils.config import plain_config
 from dpk_mm.utils.errors import FieldError
 from dpk_mm.utils.locks import is_held, only_one
-from dpk_mm.utils.plain import histories, plain
+from dpk_mm.utils.plain import find_problem, histories, plain
 from dpk_mm.utils.resume import choose_checkpoint, on_first_rank
 
 from .resumed_run import check_finite_weights, check_optimizer, describe_run, tell_changes
@@ -47,6 +49,10 @@ class PlainCheckpointHook(CheckpointHook):
     _gradients: Optional[dict] = None
     _resumed: Optional[dict] = None
     _config: Optional[str] = None
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._told: set[str] = set()  # parts with what is not plain
 
     def before_run(self, runner: Runner) -> None:
         """Before a training: lock the work dir, and choose what to resume from.
@@ -101,8 +107,14 @@ class PlainCheckpointHook(CheckpointHook):
             checkpoint['message_hub']['runtime_info']['cfg'] = self._config
         if self._gradients is not None:
             checkpoint['gradients'] = self._gradients
-        for part in checkpoint.keys() - {'state_dict', 'optimizer', 'gradients'}:
+        for part in sorted(checkpoint.keys() - {'state_dict', 'optimizer', 'gradients'}):
             checkpoint[part] = plain(checkpoint[part])
+            if part not in self._told and (problem := find_problem(checkpoint[part])):
+                self._told.add(part)
+                text = (
+                    f'Checkpoints of this training open where they are trusted alone: {part!r} has {problem}'
+                )
+                print_log(text, 'current', logging.WARNING)
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Turn the log history back into mmengine's objects.
