@@ -1,7 +1,7 @@
 """From the name of a method, or of a sum of methods, to stages."""
 
 import difflib
-from typing import Any
+from typing import Any, Optional
 
 from dpk_mm.registry import METHODS
 
@@ -49,14 +49,16 @@ def build_stages(method: str, pair: Pair) -> dict[str, dict]:
     return stages
 
 
-def merge_stages(stages: dict, own: dict) -> dict:
+def merge_stages(stages: dict, own: dict, loss_weight: Optional[Any] = None) -> dict:
     """Change stages as mmengine's configs inherit: dicts are merged, ``None`` drops a stage.
 
-    A part of another ``type``, or with ``_delete_=True``, takes the place of the one that was there.
+    A part of another ``type``, or with ``_delete_=True``, takes the place of the one that was there. ``at``
+    takes the place of both sides' layers, and these of ``at``.
 
     Args:
         stages (dict): Of a method.
         own (dict): What the user wrote.
+        loss_weight (float, optional): For all stages, but for those whose loss has one in ``own``.
 
     Returns:
         dict: The stages that are left.
@@ -69,7 +71,22 @@ def merge_stages(stages: dict, own: dict) -> dict:
         raise ValueError(
             f'stages.{unknown[0]}=None: the method has no such stage to leave out, but {", ".join(stages)}.'
         )
-    return {name: stage for name, stage in _merge(stages, own).items() if stage is not None}
+    merged = {name: stage for name, stage in _merge(stages, own).items() if stage is not None}
+    for name, stage in merged.items():
+        if isinstance(stage, dict):
+            _settle(stage, own.get(name) or {}, loss_weight)
+    return merged
+
+
+def _settle(stage: dict, own: dict, loss_weight: Optional[Any]) -> None:
+    """Let what a user says of a stage count before what the method says, and before the weight of all."""
+    sides = {'student_at', 'teacher_at'}
+    others = sides if own.get('at') is not None else {'at'} if sides <= set(own) else set()
+    for key in others - set(own):
+        stage.pop(key, None)
+    loss, said = stage.get('loss'), own.get('loss')
+    if loss_weight is not None and isinstance(loss, dict) and 'loss_weight' not in (said or {}):
+        stage['loss'] = dict(loss, loss_weight=loss_weight)
 
 
 def _merge(base: Any, own: dict) -> dict:

@@ -225,6 +225,10 @@ def test_children_change_one_number_and_drop_a_stage():
 def test_a_number_takes_the_place_of_all_weights():
     model = tiny.build(three_lines(tiny.retinanet(), method='pkd', loss_weight=10.0))
     assert {stage.loss.loss_weight for stage in model.distiller.values()} == {10.0}
+    own = dict(p3=dict(loss=dict(loss_weight=2.0)), new=dict(at='neck[1]', loss=dict(type='dpk_mm.ATLoss')))
+    model = tiny.build(three_lines(tiny.retinanet(), method='pkd', loss_weight=10.0, stages=own))
+    weights = {name: stage.loss.loss_weight for name, stage in model.distiller.items()}
+    assert weights.pop('p3') == 2.0 and set(weights.values()) == {10.0} and 'new' in weights
 
 
 def test_merging_by_hand():
@@ -235,6 +239,10 @@ def test_merging_by_hand():
     )
     assert base['a']['loss']['k'] == 1 and base['b'] is not None
     assert merge_stages(base, dict(a=dict(_delete_=True, at='w')))['a'] == dict(at='w')
+    two = dict(a=dict(student_at='x', teacher_at='y'))
+    assert merge_stages(two, dict(a=dict(at='w')))['a'] == dict(at='w')
+    assert merge_stages(two, dict(a=dict(at='w', student_at='z')))['a'] == dict(at='w', student_at='z')
+    assert merge_stages(dict(a=dict(at='w')), two) == two
 
 
 @pytest.mark.parametrize(
@@ -364,6 +372,19 @@ def test_a_detector_whose_head_fails_on_a_blank_image_is_distilled(monkeypatch):
         (dict(input_shape=(64, -1)), 'input_shape must be a height and a width'),
         (dict(stages=dict(p3=dict(loss=None))), 'stages.p3 needs a loss'),
         (dict(stages=dict(p3=3)), 'stages.p3 must be a dict'),
+        (dict(stages=dict(lossy=dict(at='neck[0]'))), "stages: the name 'lossy' has 'loss' in it"),
+        (
+            dict(stages=dict(p3=dict(at='neck[0]', student_at='neck[0]', teacher_at='neck[0]'))),
+            'stages.p3.at says nothing beside both',
+        ),
+        (
+            dict(
+                method=None,
+                stages=dict(p3=dict(at='neck[0]', loss=dict(type='dpk_mm.ATLoss'))),
+                loss_weight=2,
+            ),
+            'loss_weight is for the stages of a method',
+        ),
         (dict(stages=[1]), 'stages must be a dict of stages'),
         (dict(loss_weight='1'), "loss_weight must be a number from 0 on, 'auto', or dict"),
         (dict(method='start', init_student=False), 'nothing would be distilled, or inherited'),

@@ -107,7 +107,7 @@ class PlainCheckpointHook(CheckpointHook):
             checkpoint['message_hub']['runtime_info']['cfg'] = self._config
         if self._gradients is not None:
             checkpoint['gradients'] = self._gradients
-        for part in sorted(checkpoint.keys() - {'state_dict', 'optimizer', 'gradients'}):
+        for part in sorted(checkpoint.keys() - {'state_dict', 'ema_state_dict', 'optimizer', 'gradients'}):
             checkpoint[part] = plain(checkpoint[part])
             if part not in self._told and (problem := find_problem(checkpoint[part])):
                 self._told.add(part)

@@ -73,6 +73,8 @@ def apply_auto_weights(
             raise ValueError("loss_weight='auto' finds no parameter of the student that the task trains.")
         for name, auto in due.items():
             norm = _norm(losses[f'loss_distill_{name}'], parameters)
+            if norm == 0 and not auto.started and auto.wait():
+                continue  # as of a batch without a labelled pixel
             if norm is None or (norm == 0 and not auto.started):
                 raise ValueError(
                     f"stages.{name}: loss_weight='auto' finds no gradient of this stage in the student. Its "

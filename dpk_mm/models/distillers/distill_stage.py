@@ -84,6 +84,9 @@ class DistillStage(BaseStage):
             self.neck = build_part(neck, 'neck', **channels)
             self.prior = build_part(dict(type='dpk_mm.CKAPrior') if prior is None else prior, 'prior')
             self.prior.stage = name
+            if student_shape[1] != teacher_shape[1] and not self.prior.any_channels:
+                kind = type(self.prior).__name__
+                raise FieldError('prior', f': {kind} needs maps of the same channels, but {shapes}.')
         elif prior is not None:
             raise ValueError('a prior needs a neck to feed: give both or neither.')
         elif student_shape[1] == teacher_shape[1] or kind.any_channels:

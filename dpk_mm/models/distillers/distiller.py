@@ -100,11 +100,13 @@ class Distiller(BaseDistiller):
             chosen, seen = build_stages(method, pair), pair.shapes
             if init_student is None:
                 init_student = pair.detects and can_inherit(self.student, self.teacher.model)
-        for stage in chosen.values() if loss_weight is not None else ():
-            stage['loss']['loss_weight'] = loss_weight
+        if loss_weight is not None and method is None:
+            raise FieldError(
+                'loss_weight', ' is for the stages of a method; give it in the loss of each stage.'
+            )
         self.method, self.loss_watch, self.inner = method, LossWatch(), None
         self.init_student = init_student or False
-        self.stage_cfgs = merge_stages(chosen, stages or {})
+        self.stage_cfgs = merge_stages(chosen, stages or {}, loss_weight)
         if not self.stage_cfgs and not (method == 'start' and self.init_student):
             raise ValueError('stages is empty: nothing would be distilled, or inherited.')
         cfgs = complete_stages(self.stage_cfgs, self.student, self.teacher.model)

@@ -30,7 +30,7 @@ class InnerAdamW:
     this class updates the necks by AdamW, and takes their gradients away, so that the other passes over
     them. The rate follows the schedule of the student's. The state lies in the student's optimizer, and so
     in its checkpoints. The student's clipping does not count the gradients of the necks, but scales them as
-    it scales its own: AdamW hardly minds a factor. Copies of the model do not train the necks.
+    it scales its own: AdamW hardly minds a factor. A copy of the model has one of its own.
 
     ``DistillOptimWrapperConstructor`` gives the necks an optimizer of their own, and releases them.
 
@@ -54,7 +54,7 @@ class InnerAdamW:
         weight_decay: NotNegative = 1e-4,
         max_norm: Positive = 1.0,
     ) -> None:
-        self.lr, self.max_norm = lr, max_norm
+        self.settings = dict(lr=lr, betas=betas, weight_decay=weight_decay, max_norm=max_norm)
         self.parameters = [parameter for parameter in distiller.parameters() if parameter.requires_grad]
         self._waited = 0
         self._hooks: list[Any] = []
@@ -114,20 +114,28 @@ class InnerAdamW:
                 "'dpk_mm.DistillOptimWrapperConstructor', or model.optimizer=False."
             )
         self._waited = 0
-        for parameter in self.parameters:
-            if parameter.grad is not None:
-                parameter.grad.div_(_SCALE)
-        torch.nn.utils.clip_grad_norm_(self.parameters, self.max_norm)
-        base = group.get('initial_lr', group['lr'])
-        for own in self._inner.param_groups:
-            own['lr'] = self.lr * (group['lr'] / base if base else 1.0)
-        self._inner.state = optimizer.state
-        self._inner.step()
+        # a fused optimizer undoes the scale of mixed precision by itself, and skips a step by itself
+        scale, overflow = (getattr(optimizer, name, None) for name in ('grad_scale', 'found_inf'))
+        if overflow is None or not overflow.item():
+            for parameter in self.parameters:
+                if parameter.grad is not None:
+                    parameter.grad.div_(_SCALE if scale is None else scale * _SCALE)
+            torch.nn.utils.clip_grad_norm_(self.parameters, self.settings['max_norm'])
+            # a cycle starts low and says what its highest is
+            base = max(group.get('initial_lr', group['lr']), group.get('max_lr', 0.0))
+            for own in self._inner.param_groups:
+                own['lr'] = self.settings['lr'] * (group['lr'] / base if base else 1.0)
+            self._inner.state = optimizer.state
+            self._inner.step()
         self._inner.zero_grad(set_to_none=True)
 
-    def __deepcopy__(self, memo: dict) -> 'InnerAdamW':
-        """Itself: a copy of the model, as EMA makes it, does not train."""
-        return self
+    def __reduce__(self) -> tuple:
+        """A copy, in memory or of a file, is of the copied parameters."""
+        return _build_again, (self.parameters, self.settings)
+
+
+def _build_again(parameters: list[nn.Parameter], settings: dict[str, Any]) -> InnerAdamW:
+    return InnerAdamW(nn.ParameterList(parameters), **settings)
 
 
 def build_inner(distiller: nn.Module, cfg: dict) -> InnerAdamW:

@@ -31,6 +31,8 @@ def complete_stages(stages: dict[str, dict], student: nn.Module, teacher: nn.Mod
     for name, stage in stages.items():
         if not isinstance(name, str) or not name.isidentifier() or hasattr(nn.ModuleDict, name):
             raise ValueError(f"stages: the name {name!r} does not fit; take a word such as 'p4'.")
+        if 'loss' in name:  # mmengine adds up all that is logged by such a name
+            raise ValueError(f"stages: the name {name!r} has 'loss' in it; take a word such as 'p4'.")
         field = f'stages.{name}'
         if not isinstance(stage, dict):
             raise ValueError(f'{field} must be a dict, or None to leave it out, got {shown(stage)}.')
@@ -42,6 +44,8 @@ def complete_stages(stages: dict[str, dict], student: nn.Module, teacher: nn.Mod
         if 'loss' not in stage:
             raise ValueError(f'{field} needs a loss.')
         at = stage.pop('at', None)
+        if at is not None and {'student_at', 'teacher_at'} <= set(stage):
+            raise ValueError(f'{field}.at says nothing beside both student_at and teacher_at; leave it out.')
         for side, model in (('student_at', student), ('teacher_at', teacher)):
             stage.setdefault(side, at)
             if stage[side] is None:

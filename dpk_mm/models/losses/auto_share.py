@@ -16,6 +16,8 @@ from dpk_mm.utils.hints import Positive, Range
 DEFAULT_SHARES = dict(logits=1.0, detector=0.3, classifier=3.0)
 # The second measurement, as a share of the schedule; those after it lie ever further apart, to the last.
 _SECOND, _LAST = 1 / 64, 3 / 4
+# So many first steps may send no gradient, as of batches without a labelled pixel.
+_PATIENCE = 10
 
 
 class AutoShare(nn.Module):
@@ -51,6 +53,7 @@ class AutoShare(nn.Module):
         super().__init__()
         self.share, self.iters, self.number = share, iters, 1
         self._started = False
+        self._waited = 0
         self.register_buffer('weight', torch.zeros(()))
         self.register_buffer('count', torch.zeros((), dtype=torch.long))
 
@@ -60,6 +63,11 @@ class AutoShare(nn.Module):
         # the device is asked no more once there is one
         self._started = self._started or bool(self.count > 0)
         return self._started
+
+    def wait(self) -> bool:
+        """Note a first step without a gradient; whether there were few of them so far."""
+        self._waited += 1
+        return self._waited < _PATIENCE
 
     def measurements(self, max_iters: int) -> int:
         """How many measurements a run of so many steps makes."""

@@ -24,10 +24,13 @@ class BasePrior(metaclass=ABCMeta):
 
     Attributes:
         stage (str): Name of the stage it serves, set by the distiller.
+        any_channels (bool): Class attribute: whether student and teacher may differ in channels.
 
     Raises:
         ValueError: Not 0 <= floor <= cap <= 1, or a fallback outside [0, 1].
     """
+
+    any_channels = True
 
     @checked
     def __init__(self, floor: Share = 0.0, cap: Share = 1.0, fallback: Share = 0.5) -> None:

@@ -23,6 +23,8 @@ class CosinePrior(MeasuredPrior):
         cap (float): Highest ratio.
     """
 
+    any_channels = False
+
     def __init__(self, floor: Share = 0.0, cap: Share = 0.95) -> None:
         super().__init__(floor, cap)
 

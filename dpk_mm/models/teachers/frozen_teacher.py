@@ -2,9 +2,11 @@
 
 import math
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Optional, Union
 
 import torch
+from mmengine.logging import print_log
 from mmengine.model import BaseAveragedModel, is_model_wrapper
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
@@ -45,8 +47,8 @@ class FrozenTeacher(nn.Module):
 
     Args:
         config (str, dict or nn.Module): ``'pkg::path'``, a local config file, a model dict, or a trained
-            model, which is frozen where it is. One without data preprocessor, such as a backbone, gets the
-            student's batch, unless ``data_preprocessor`` says what it was trained on.
+            model, which is frozen where it is. One that names no data preprocessor, such as a backbone, gets
+            the student's batch, unless ``data_preprocessor`` says what it was trained on.
         checkpoint (str, optional): A path, a URL, or ``'hub'``: the weights that upstream publishes for
             ``config``.
         allow_incomplete (bool): Accept no checkpoint, or one that leaves weights of the teacher unset or
@@ -106,8 +108,11 @@ class FrozenTeacher(nn.Module):
                 config = getattr(config, '_orig_mod', None) or config.module
             self.model = config
             check_finite(config.state_dict(), config, self.source)
+            self._has_preprocessor = getattr(config, 'data_preprocessor', None) is not None
         else:
             model_cfg = load_model_cfg(config, 'teacher.config')
+            # where none is named upstream builds one that changes nothing
+            self._has_preprocessor = model_cfg.get('data_preprocessor') is not None
             with preserve_random_state(), within('config', model_cfg):
                 self.model = MODELS.build(model_cfg)
         self.own_preprocessor: Optional[nn.Module] = None
@@ -133,6 +138,11 @@ class FrozenTeacher(nn.Module):
         own = self._preprocessor
         if own is not None:
             self.renormalize = Renormalize(data_preprocessor, own).eval()
+        else:
+            print_log(
+                f"{self.source} names no data_preprocessor: its images are normalised as the student's.",
+                'current',
+            )
 
     @property
     def detects(self) -> bool:
@@ -141,7 +151,8 @@ class FrozenTeacher(nn.Module):
 
     @property
     def _preprocessor(self) -> Optional[nn.Module]:
-        return unwrap_preprocessor(self.own_preprocessor or getattr(self.model, 'data_preprocessor', None))
+        own = self.model.data_preprocessor if self._has_preprocessor else None
+        return unwrap_preprocessor(self.own_preprocessor or own)
 
     @property
     def divisor(self) -> int:
@@ -204,6 +215,7 @@ class FrozenTeacher(nn.Module):
         current = next(self.model.parameters(), None)  # one that is quantised may have none
         if current is not None and (current.device, current.dtype) != (device, dtype):
             self.model.to(device, dtype)
+            self.model.eval()  # some of upstream, such as LeViT, keep a tensor from here on
             if self.renormalize is not None:
                 self.renormalize.to(device)  # its constants keep their precision
         if self.renormalize is not None:
@@ -216,7 +228,9 @@ class FrozenTeacher(nn.Module):
         padded = tuple(inputs.shape[-2:])
         # the samples of a detector say nothing to another model
         samples = data_samples if self.detects else None
-        with record(self.model, taps, stop_early=True) as features:
+        # the student's mixed precision would override a dtype of its own
+        own = nullcontext() if self.dtype is None else torch.autocast(device.type, enabled=False)
+        with own, record(self.model, taps, stop_early=True) as features:
             predict(self.model, inputs.to(dtype), samples)
         if padded != size:
             features = {tap: crop_feature(feat, padded, size) for tap, feat in features.items()}

@@ -201,5 +201,8 @@ def test_weights_are_in_the_checkpoint_and_plain_ones_load():
 def test_a_loss_without_a_gradient_is_an_error():
     student = nn.Linear(2, 1, bias=False)
     losses = dict(loss_cls=student.weight.sum(), loss_distill_p3=student.weight.sum() * 0)
+    stages = nn.ModuleDict(dict(p3=Stage(1.0)))
+    for _ in range(9):  # as of batches without a labelled pixel
+        assert apply_auto_weights(dict(losses), stages, student)['weight_p3'] == 0
     with pytest.raises(ValueError, match="stages.p3: loss_weight='auto' finds no gradient"):
-        apply_auto_weights(losses, nn.ModuleDict(dict(p3=Stage(1.0))), student)
+        apply_auto_weights(losses, stages, student)

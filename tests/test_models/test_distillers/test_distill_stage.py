@@ -75,3 +75,10 @@ def test_few_tokens_are_told_once(warnings_logged):
         stage(maps, maps, ratio=0.5)
     expected = 'p4: the neck sees 3 x 3 tokens of a map of (10, 10), as its patch_size is 4'
     assert [expected in text for text in warnings_logged] == [True]
+
+
+def test_a_prior_that_wants_the_same_channels_says_so_at_build():
+    neck, prior = tiny_cls.NECK, dict(type='dpk_mm.CosinePrior')
+    with pytest.raises(ValueError, match='^prior: CosinePrior needs maps of the same channels'):
+        DistillStage('s', (1, 3, 8, 8), (1, 6, 8, 8), MSE, neck=neck, prior=prior)
+    DistillStage('s', (1, 6, 4, 4), (1, 6, 8, 8), MSE, neck=neck, prior=prior)  # is resized

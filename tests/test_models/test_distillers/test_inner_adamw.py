@@ -2,12 +2,13 @@
 
 import copy
 import gc
+import io
 
 import pytest
 import tiny
 import tiny_cls
 import torch
-from mmengine.optim import build_optim_wrapper
+from mmengine.optim import OneCycleLR, OptimWrapper, build_optim_wrapper
 from torch import nn
 from torch.optim import SGD, AdamW
 from torch.optim.optimizer import _global_optimizer_pre_hooks
@@ -116,9 +117,61 @@ def test_its_hook_ends_with_it():
     student, neck = parts()
     inner = InnerAdamW(neck)
     assert len(hooks) == before + 1
-    assert copy.deepcopy(inner) is inner  # EMA copies the model
-    del inner
+    copied = copy.deepcopy(inner)  # EMA copies the model
+    assert len(hooks) == before + 2
+    del inner, copied
     assert len(hooks) == before
+
+
+@pytest.mark.parametrize('copied', ['in memory', 'in a file'])
+def test_a_copy_of_the_model_trains_as_the_model_does(copied):
+    model = tiny.build(tiny_cls.distiller(method='dpk', stages=None))
+    file = io.BytesIO()
+    torch.save(model, file)
+    file.seek(0)
+    other = copy.deepcopy(model) if copied == 'in memory' else torch.load(file, weights_only=False)
+    before, after = weights(model.distiller), []
+    for one in (model, other):
+        torch.manual_seed(0)
+        optimizer = SGD([parameter for parameter in one.parameters() if parameter.requires_grad], lr=0.1)
+        loss, _ = one.parse_losses(one(**tiny_cls.batch(one), mode='loss'))
+        loss.backward()
+        optimizer.step()
+        assert any('exp_avg' in entry for entry in optimizer.state_dict()['state'].values())
+        after.append(weights(one.distiller))
+    assert torch.equal(*after) and not torch.equal(before, after[0])
+
+
+def test_a_fused_optimizer_scales_and_skips_as_another_does():
+    after = []
+    for fused in (False, True):
+        student, neck = parts()
+        optimizer = SGD([*student.parameters(), *neck.parameters()], lr=0.1, fused=fused)
+        inner = InnerAdamW(neck, lr=0.01)
+        scaler = torch.amp.GradScaler('cpu', init_scale=2.0**8)
+        for step, loss in enumerate(losses(student, neck, 3)):
+            optimizer.zero_grad()
+            scaler.scale(loss).backward()
+            if step == 0:
+                student.weight.grad[0, 0] = neck.weight.grad[0, 0] = float('inf')
+            scaler.step(optimizer)
+            scaler.update()
+        after.append(weights(student, neck))
+        del inner
+    assert after[0].isfinite().all() and torch.allclose(*after, rtol=0, atol=1e-6)
+
+
+def test_a_cycle_rises_to_the_rate():
+    student, neck = parts()
+    optimizer = SGD([*student.parameters(), *neck.parameters()], lr=0.1)
+    inner = InnerAdamW(neck, lr=0.01)
+    schedule = OneCycleLR(OptimWrapper(optimizer), eta_max=0.5, total_steps=8)
+    rates = []
+    for _ in range(8):
+        train(student, neck, optimizer, steps=1)
+        rates.append(inner._inner.param_groups[0]['lr'])
+        schedule.step()
+    assert max(rates) == pytest.approx(0.01, rel=0.1) and rates[0] == pytest.approx(0.01 / 25)
 
 
 def test_an_optimizer_that_is_none_of_torchs_is_told(monkeypatch):

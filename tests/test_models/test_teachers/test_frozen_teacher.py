@@ -59,6 +59,12 @@ def test_dtype_of_its_own(config, checkpoint):
     features = teacher(torch.rand(2, 3, 64, 64), ['neck[0]'])
     assert next(teacher.parameters()).dtype == torch.bfloat16
     assert features['neck[0]'].dtype == torch.float32
+    inputs = torch.rand(2, 3, 64, 64)
+    for dtype in ('bfloat16', 'float32'):
+        teacher = FrozenTeacher(config, checkpoint, dtype=dtype)
+        alone = teacher(inputs, ['neck[0]'])['neck[0]']
+        with torch.autocast('cpu', torch.float16):  # the student's
+            assert torch.equal(teacher(inputs, ['neck[0]'])['neck[0]'], alone)
     with pytest.raises(ValueError, match='dtype must be'):
         FrozenTeacher(config, checkpoint, dtype='half-ish')
 
@@ -244,6 +250,33 @@ def test_all_forms_of_a_teacher_are_one(config, checkpoint, tmp_path):
         feats.append(model.teacher(inputs, ['neck[0]'])['neck[0]'])
     assert torch.equal(feats[0], feats[1]) and torch.equal(feats[0], feats[2])
     assert not any(parameter.requires_grad for parameter in built.parameters())  # frozen where it is
+
+
+@pytest.mark.parametrize('named', [True, False])
+def test_a_teacher_that_names_no_preprocessor_gets_the_students_batch(named, logged):
+    own = dict(type='ClsDataPreprocessor', mean=[127.0] * 3, std=[64.0] * 3)
+    teacher = tiny_cls.classifier(depth=14)
+    teacher.pop('data_preprocessor', None)
+    if named:
+        teacher['data_preprocessor'] = dict(own, mean=[0.0] * 3, std=[1.0] * 3)
+    cfg = tiny_cls.distiller(data_preprocessor=own)
+    cfg['teacher']['config'] = teacher
+    cfg['student'].pop('data_preprocessor', None)
+    model, seen = tiny.build(cfg), {}
+    for name, backbone in (('student', model.student.backbone), ('teacher', model.teacher.model.backbone)):
+        backbone.register_forward_pre_hook(lambda module, args, name=name: seen.update({name: args[0]}))
+    model(**tiny_cls.batch(model), mode='loss')
+    assert torch.equal(seen['student'], seen['teacher']) != named
+    assert any('names no data_preprocessor' in text for text in logged) != named
+
+
+def test_what_eval_keeps_follows_the_dtype():
+    levit = dict(
+        type='LeViT', arch='128s', img_size=64, patch_size=16, out_indices=(2,), _scope_='mmpretrain'
+    )
+    config = dict(type='ImageClassifier', backbone=levit, _scope_='mmpretrain')
+    teacher = FrozenTeacher(config, allow_incomplete=True, dtype='bfloat16')
+    assert teacher(torch.rand(2, 3, 64, 64), ['backbone[0]'])['backbone[0]'].isfinite().all()
 
 
 def test_any_module_of_torch_can_teach():
