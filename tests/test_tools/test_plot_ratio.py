@@ -45,6 +45,12 @@ def test_a_resumed_run_counts_once(plot_ratio, tmp_path):
     assert plot_ratio.read_ratios(tmp_path / 'a')['p4'] == {10: 0.3, 20: 0.2}
 
 
+def test_a_folder_may_have_an_equals_sign(plot_ratio, tmp_path):
+    folder = write_run(tmp_path / 'lr=0.1', [0.9])
+    assert plot_ratio.parse_run(str(folder)) == ('lr=0.1', folder)
+    assert plot_ratio.parse_run(f'a={folder}') == ('a', folder)
+
+
 def test_mistakes(plot_ratio, tmp_path):
     with pytest.raises(SystemExit, match='no scalars.json'):
         plot_ratio.main([str(tmp_path)])

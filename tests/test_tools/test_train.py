@@ -192,6 +192,18 @@ def test_trains_and_resumes(train, toy, workdir):
     assert not torch.equal(weights[0]['layer.weight'], weights[1]['layer.weight'])
 
 
+def test_a_job_that_always_resumes_begins_from_load_from(train, toy, workdir):
+    train.main([toy, '--work-dir', 'start', '--cfg-options', 'optim_wrapper.optimizer.lr=0.5'])
+    flags = [toy, '--resume', '--cfg-options', 'optim_wrapper.optimizer.lr=1e-30']
+    fails_with(lambda: train.main([*flags, 'load_from=gone.pth']), 'load_from: no such checkpoint: gone.pth')
+    train.main([*flags, 'load_from=start/epoch_1.pth'])
+    paths = ('start/epoch_1.pth', 'work_dirs/toy/epoch_1.pth')
+    a, b = (torch.load(path, weights_only=True)['state_dict']['layer.weight'] for path in paths)
+    assert torch.equal(a, b)
+    train.main([*flags, 'load_from=gone.pth', 'train_cfg.max_epochs=2'])  # goes on without it
+    assert (workdir / 'work_dirs/toy/epoch_2.pth').exists()
+
+
 class Evil:
     def __reduce__(self):
         return os.system, ('touch ran-code',)

@@ -55,7 +55,7 @@ def _smooth(values: Sequence[float]) -> np.ndarray:
 def parse_run(text: str) -> Tuple[str, Path]:
     """Split ``LABEL=FOLDER``; a folder alone is its own label."""
     label, is_labelled, folder = text.partition('=')
-    return (label, Path(folder)) if is_labelled else (Path(text).name, Path(text))
+    return (label, Path(folder)) if is_labelled and not Path(text).exists() else (Path(text).name, Path(text))
 
 
 @cli.one_line
