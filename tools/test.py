@@ -18,9 +18,7 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
     parser.add_argument('config', help='config file, or pkg::path such as dpk_mm::dpk/x.py')
     parser.add_argument('checkpoint', help='checkpoint file')
     parser.add_argument('--work-dir', help='folder of the log and the metrics')
-    parser.add_argument(
-        '--out', type=cli.output, help='save the predictions, or metrics, to this pickle file'
-    )
+    parser.add_argument('--out', type=cli.output, help='file for the predictions, or the metrics')
     parser.add_argument('--out-item', choices=['metrics', 'pred'], default='pred', help='what --out saves')
     parser.add_argument('--amp', action='store_true', help='test in automatic mixed precision')
     parser.add_argument('--show', action='store_true', help='show the predictions in a window')
@@ -30,7 +28,7 @@ def parse_args(argv: Optional[Sequence[str]] = None) -> argparse.Namespace:
     parser.add_argument('--tta', action='store_true', help='augment at test time')
     cli.add_common_flags(parser)
     args = parser.parse_args(argv)
-    kinds = ('.pkl', '.pickle') if args.out_item == 'pred' else ('.pkl', '.pickle', '.json', '.yml', '.yaml')
+    kinds = ['.pkl', '.pickle', *(['.json', '.yml'] if args.out_item == 'metrics' else [])]
     if args.out and args.out.suffix not in kinds:
         parser.error(f'--out must end with {" or ".join(kinds)}, got {args.out}')
     return args
@@ -61,8 +59,8 @@ def show(cfg: Config, args: argparse.Namespace) -> None:
     if hook is None:
         cli.die('--show needs a visualization hook in default_hooks')
     scope = cfg.get('default_scope')
-    hook['enable' if scope == 'mmpretrain' else 'draw'] = True
-    hook.update(show=args.show, wait_time=args.wait_time)
+    paints = 'enable' if scope == 'mmpretrain' else 'draw'
+    hook.update({paints: True, 'show': args.show, 'wait_time': args.wait_time})
     if args.show_dir and scope == 'mmseg':
         cfg.visualizer.save_dir = args.show_dir
     elif args.show_dir:
@@ -87,8 +85,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     cli.check_checkpoint(cfg.load_from, 'checkpoint')
     cli.launch_on_cpu(cfg)
     cli.check_config(cfg, training=False)
-    # mmengine writes the config by this name, and may so write over the one of the training
-    super(Config, cfg).__setattr__('_filename', None)
+    cli.keep_dumped_config(cfg)
     with cli.checkpoint_errors():
         runner = cli.build_runner(cfg)
         cli.build_test(runner)

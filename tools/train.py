@@ -63,8 +63,8 @@ def merge_args(cfg: Config, args: argparse.Namespace) -> Config:
         if 'base_batch_size' not in (cfg.get('auto_scale_lr') or {}):
             cli.die('--auto-scale-lr: the config has no auto_scale_lr.base_batch_size')
         cfg.auto_scale_lr.enable = True
+    args.start = cfg.get('load_from')  # where there is nothing to go on from
     if args.resume is not None:
-        args.start = cfg.get('load_from')
         cfg.resume = True
         cfg.load_from = None if args.resume == 'auto' else args.resume
     cli.fill_dataloaders(
@@ -88,10 +88,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     with ExitStack() as stack:
         cli.keep_work_dir(stack, cfg)
         runner = cli.build_runner(cfg)
-        cli.choose_checkpoint(runner)
-        if args.resume == 'auto' and runner._load_from is None and args.start:  # nothing to go on from yet
-            cli.check_checkpoint(args.start, 'load_from')
-            runner._resume, runner._load_from = False, args.start
+        cli.choose_checkpoint(runner, args.start)
         dump_choice(runner)
         cli.build_parts(runner)
         with cli.checkpoint_errors():

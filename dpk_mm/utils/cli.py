@@ -64,6 +64,7 @@ build_runner = one_line(build.build_runner)
 check_writable = one_line(files.check_writable)
 choose_checkpoint = one_line(resume.choose_checkpoint)
 fill_dataloaders, save_safely = runner.fill_dataloaders, runner.save_safely
+keep_dumped_config = runner.keep_dumped_config
 
 
 @one_line

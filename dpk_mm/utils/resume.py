@@ -10,6 +10,7 @@ from mmengine.dist import barrier, broadcast_object_list, is_main_process
 from mmengine.hooks import CheckpointHook
 from mmengine.logging import print_log
 
+from dpk_mm.utils.checkpoint import check_checkpoint
 from dpk_mm.utils.declared import check_whole
 from dpk_mm.utils.files import read_text, restore_replaced
 
@@ -87,13 +88,15 @@ def _read_last(path: Path, problems: list[str]) -> Optional[str]:
     return None
 
 
-def choose_checkpoint(runner: Any) -> None:
+def choose_checkpoint(runner: Any, start: Optional[str] = None) -> None:
     """Let a runner that is to resume from its newest checkpoint resume from the newest whole one.
 
     Args:
         runner (Runner): Before it has loaded anything; one that does not resume by itself is left as it is.
+        start (str, optional): The weights to start from where there is no checkpoint yet.
 
     Raises:
+        FileNotFoundError: There are no such weights to start from.
         ValueError: There are checkpoints, and none is whole.
     """
     hook = next((hook for hook in runner.hooks if isinstance(hook, CheckpointHook)), None)
@@ -107,6 +110,9 @@ def choose_checkpoint(runner: Any) -> None:
     restore_replaced(folder)  # by each process, as disks may be a machine's own
     barrier()
     runner._load_from = on_first_rank(lambda: newest_whole(work_dir, folder, pattern))
+    if runner._load_from is None and start is not None:
+        check_checkpoint(start, 'load_from')
+        runner._resume, runner._load_from = False, start
 
 
 def on_first_rank(function: Callable[[], Any]) -> Any:

@@ -107,6 +107,15 @@ def method_of(model: dict) -> Optional[str]:
     return model.get('method', 'dpk' if type_name(model) == 'DPKDistiller' else None)
 
 
+def keep_dumped_config(cfg: Config) -> None:
+    """Let a test leave the config in its work dir as it is: by its own name a runner would write over it.
+
+    Args:
+        cfg (Config): Of a test, changed in place; mmengine writes it by the time of its start.
+    """
+    super(Config, cfg).__setattr__('_filename', None)
+
+
 def save_safely(cfg: Config) -> None:
     """Let :class:`dpk_mm.PlainCheckpointHook` write the checkpoints of a training with mmengine's hook.
 
