@@ -150,7 +150,8 @@ def _finish(cfg: Config, comparison: Comparison, fill: Callable[[Config], None])
             'strategy: a comparison trains by the plain Runner, on one device; set strategy=None'
         )
     _check_validates(cfg)
-    cfg.launcher = 'none'  # a dumped config has the one of its training
+    if cfg.get('launcher') is not None:
+        cfg.launcher = 'none'  # a dumped config has the one of its training
     for part in ('cfg', 'dataloader', 'evaluator'):
         cfg[f'val_{part}'] = None
     by_epoch = counts_epochs(cfg)
@@ -174,7 +175,13 @@ def _check_validates(cfg: Config) -> None:
     schedules = cfg.get('param_scheduler') or []
     groups = schedules.values() if isinstance(schedules, dict) and 'type' not in schedules else [schedules]
     found = [one for group in groups for one in (group if isinstance(group, (list, tuple)) else [group])]
-    for field, parts in dict(param_scheduler=found, custom_hooks=cfg.get('custom_hooks') or []).items():
+    hooks = cfg.get('default_hooks') or {}
+    fields = dict(
+        param_scheduler=found,
+        custom_hooks=cfg.get('custom_hooks') or [],
+        default_hooks=filter(None, hooks.values()),
+    )
+    for field, parts in fields.items():
         for name in map(type_name, parts):
             if name.startswith('ReduceOnPlateau') or name == 'EarlyStoppingHook':
                 raise ValueError(

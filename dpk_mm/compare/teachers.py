@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from mmengine.config import Config
+from mmengine.config import Config, ConfigDict
 from mmengine.registry import DefaultScope
 
 from dpk_mm.compare import training
@@ -81,9 +81,17 @@ def _digest(teacher: dict, test_cfg: Config) -> str:
         teacher['checkpoint'] = hub_weights(teacher['config'], 'teacher.checkpoint')
     elif path.is_file():
         teacher['checkpoint'] = digest_file(path)
-    teacher['config'] = load_model_cfg(teacher['config'], 'teacher.config')
+    teacher['config'] = _model_of(teacher, test_cfg)
     test = {key: test_cfg[key] for key in ('test_cfg', 'test_dataloader', 'test_evaluator')}
     return digest_settings(plain(dict(teacher=teacher, **test)))
+
+
+def _model_of(teacher: dict, test_cfg: Config) -> ConfigDict:
+    """The teacher's model; where it names no preprocessor it sees what the student sees, as in a training."""
+    model = load_model_cfg(teacher['config'], 'teacher.config')
+    if 'data_preprocessor' not in model and 'data_preprocessor' in test_cfg.model:
+        model.data_preprocessor = copy.deepcopy(test_cfg.model.data_preprocessor)
+    return model
 
 
 def _test(teacher: dict, test_cfg: Config) -> dict[str, Any]:
@@ -96,8 +104,8 @@ def _test(teacher: dict, test_cfg: Config) -> dict[str, Any]:
     if any(kind(built) != kind(student) for kind in (is_detector, is_segmentor)):
         raise ValueError(f'{type(built).__name__} has no figure on data of {type(student).__name__}')
     weights = built.state_dict()
-    model = load_model_cfg(teacher['config'], 'teacher.config')
-    if teacher.get('pad_size_divisor'):
+    model = _model_of(teacher, test_cfg)
+    if teacher.get('pad_size_divisor') and 'data_preprocessor' in model:
         model.data_preprocessor.pad_size_divisor = teacher['pad_size_divisor']
     cfg = Config({key: test_cfg[key] for key in test_cfg if not key.startswith('_')})
     cfg.merge_from_dict(dict(model=dict(model, _delete_=True), custom_hooks=[], randomness=dict(seed=0)))

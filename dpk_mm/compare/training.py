@@ -77,5 +77,6 @@ def measure(cfg: Config, checkpoint: Union[str, Path]) -> Dict[str, Any]:
 
 def _is_number(value: Any) -> bool:
     """Whether a metric is one number, as a tensor of one is; a confusion matrix is none."""
-    count = value.numel() if isinstance(value, Tensor) else np.size(value)
-    return hasattr(value, '__float__') and count == 1
+    if not hasattr(value, '__float__'):
+        return False
+    return (value.numel() if isinstance(value, Tensor) else np.size(value)) == 1

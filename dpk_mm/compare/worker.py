@@ -44,7 +44,7 @@ class ProgressHook(Hook):
 
 
 def newest_checkpoint(folder: Path) -> Optional[Path]:
-    """Find the newest checkpoint that is whole; a damaged one is removed.
+    """Find the newest checkpoint that is whole; others are passed over, and told.
 
     Args:
         folder (Path): Of the run.
@@ -55,8 +55,8 @@ def newest_checkpoint(folder: Path) -> Optional[Path]:
     for path in checkpoints(folder):
         try:
             check_whole(path)
-        except ValueError:
-            path.unlink()
+        except ValueError as error:
+            print(f'{path} {error}: passed over', flush=True)
         else:
             return path
     return None

@@ -1,7 +1,7 @@
 """From the name of a method, or of a sum of methods, to stages."""
 
 import difflib
-from typing import Any, Optional
+from typing import Any
 
 from dpk_mm.registry import METHODS
 
@@ -49,7 +49,7 @@ def build_stages(method: str, pair: Pair) -> dict[str, dict]:
     return stages
 
 
-def merge_stages(stages: dict, own: dict, loss_weight: Optional[Any] = None) -> dict:
+def merge_stages(stages: dict, own: dict) -> dict:
     """Change stages as mmengine's configs inherit: dicts are merged, ``None`` drops a stage.
 
     A part of another ``type``, or with ``_delete_=True``, takes the place of the one that was there. ``at``
@@ -58,7 +58,6 @@ def merge_stages(stages: dict, own: dict, loss_weight: Optional[Any] = None) -> 
     Args:
         stages (dict): Of a method.
         own (dict): What the user wrote.
-        loss_weight (float, optional): For all stages, but for those whose loss has one in ``own``.
 
     Returns:
         dict: The stages that are left.
@@ -74,19 +73,16 @@ def merge_stages(stages: dict, own: dict, loss_weight: Optional[Any] = None) -> 
     merged = {name: stage for name, stage in _merge(stages, own).items() if stage is not None}
     for name, stage in merged.items():
         if isinstance(stage, dict):
-            _settle(stage, own.get(name) or {}, loss_weight)
+            _settle(stage, own.get(name) or {})
     return merged
 
 
-def _settle(stage: dict, own: dict, loss_weight: Optional[Any]) -> None:
-    """Let what a user says of a stage count before what the method says, and before the weight of all."""
+def _settle(stage: dict, own: dict) -> None:
+    """Let the layers that a user names count before those of the method."""
     sides = {'student_at', 'teacher_at'}
     others = sides if own.get('at') is not None else {'at'} if sides <= set(own) else set()
     for key in others - set(own):
         stage.pop(key, None)
-    loss, said = stage.get('loss'), own.get('loss')
-    if loss_weight is not None and isinstance(loss, dict) and 'loss_weight' not in (said or {}):
-        stage['loss'] = dict(loss, loss_weight=loss_weight)
 
 
 def _merge(base: Any, own: dict) -> dict:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Optional
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from dpk_mm.utils.blank import size_errors
 from dpk_mm.utils.heads import pixel_ignore_index
@@ -90,17 +90,39 @@ def look(model: nn.Module, side: str, necks: bool, blank: Sequence[int]) -> Side
         min((tap for tap in maps if outputs[tap].data_ptr() == start), key=lambda tap: ('[' in tap, len(tap)))
         for start in starts
     ]
-    return Side(shapes, names, _logits(model, shapes), tuple(problems))
+    return Side(shapes, names, _logits(model, shapes, outputs, side), tuple(problems))
 
 
-def _logits(model: nn.Module, shapes: dict[str, torch.Size]) -> Optional[str]:
+def _logits(
+    model: nn.Module, shapes: dict[str, torch.Size], outputs: dict[str, Tensor], side: str
+) -> Optional[str]:
     """The layer that gives the logits of one softmax over classes, of the image or of each pixel."""
     head = getattr(model, 'head', None)
-    if any('MultiTask' in kind.__name__ for kind in type(head).__mro__):
-        return None
-    pixels = [tap for tap, shape in shapes.items() if pixel_ignore_index(model, tap, shape) is not None]
+    if any('MultiTask' in kind.__name__ for kind in type(head).__mro__) or any(
+        tap.startswith('head[') for tap in outputs
+    ):
+        return None  # several predictions
     found = [tap for tap, shape in shapes.items() if len(shape) == 2 and tap.startswith('head')]
     classes = getattr(head, 'num_classes', None)
-    # hidden layers of a head are narrower or wider; the logits come last
-    last = next((tap for tap in found if shapes[tap][1] == classes), (found or pixels or [None])[-1])
+    if classes is not None:
+        found = [tap for tap in found if shapes[tap][1] == classes]
+        # others are narrower or wider, hidden or scaled, or one of two that are averaged
+        own = outputs['head'].data_ptr() if 'head' in found else None
+        same = [tap for tap in found if own in (None, outputs[tap].data_ptr())]
+        if same == ['head'] != found and side == 'student':
+            return None  # what the head makes of its layer is not what it does in training
+        last = next(iter(same), None)
+    else:
+        last = (found or _pixels(model, shapes) or [None])[-1]  # the logits come last
     return None if last is None or sigmoid_loss(model, last) else last
+
+
+def _pixels(model: nn.Module, shapes: dict[str, torch.Size]) -> list[str]:
+    """The layers that give the logits of each pixel; of a cascade those of its last head."""
+    heads = getattr(model, 'decode_head', None)
+    start = f'decode_head.{len(heads) - 1}.' if isinstance(heads, nn.ModuleList) else ''
+    return [
+        tap
+        for tap, shape in shapes.items()
+        if tap.startswith(start) and pixel_ignore_index(model, tap, shape) is not None
+    ]

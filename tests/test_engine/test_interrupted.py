@@ -12,7 +12,8 @@ import tiny
 import tiny_cls
 import torch
 from mmengine.hooks import Hook
-from mmengine.runner import EpochBasedTrainLoop
+from mmengine.optim import OptimWrapper
+from mmengine.runner import EpochBasedTrainLoop, Runner
 from mmengine.runner.checkpoint import get_state_dict
 
 from dpk_mm.engine.hooks import plain_checkpoint_hook, resumed_run
@@ -412,7 +413,7 @@ def test_a_step_of_other_images_is_told(one_epoch, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     'changes, problem',
     [
-        (dict(optimizer=dict(type='AdamW', lr=1e-3, _delete_=True)), 'has no betas, eps, as AdamW has'),
+        (dict(optimizer=dict(type='AdamW', lr=1e-3, _delete_=True)), 'has no betas, eps, .* as AdamW has'),
         (dict(paramwise_cfg=dict(bias_decay_mult=0.0)), r'has \d+ weights in 1 groups, not \d+ in \d+'),
     ],
 )
@@ -422,13 +423,28 @@ def test_the_state_of_another_optimizer_is_refused(one_epoch, changes, problem):
         tiny.train(one_epoch)
 
 
-def test_settings_that_a_newer_torch_has_are_filled_in():
-    optimizer = torch.optim.AdamW([torch.zeros(1)])
-    (group,) = optimizer.state_dict()['param_groups']
-    older = {key: value for key, value in group.items() if key not in ('decoupled_weight_decay', 'fused')}
-    assert set(resumed_run._filled_in(optimizer, older)) == set(group)
-    (other,) = torch.optim.SGD([torch.zeros(1)], lr=0.1).state_dict()['param_groups']
-    assert 'betas' not in resumed_run._filled_in(optimizer, other)
+def resume(one, state):
+    wrapper = OptimWrapper(one([torch.nn.Parameter(torch.zeros(1))]))
+    runner = Runner.__new__(Runner)
+    runner.optim_wrapper = wrapper
+    resumed_run.check_optimizer(runner, dict(optimizer=state))
+
+
+def test_settings_that_a_newer_torch_has_do_not_lack():
+    state = torch.optim.AdamW([torch.zeros(1)]).state_dict()
+    for key in ('decoupled_weight_decay', 'fused'):
+        del state['param_groups'][0][key]
+    resume(torch.optim.AdamW, state)
+
+
+@pytest.mark.parametrize(
+    'before, now',
+    [('Adamax', 'Adam'), ('NAdam', 'AdamW'), ('RAdam', 'Adam'), ('Adamax', 'AdamW'), ('SGD', 'AdamW')],
+)
+def test_optimizers_that_are_alike_are_told_apart(before, now):
+    state = getattr(torch.optim, before)([torch.zeros(1)], lr=0.1).state_dict()
+    with pytest.raises(FieldError, match='the state in the checkpoint has no'):
+        resume(getattr(torch.optim, now), state)
 
 
 @pytest.mark.parametrize('best', [None, 'accuracy/top1'])

@@ -12,10 +12,12 @@ from mmengine.config import Config
 from mmengine.hub import get_config
 from mmengine.logging import MessageHub
 from mmengine.optim import build_optim_wrapper
+from torch import nn
 
-from dpk_mm.methods import Level, Pair, build_stages, merge_stages
+from dpk_mm.methods import Level, Pair, build_stages, merge_stages, side
 from dpk_mm.methods.configs import add_distiller
 from dpk_mm.methods.dpk import patch_size
+from dpk_mm.models.distillers.inheriting import inheritable
 from dpk_mm.registry import METHODS
 from dpk_mm.utils import record
 
@@ -225,10 +227,10 @@ def test_children_change_one_number_and_drop_a_stage():
 def test_a_number_takes_the_place_of_all_weights():
     model = tiny.build(three_lines(tiny.retinanet(), method='pkd', loss_weight=10.0))
     assert {stage.loss.loss_weight for stage in model.distiller.values()} == {10.0}
-    own = dict(p3=dict(loss=dict(loss_weight=2.0)), new=dict(at='neck[1]', loss=dict(type='dpk_mm.ATLoss')))
+    own = dict(p3=dict(loss=dict(loss_weight=2.0)))
     model = tiny.build(three_lines(tiny.retinanet(), method='pkd', loss_weight=10.0, stages=own))
     weights = {name: stage.loss.loss_weight for name, stage in model.distiller.items()}
-    assert weights.pop('p3') == 2.0 and set(weights.values()) == {10.0} and 'new' in weights
+    assert weights.pop('p3') == 2.0 and set(weights.values()) == {10.0}
 
 
 def test_merging_by_hand():
@@ -291,6 +293,17 @@ def test_another_width_inherits_nothing_and_another_backbone_all_but_laterals():
     assert model.init_student
 
 
+def test_statistics_of_losses_and_a_second_backbone_are_not_inherited():
+    model, teacher = (tiny.build(tiny.retinanet(), seed) for seed in (0, 1))
+    for one in (model, teacher):
+        one.bbox_head.loss_cls.register_buffer('acc_sum', torch.ones(10))
+        one.neck.add_module('again', copy.deepcopy(one.backbone))
+        one.neck.add_module('norm', nn.BatchNorm2d(2))
+    names = list(inheritable(model, teacher))
+    assert 'neck.norm.running_mean' in names and 'bbox_head.retina_cls.weight' in names
+    assert not [name for name in names if 'acc_sum' in name or name.startswith(('neck.again.', 'backbone.'))]
+
+
 def test_start_inherits_and_distils_nothing():
     model = tiny.build(three_lines(tiny.retinanet(), tiny.retinanet(), method='start'))
     assert model.init_student and not model.distiller and not model.teacher_taps
@@ -329,6 +342,60 @@ def test_a_size_that_does_not_fit_is_explained():
         ValueError, match=r'student: RTMDet does not run on .* It runs on \(224, 224\): give input_shape'
     ):
         tiny.build(three_lines(detector('rtmdet'), input_shape=(200, 200)))
+
+
+HEADS = dict(
+    arcface=dict(type='ArcFaceClsHead', num_classes=5, in_channels=64),
+    levit=dict(type='LeViTClsHead', num_classes=5, in_channels=64, distillation=True),
+    reid=dict(
+        type='mmdet.LinearReIDHead',
+        num_fcs=1,
+        in_channels=64,
+        fc_channels=16,
+        out_channels=8,
+        num_classes=5,
+        loss_cls=dict(type='mmpretrain.CrossEntropyLoss'),
+    ),
+)
+
+
+@pytest.mark.parametrize('name, at', [('arcface', 'head'), ('levit', 'head'), ('reid', None)])
+def test_logits_are_what_the_teacher_predicts(name, at):
+    """Not a cosine without its scale, one of two classifiers that are averaged, or an embedding."""
+    student, teacher = classifier('resnet'), dict(classifier('resnet'), head=HEADS[name])
+    if at is not None:
+        built = tiny.build(three_lines(student, teacher, method='kd'))
+        assert built.layers['logits'] == ('head.fc', at)
+        inputs = classifier_batch(built)['inputs']
+        feat, model = built.teacher(inputs, [at])[at], built.teacher.model
+        scores = [sample.pred_score for sample in model(inputs, mode='predict')]
+        assert torch.allclose(feat.softmax(1), torch.stack(scores), atol=1e-6)
+    for one, other in ((teacher, teacher), (teacher, student), *([(student, teacher)] if at is None else [])):
+        with pytest.raises(ValueError, match='kd does not fit'):
+            tiny.build(three_lines(one, other, method='kd'))
+
+
+def test_a_student_without_labels_is_told():
+    head = dict(type='ContrastiveHead', loss=dict(type='CrossEntropyLoss'))
+    student = dict(type='SimCLR', backbone=CLASSIFIERS['resnet'], head=head, _scope_='mmpretrain')
+    with pytest.raises(ValueError, match='student: a SimCLR learns without labels and predicts none'):
+        tiny.build(three_lines(student, classifier('resnet')))
+
+
+def test_a_cascade_of_segmentors_is_read_at_its_last_head():
+    class Head(nn.Module):
+        num_classes, ignore_index = 4, 255
+
+        def __init__(self):
+            super().__init__()
+            self.conv_seg = nn.Conv2d(2, 4, 1)
+
+    model = nn.Module()
+    model.decode_head = nn.ModuleList([Head(), Head()])
+    shapes = {f'decode_head.{i}.conv_seg': torch.Size((1, 4, 8, 8)) for i in (0, 1)}
+    assert side._pixels(model, shapes) == ['decode_head.1.conv_seg']
+    del shapes['decode_head.1.conv_seg']  # as of PointRend, whose last head gives points
+    assert not side._pixels(model, shapes)
 
 
 def test_logits_are_those_of_the_classes_and_of_one_softmax():

@@ -556,6 +556,10 @@ def test_other_first_weights_are_refused(compare, place, monkeypatch):
             dict(options=dict(custom_hooks=[dict(type='EarlyStoppingHook')])),
             'custom_hooks: EarlyStoppingHook',
         ),
+        (
+            dict(options={'default_hooks.early': dict(type='EarlyStoppingHook')}),
+            'default_hooks: EarlyStopping',
+        ),
         (dict(options={'modell.x': 1}), "options: no field 'modell' in the config"),
         (dict(options={'train_dataloader.dataset.pipeline.7.x': 1}), 'options: Index 7'),
         (
@@ -793,10 +797,10 @@ def test_a_metric_is_one_number():
     from dpk_mm.compare.training import _is_number
 
     assert all(map(_is_number, (1, 0.5, np.float32(1), np.ones(1), torch.ones(()), torch.ones(1, 1))))
-    assert not any(map(_is_number, (torch.ones(2, 2), np.ones(3), 'a', [1.0], None)))
+    assert not any(map(_is_number, (torch.ones(2, 2), np.ones(3), 'a', [1.0], [[1], [1, 2]], None)))
 
 
-def test_a_checkpoint_is_removed_only_where_it_is_damaged(tmp_path):
+def test_a_damaged_checkpoint_is_passed_over(tmp_path, capsys):
     from dpk_mm.compare.worker import newest_checkpoint
 
     torch.save(dict(function=statistics.fmean), tmp_path / 'epoch_1.pth')  # opens where it is trusted alone
@@ -804,7 +808,7 @@ def test_a_checkpoint_is_removed_only_where_it_is_damaged(tmp_path):
     assert newest_checkpoint(tmp_path).name == 'epoch_2.pth'
     (tmp_path / 'epoch_2.pth').write_bytes((tmp_path / 'epoch_2.pth').read_bytes()[:-9])
     assert newest_checkpoint(tmp_path).name == 'epoch_1.pth'
-    assert not (tmp_path / 'epoch_2.pth').exists()
+    assert 'epoch_2.pth is damaged' in capsys.readouterr().out and (tmp_path / 'epoch_2.pth').exists()
 
 
 def test_another_teacher_of_the_same_name_is_another_setting(tmp_path):
@@ -824,6 +828,12 @@ def test_another_teacher_of_the_same_name_is_another_setting(tmp_path):
     assert fairness.first_difference(before, run.settings())[0] == 'teacher.mean'
     path.write_text("model = dict(type='A', mean=1.0)")
     weights.write_bytes(b'2')
+    # what a release candidate wrote has neither
+    older = {key: value for key, value in before.items() if key not in ('teacher', 'contents')}
+    older['contents of teacher.checkpoint'] = 'x'
+    (tmp_path / 'settings.json').write_text(json.dumps(older))
+    (tmp_path / 'epoch_1.pth').touch()
+    run.write_or_check_settings()
     changed = run.settings()['contents']
     assert list(changed) == ['model.student.backbone.init_cfg.checkpoint', 'model.teacher.checkpoint']
     assert not set(changed.values()) & set(before['contents'].values())

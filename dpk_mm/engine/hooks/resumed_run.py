@@ -8,9 +8,11 @@ from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
 from mmengine.optim import OptimWrapperDict
 from mmengine.runner import Runner
-from torch.optim import Optimizer
 
 from dpk_mm.utils.errors import DivergedError, FieldError
+
+# Settings that newer versions of torch have and fill in.
+_NEWER = ('foreach', 'maximize', 'capturable', 'differentiable', 'fused', 'decoupled_weight_decay')
 
 
 def describe_run(runner: Runner) -> dict[str, Any]:
@@ -73,7 +75,7 @@ def check_optimizer(runner: Runner, checkpoint: dict) -> None:
         if known is None:  # the wrapper of several says which there are
             continue
         kind = type(one.optimizer).__name__
-        lacking = [key for key in ours[0] if key not in _filled_in(one.optimizer, known[0])] if known else []
+        lacking = [key for key in ours[0] if key not in {*known[0], *_NEWER}] if known else []
         if lacking:
             problem = f'has no {", ".join(lacking)}, as {kind} has'
         elif [len(group['params']) for group in ours] != [len(group['params']) for group in known]:
@@ -86,17 +88,6 @@ def check_optimizer(runner: Runner, checkpoint: dict) -> None:
             f': the state in the checkpoint {problem}. Resume with the config of that training, or start '
             'anew from its weights with load_from.',
         )
-
-
-def _filled_in(optimizer: Optimizer, group: dict[str, Any]) -> dict[str, Any]:
-    """A saved group of parameters, with the settings that newer versions of torch fill in as they load it."""
-    blank = type(optimizer).__new__(type(optimizer))
-    try:
-        state = dict(defaults=dict(optimizer.defaults), state={}, param_groups=[dict(group)])
-        blank.__setstate__(state)
-        return blank.param_groups[0]
-    except Exception:  # whatever an optimizer of others makes of it
-        return group
 
 
 def check_finite_weights(runner: Runner, last: str) -> None:

@@ -72,6 +72,11 @@ class BaseDistiller(ModelWrapper):
             raise FieldError(
                 'student', f': a {what} without a head has no loss to train by; name a model with one.'
             )
+        if any(kind.__name__ == 'BaseSelfSupervisor' for kind in type(student_model).__mro__):
+            what = type(student_model).__name__
+            raise FieldError(
+                'student', f': a {what} learns without labels and predicts none; name a model that does.'
+            )
         super().__init__()
         self.wrap(student_model, nn.ModuleDict())
         self.student_taps: list[str] = []

@@ -104,9 +104,11 @@ class Distiller(BaseDistiller):
             raise FieldError(
                 'loss_weight', ' is for the stages of a method; give it in the loss of each stage.'
             )
+        for stage in chosen.values() if loss_weight is not None else ():
+            stage['loss']['loss_weight'] = loss_weight
         self.method, self.loss_watch, self.inner = method, LossWatch(), None
         self.init_student = init_student or False
-        self.stage_cfgs = merge_stages(chosen, stages or {}, loss_weight)
+        self.stage_cfgs = merge_stages(chosen, stages or {})
         if not self.stage_cfgs and not (method == 'start' and self.init_student):
             raise ValueError('stages is empty: nothing would be distilled, or inherited.')
         cfgs = complete_stages(self.stage_cfgs, self.student, self.teacher.model)

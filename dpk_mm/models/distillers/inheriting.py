@@ -5,10 +5,13 @@ import logging
 import torch
 from mmengine.logging import print_log
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _NormBase
 
 
 def inheritable(student: nn.Module, teacher: nn.Module) -> dict[str, tuple[Tensor, Tensor]]:
-    """The weights outside the backbone that have one name and shape in both.
+    """The weights outside of backbones that have one name and shape in both.
+
+    Statistics of losses, as GHM's, are no weights: of the buffers those of norms alone count.
 
     Args:
         student (nn.Module): The student.
@@ -17,11 +20,25 @@ def inheritable(student: nn.Module, teacher: nn.Module) -> dict[str, tuple[Tenso
     Returns:
         dict[str, tuple[Tensor, Tensor]]: Name -> the student's, the teacher's.
     """
-    own = student.state_dict()
+    own = _weights(student)
     return {
         key: (own[key], value)
-        for key, value in teacher.state_dict().items()
-        if not key.startswith('backbone.') and key in own and own[key].shape == value.shape
+        for key, value in _weights(teacher).items()
+        if key in own and own[key].shape == value.shape
+    }
+
+
+def _weights(model: nn.Module) -> dict[str, Tensor]:
+    """Name -> weight, without those of backbones: DetectoRS has more of them in its neck."""
+    backbone = type(getattr(model, 'backbone', None))
+    within = tuple(f'{name}.' for name, part in model.named_modules() if name and isinstance(part, backbone))
+    norms = [name for name, part in model.named_modules() if isinstance(part, _NormBase)]
+    kept = {f'{name}.{key}' for name in norms for key, _ in model.get_submodule(name).named_buffers()}
+    kept |= {name for name, _ in model.named_parameters(remove_duplicate=False)}
+    return {
+        key: value
+        for key, value in model.state_dict().items()
+        if key in kept and not key.startswith(('backbone.', *within))
     }
 
 
@@ -31,7 +48,7 @@ def can_inherit(student: nn.Module, teacher: nn.Module) -> bool:
     Weights are counted as tensors of two dimensions and more. Those are the ones that a width changes.
     """
     shared = inheritable(student, teacher)
-    own = [key for key, value in student.state_dict().items() if value.ndim > 1 and key[:9] != 'backbone.']
+    own = [key for key, value in _weights(student).items() if value.ndim > 1]
     return sum(key in shared for key in own) > len(own) / 2
 
 
@@ -47,7 +64,7 @@ def inherit(student: nn.Module, teacher: nn.Module) -> None:
     for own, teachers in shared.values():
         own.copy_(teachers)
     print_log(f'The student inherits {len(shared)} weights of the teacher', 'current')
-    others = [key for key in student.state_dict() if key[:9] != 'backbone.' and key not in shared]
+    others = [key for key in _weights(student) if key not in shared]
     # These stand between the backbone and the neck, so another backbone makes others of them.
     lateral = [key for key in others if 'lateral' in key]
     rest = [key for key in others if key not in lateral]

@@ -36,7 +36,7 @@ class InnerAdamW:
 
     Args:
         distiller (nn.Module): The modules of distillation.
-        lr (float): Learning rate at the start of the schedule. Defaults to 1e-3.
+        lr (float): Learning rate at the start of the schedule, or at the top of a cycle. Defaults to 1e-3.
         betas (tuple[float, float]): Of AdamW. Defaults to (0.9, 0.95) (authors' code of DPK).
         weight_decay (float): Of weights, not of biases and norms. Defaults to 1e-4 (authors' code of DPK).
         max_norm (float): Largest norm of their gradient; larger ones are clipped. Defaults to 1.0.

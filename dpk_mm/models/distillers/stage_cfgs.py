@@ -45,7 +45,10 @@ def complete_stages(stages: dict[str, dict], student: nn.Module, teacher: nn.Mod
             raise ValueError(f'{field} needs a loss.')
         at = stage.pop('at', None)
         if at is not None and {'student_at', 'teacher_at'} <= set(stage):
-            raise ValueError(f'{field}.at says nothing beside both student_at and teacher_at; leave it out.')
+            raise ValueError(
+                f'{field}.at says nothing beside both student_at and teacher_at. Leave out what you do not '
+                'mean, or set it to None where it is inherited.'
+            )
         for side, model in (('student_at', student), ('teacher_at', teacher)):
             stage.setdefault(side, at)
             if stage[side] is None:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from typing import Optional, Union
 
 import torch
@@ -35,6 +35,13 @@ from .weights import check_finite, load_checkpoint
 _AVERAGED = (BaseAveragedModel, AveragedModel)
 
 _PREPROCESSOR = dict(type='mmengine.ImgDataPreprocessor')
+
+
+def _says_how(preprocessor: Optional[nn.Module]) -> bool:
+    """Whether a model says how its images are normalised; where none does upstream builds a blank one."""
+    own = unwrap_preprocessor(preprocessor)
+    blank = ('BaseDataPreprocessor', 'ClsDataPreprocessor')
+    return own is not None and (type(own).__name__ not in blank or getattr(own, '_enable_normalize', False))
 
 
 @MODELS.register_module()
@@ -108,7 +115,7 @@ class FrozenTeacher(nn.Module):
                 config = getattr(config, '_orig_mod', None) or config.module
             self.model = config
             check_finite(config.state_dict(), config, self.source)
-            self._has_preprocessor = getattr(config, 'data_preprocessor', None) is not None
+            self._has_preprocessor = _says_how(getattr(config, 'data_preprocessor', None))
         else:
             model_cfg = load_model_cfg(config, 'teacher.config')
             # where none is named upstream builds one that changes nothing
@@ -228,15 +235,21 @@ class FrozenTeacher(nn.Module):
         padded = tuple(inputs.shape[-2:])
         # the samples of a detector say nothing to another model
         samples = data_samples if self.detects else None
-        # the student's mixed precision would override a dtype of its own
-        own = nullcontext() if self.dtype is None else torch.autocast(device.type, enabled=False)
-        with own, record(self.model, taps, stop_early=True) as features:
+        with self._precision(device), record(self.model, taps, stop_early=True) as features:
             predict(self.model, inputs.to(dtype), samples)
         if padded != size:
             features = {tap: crop_feature(feat, padded, size) for tap, feat in features.items()}
         if self.dtype is not None:
             features = {tap: feat.to(wanted) for tap, feat in features.items()}
         return features
+
+    def _precision(self, device: torch.device) -> AbstractContextManager:
+        """Keep to a dtype of its own, whatever the student's mixed precision is."""
+        if self.dtype is None:
+            return nullcontext()
+        # in half precision some of upstream, such as Swin, keep a mask in float32
+        is_half = self.dtype in (torch.float16, torch.bfloat16)
+        return torch.autocast(device.type, dtype=self.dtype if is_half else None, enabled=is_half)
 
     def train(self, mode: bool = True) -> 'FrozenTeacher':
         """Stays in eval mode, whatever ``mode``."""

@@ -252,15 +252,16 @@ def test_all_forms_of_a_teacher_are_one(config, checkpoint, tmp_path):
     assert not any(parameter.requires_grad for parameter in built.parameters())  # frozen where it is
 
 
+@pytest.mark.parametrize('built', [False, True])
 @pytest.mark.parametrize('named', [True, False])
-def test_a_teacher_that_names_no_preprocessor_gets_the_students_batch(named, logged):
+def test_a_teacher_that_names_no_preprocessor_gets_the_students_batch(named, built, logged):
     own = dict(type='ClsDataPreprocessor', mean=[127.0] * 3, std=[64.0] * 3)
     teacher = tiny_cls.classifier(depth=14)
     teacher.pop('data_preprocessor', None)
     if named:
-        teacher['data_preprocessor'] = dict(own, mean=[0.0] * 3, std=[1.0] * 3)
+        teacher['data_preprocessor'] = dict(own, mean=[0.0] * 3, std=[2.0] * 3)
     cfg = tiny_cls.distiller(data_preprocessor=own)
-    cfg['teacher']['config'] = teacher
+    cfg['teacher']['config'] = tiny.build(teacher) if built else teacher
     cfg['student'].pop('data_preprocessor', None)
     model, seen = tiny.build(cfg), {}
     for name, backbone in (('student', model.student.backbone), ('teacher', model.teacher.model.backbone)):
@@ -268,6 +269,16 @@ def test_a_teacher_that_names_no_preprocessor_gets_the_students_batch(named, log
     model(**tiny_cls.batch(model), mode='loss')
     assert torch.equal(seen['student'], seen['teacher']) != named
     assert any('names no data_preprocessor' in text for text in logged) != named
+
+
+def test_a_mask_in_float32_fits_a_dtype_of_its_own():
+    arch = dict(embed_dims=8, depths=[2, 2], num_heads=[2, 2])
+    swin = dict(type='SwinTransformer', arch=arch, img_size=64, out_indices=(1,))
+    config = dict(type='ImageClassifier', backbone=swin, _scope_='mmpretrain')
+    teacher = FrozenTeacher(config, allow_incomplete=True, dtype='bfloat16')
+    for enabled in (False, True):
+        with torch.autocast('cpu', torch.bfloat16, enabled=enabled):
+            assert teacher(torch.rand(2, 3, 64, 64), ['backbone[0]'])['backbone[0]'].isfinite().all()
 
 
 def test_what_eval_keeps_follows_the_dtype():
