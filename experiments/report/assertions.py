@@ -35,6 +35,9 @@ _FEW = {name: f'{name}, weights 100 and 60' for name in (
     'necks, ratio 0', 'necks, fixed ratio 0.5', 'necks, ratio by CKA: DPK',
 )}  # fmt: skip
 
+_CKA = 'kd, dpk, cka'
+_CURES = [f'{_CKA}, {cure}' for cure in ('over 1 - ratio', "student's tokens", 'two passes')]
+
 # (page, study[/file]) -> sentences as they stand there, braces for figures, and what they state
 SAID = {
     ('docs/results/README.md', 'cifar100_short'): [
@@ -146,6 +149,25 @@ SAID = {
                 best(*(f'{name}, {weight}' for weight in (30, 10, 100)))
                 for name in ('kd + fitnet', 'dpk, ratio 0', 'dpk, cka')
             ),
+        ),
+    ],
+    ('docs/results/cifar100_cures.md', 'cifar100_cures'): [
+        (
+            'with each seed: "over 1 - ratio" by {}, "student\'s tokens" by {}, "two passes" by {}. '
+            'On the mean that is {}, {} and {}. None of it is significant.',
+            *(each(name, _CKA) for name in _CURES), *(gain(name, _CKA) for name in _CURES),
+            *(verdict(UNKNOWN, name, _CKA) for name in _CURES), *(order(_CKA, name) for name in _CURES),
+        ),
+        (
+            'Without a cure CKA has {} against ratio 0, which is not significant either.',
+            gain(_CKA, 'kd, dpk, ratio 0'), verdict(UNKNOWN, _CKA, 'kd, dpk, ratio 0'),
+        ),
+        ('makes a step of {} ms one of {}.', step_ms(_CKA), step_ms(_CURES[2])),
+    ],
+    ('docs/results/README.md', 'cifar100_cures'): [
+        (
+            'no cure helps; each is below CKA without it, none significantly',
+            *(order(_CKA, name) for name in _CURES), *(verdict(UNKNOWN, name, _CKA) for name in _CURES),
         ),
     ],
     ('docs/results/bccd_foundation.md', 'bccd_foundation'): [

@@ -1,6 +1,7 @@
 """The runs of a study, and the figures that a page may state of them."""
 
 import csv
+import dataclasses
 import functools
 import json
 import statistics
@@ -37,8 +38,13 @@ class Study:
 
     @functools.cached_property
     def comparison(self) -> inputs.Comparison:
-        """The input of tools/compare.py."""
-        return inputs.read(Config.fromfile(str(self.folder / 'compare.py')))
+        """The input of tools/compare.py, with the methods that were run."""
+        given = inputs.read(Config.fromfile(str(self.folder / 'compare.py')))
+        return dataclasses.replace(
+            given,
+            methods={name: spec for name, spec in given.methods.items() if name in self.results},
+            reference=given.reference if given.reference in self.results else None,
+        )
 
     @functools.cached_property
     def series(self) -> Dict[str, List[plot_teachers.Point]]:

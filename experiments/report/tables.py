@@ -18,7 +18,7 @@ from torch import nn
 from trend import best_epochs
 from verdicts import Claim, Finding
 
-from dpk_mm.compare import inputs
+from dpk_mm.compare import csv_files, inputs
 from dpk_mm.compare.verdict import FAILED, HELD, UNKNOWN, Verdict
 from dpk_mm.methods import Level, Pair, maps
 from dpk_mm.registry import METHODS
@@ -61,22 +61,30 @@ def claims() -> List[Claim]:
 
 
 def not_run(folder: Path = EXPERIMENTS) -> str:
-    """A table of the inputs of tools/compare.py that have no results.
+    """A table of the inputs of tools/compare.py that have rows without results.
+
+    Where others have some, the student alone may be left out.
 
     Args:
         folder (Path): Defaults to ``experiments/``.
     """
     rows = []
     for file in sorted(folder.glob('*/compare.py')):
-        if not file.with_name('results.csv').exists():
+        results = file.with_name('results.csv')
+        done = csv_files.read_csv(results.read_text(encoding='utf-8')) if results.exists() else {}
+        found = [
+            len(set(row.seeds) - set(done.get(row.name, {})))
+            for row in inputs.read(Config.fromfile(str(file))).rows
+            if not (row.is_alone and done)
+        ]
+        if any(found):
             # what the file says before its commands, which are further in
             head = itertools.takewhile(
                 re.compile('# (?! )').match, file.read_text(encoding='utf-8').splitlines()
             )
             about = ' '.join(line[2:] for line in head).rstrip(':.') + '.'
-            found = inputs.read(Config.fromfile(str(file))).rows
             path = file.relative_to(folder.parent).as_posix()
-            rows.append([f'`{path}`', about, f'{len(found)}', f'{sum(len(row.seeds) for row in found)}'])
+            rows.append([f'`{path}`', about, f'{sum(map(bool, found))}', f'{sum(found)}'])
     return _align('llrr', markdown(['input', 'what', 'rows', 'runs'], rows))
 
 
