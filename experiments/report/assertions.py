@@ -141,6 +141,15 @@ SAID = {
             verdict(HELD, 'kd + lskd', 'kd'), verdict(FAILED, 'dkd + lskd', 'dkd'),
         ),
     ],
+    ('docs/results/README.md', 'cifar100_30ep_tuning'): [
+        (
+            '30 leads for KD + FitNet and for DPK with and without a prior',
+            *(best(*(f'{name}, {weight}' for weight in (30, 10, 100))) for name in ('kd + fitnet', 'dpk, ratio 0', 'dpk, cka')),
+        ),
+    ],
+    ('docs/results/cifar100_30ep.md', 'cifar100_30ep/partial.csv'): [
+        ('by DPK without a prior has {} % top-1', mean('dpk, ratio 0')),
+    ],
     ('docs/results/cifar100_30ep.md', 'cifar100_30ep_tuning'): [
         (
             'It leads for each of the three methods. KD + FitNet has {} with it, DPK without a prior {}, DPK with CKA {}.',

@@ -189,7 +189,7 @@ def test_inputs_without_results_are_listed(make_results, folder):
     (folder / 'b').mkdir()
     for name in 'ab':
         (folder / name / 'compare.py').write_text(COMPARE)
-    # the runs of one row of a are there
+    # the student alone may be left out of a, which has results
     rows = [
         f'| `{folder.name}/{name}/compare.py` | What b is for, in two lines. | {left} |'
         for name, left in (('a', '1 | 1'), ('b', '2 | 3'))
