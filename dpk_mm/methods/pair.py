@@ -134,8 +134,9 @@ def find_pair(
     count = min(len(own), len(other))
     if detects and not necks:
         count = min(count, 1)  # a detector's first stages are often frozen, and a ViT has one map
-    if not necks and (not couples or count == 1):
-        # maps of other sizes are resized; the last ones say the same
+    ends = [next(reversed(found), None) for found in (own, other)]
+    if not necks and (ends[0] != ends[1] or count == 1):
+        # maps of other sizes are resized; the last ones say the same, whatever their sizes
         couples = list(zip(list(own.values())[-count:], list(other.values())[-count:])) if count else []
     maps = []
     for student_at, teacher_at in couples:

@@ -19,7 +19,7 @@ from dpk_mm.methods.configs import add_distiller
 from dpk_mm.methods.dpk import patch_size
 from dpk_mm.models.distillers.inheriting import inheritable
 from dpk_mm.registry import METHODS
-from dpk_mm.utils import record
+from dpk_mm.utils import load_model_cfg, record
 
 DETECTORS = {
     'retinanet': 'mmdet::retinanet/retinanet_r50_fpn_1x_coco.py',
@@ -373,6 +373,18 @@ def test_logits_are_what_the_teacher_predicts(name, at):
     for one, other in ((teacher, teacher), (teacher, student), *([(student, teacher)] if at is None else [])):
         with pytest.raises(ValueError, match='kd does not fit'):
             tiny.build(three_lines(one, other, method='kd'))
+
+
+def test_where_the_last_maps_differ_in_size_they_are_a_pair():
+    """As in the authors' config: the last two sizes of ShuffleNetV2, 4 and 8, beside those of ResNet, 8 and 16."""
+    student, teacher = (
+        dict(load_model_cfg(f'dpk_mm::dpk/_base_/models/{name}_cifar.py'), _scope_='mmpretrain')
+        for name in ('shufflenet-v2', 'resnet8x4')
+    )
+    built = tiny.build(three_lines(student, teacher, method='fitnet', input_shape=(32, 32)))
+    layers = [at for name, at in built.layers.items() if name != 'logits']
+    pairs = dict(layers[-2:])
+    assert pairs == {'backbone.layers.1': 'backbone.layer2', 'backbone.layers.3': 'backbone.layer3'}
 
 
 def test_a_student_without_labels_is_told():
