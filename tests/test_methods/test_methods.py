@@ -376,7 +376,7 @@ def test_logits_are_what_the_teacher_predicts(name, at):
 
 
 def test_where_the_last_maps_differ_in_size_they_are_a_pair():
-    """As in the authors' config: the last two sizes of ShuffleNetV2, 4 and 8, beside those of ResNet, 8 and 16."""
+    """As in the authors' config: the last two sizes of ShuffleNetV2, 4 and 8, beside ResNet's 8 and 16."""
     student, teacher = (
         dict(load_model_cfg(f'dpk_mm::dpk/_base_/models/{name}_cifar.py'), _scope_='mmpretrain')
         for name in ('shufflenet-v2', 'resnet8x4')
