@@ -117,6 +117,8 @@ def _make(spec: Any, base: Config, comparison: Comparison, load: Callable[[str],
 
 def _set_options(cfg: Config, options: Dict[str, Any]) -> None:
     """Merge the options for all; in a distiller ``model.`` means its student, in SFTN its teacher."""
+    if 'randomness.seed' in options:
+        raise ValueError('randomness.seed: each run has its own; give seeds')
     _check_fields(cfg, options)
     field = main_field(cfg)
     start = 'model.' if field is None else f'model.{field}.'

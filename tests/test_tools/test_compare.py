@@ -560,6 +560,7 @@ def test_other_first_weights_are_refused(compare, place, monkeypatch):
             dict(options={'default_hooks.early': dict(type='EarlyStoppingHook')}),
             'default_hooks: EarlyStopping',
         ),
+        (dict(options={'randomness.seed': 1}), 'options: randomness.seed: each run has its own; give seeds'),
         (dict(options={'modell.x': 1}), "options: no field 'modell' in the config"),
         (dict(options={'train_dataloader.dataset.pipeline.7.x': 1}), 'options: Index 7'),
         (
