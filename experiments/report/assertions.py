@@ -149,7 +149,7 @@ SAID = {
     ],
     ('docs/results/cifar100_30ep.md', 'cifar100_30ep/partial.csv'): [
         (
-            'by DPK without a prior has {} % top-1 on the test images, by KD + FitNet {} %',
+            'DPK without a prior has {} % top-1, and KD + FitNet {} %',
             *map(mean, ('dpk, ratio 0', 'kd + fitnet')),
         ),
     ],
