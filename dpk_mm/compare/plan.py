@@ -1,6 +1,7 @@
 """From the input of a comparison to the configs of its methods."""
 
 import copy
+import functools
 import inspect
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
@@ -11,9 +12,11 @@ from mmengine.runner import Runner
 from mmengine.utils import import_modules_from_strings
 
 from dpk_mm.compare.budget import counts_epochs, set_budget
+from dpk_mm.compare.digest import plain
 from dpk_mm.compare.fairness import check_recipe
 from dpk_mm.compare.inputs import Comparison, Row
 from dpk_mm.utils import is_distiller, main_field, main_model_cfg, teacher_cfg
+from dpk_mm.utils.config import load_model_cfg
 from dpk_mm.utils.runner import type_name
 from dpk_mm.utils.teacher_config import spell_out_teacher
 
@@ -32,6 +35,11 @@ class Method(Row):
 
     cfg: Config
     test_cfg: Config
+
+    @functools.cached_property
+    def teacher_model(self) -> Any:
+        """The config of the teacher's model, as plain values: read once for the runs of all seeds."""
+        return plain(load_model_cfg(self.cfg.model.teacher.config, 'teacher.config'))
 
 
 def make_methods(

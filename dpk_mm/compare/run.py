@@ -10,7 +10,6 @@ from mmengine.config import Config
 from dpk_mm.compare.digest import first_difference, plain
 from dpk_mm.compare.plan import Method
 from dpk_mm.utils import is_distiller
-from dpk_mm.utils.config import load_model_cfg
 from dpk_mm.utils.files import digest_file, read_json, write_json
 
 
@@ -59,7 +58,7 @@ class Run:
         settings = {key: train[key] for key in train if key != 'work_dir' and not key.startswith('test_')}
         settings['test'] = {key: test[key] for key in test if key == 'model' or key.startswith('test_')}
         if is_distiller(self.method.cfg):
-            settings['teacher'] = plain(load_model_cfg(self.cfg.model.teacher.config, 'teacher.config'))
+            settings['teacher'] = self.method.teacher_model
         settings['contents'] = dict(_checkpoints_named(train))
         return settings
 

@@ -38,6 +38,10 @@ _FEW = {name: f'{name}, weights 100 and 60' for name in (
 _CKA = 'kd, dpk, cka'
 _CURES = [f'{_CKA}, {cure}' for cure in ('over 1 - ratio', "student's tokens", 'two passes')]
 
+# the search for the weight of thirty epochs
+_SEARCHED = ('kd + fitnet', 'dpk, ratio 0', 'dpk, cka')
+_LEADS = [best(*(f'{name}, {weight}' for weight in (30, 10, 100))) for name in _SEARCHED]
+
 # (page, study[/file]) -> sentences as they stand there, braces for figures, and what they state
 SAID = {
     ('docs/results/README.md', 'cifar100_short'): [
@@ -144,7 +148,7 @@ SAID = {
     ('docs/results/README.md', 'cifar100_30ep_tuning'): [
         (
             '30 leads for KD + FitNet and for DPK with and without a prior',
-            *(best(*(f'{name}, {weight}' for weight in (30, 10, 100))) for name in ('kd + fitnet', 'dpk, ratio 0', 'dpk, cka')),
+            *_LEADS,
         ),
     ],
     ('docs/results/cifar100_30ep.md', 'cifar100_30ep/partial.csv'): [
@@ -156,11 +160,7 @@ SAID = {
     ('docs/results/cifar100_30ep.md', 'cifar100_30ep_tuning'): [
         (
             'It leads for each of the three methods. KD + FitNet has {} with it, DPK without a prior {}, DPK with CKA {}.',
-            *(mean(f'{name}, 30') for name in ('kd + fitnet', 'dpk, ratio 0', 'dpk, cka')),
-            *(
-                best(*(f'{name}, {weight}' for weight in (30, 10, 100)))
-                for name in ('kd + fitnet', 'dpk, ratio 0', 'dpk, cka')
-            ),
+            *(mean(f'{name}, 30') for name in _SEARCHED), *_LEADS,
         ),
     ],
     ('docs/results/cifar100_cures.md', 'cifar100_cures'): [

@@ -822,11 +822,14 @@ def test_another_teacher_of_the_same_name_is_another_setting(tmp_path):
     init_cfg = dict(type='Pretrained', checkpoint=str(weights))
     model = dict(type='dpk_mm.Distiller', student=dict(backbone=dict(init_cfg=init_cfg)))
     cfg = Config(dict(model=dict(model, teacher=dict(config=str(path), checkpoint=str(weights)))))
-    run = Run(Method('kd', [], False, [0], cfg, cfg), 0, tmp_path)
-    before = run.settings()
-    assert run.settings() == before
+
+    def run():  # as each command makes it
+        return Run(Method('kd', [], False, [0], cfg, cfg), 0, tmp_path)
+
+    before = run().settings()
+    assert run().settings() == before
     path.write_text("model = dict(type='A', mean=2.0)")
-    assert fairness.first_difference(before, run.settings())[0] == 'teacher.mean'
+    assert fairness.first_difference(before, run().settings())[0] == 'teacher.mean'
     path.write_text("model = dict(type='A', mean=1.0)")
     weights.write_bytes(b'2')
     # what a release candidate wrote has neither
@@ -834,8 +837,8 @@ def test_another_teacher_of_the_same_name_is_another_setting(tmp_path):
     older['contents of teacher.checkpoint'] = 'x'
     (tmp_path / 'settings.json').write_text(json.dumps(older))
     (tmp_path / 'epoch_1.pth').touch()
-    run.write_or_check_settings()
-    changed = run.settings()['contents']
+    run().write_or_check_settings()
+    changed = run().settings()['contents']
     assert list(changed) == ['model.student.backbone.init_cfg.checkpoint', 'model.teacher.checkpoint']
     assert not set(changed.values()) & set(before['contents'].values())
 
