@@ -1,5 +1,6 @@
 """The recipes of docs/extend.md work as they stand."""
 
+import importlib
 import re
 import shutil
 import sys
@@ -8,6 +9,8 @@ from pathlib import Path
 import pytest
 import tiny
 import tiny_cls
+import torch
+from mmengine.runner.checkpoint import get_state_dict
 from mmengine.utils import import_modules_from_strings
 
 from dpk_mm.compare import inputs, plan
@@ -77,6 +80,40 @@ def test_a_method_of_ones_own_is_known_by_name(tmp_path, monkeypatch):
         sys.modules.pop('my_method', None)
         METHODS.module_dict.clear()
         METHODS.module_dict.update(known)
+
+
+def test_a_loop_of_ones_own_trains_as_the_runner(tmp_path, monkeypatch):
+    """Necks, masks and weights that find themselves included."""
+    write(tmp_path, 'my_loop.py')
+    monkeypatch.syspath_prepend(str(tmp_path))
+    data = tiny_cls.write_cifar(tmp_path / 'cifar')
+    model = tiny_cls.distiller(method='dpk', stages=None)
+    cfg = tiny_cls.training_cfg(model, data, tmp_path / 'run', epochs=2)
+    cfg.optim_wrapper, cfg.param_scheduler = dict(optimizer=dict(type='SGD', lr=0.05)), None
+    expected = get_state_dict(tiny.train(cfg).model)
+    runner = tiny.build_runner(cfg)
+    cli.build_parts(runner)
+    loader, optimizer = runner.train_loop.dataloader, runner.optim_wrapper.optimizer
+
+    class Epochs:
+        """The loader in the runner's order."""
+
+        epoch = 0
+
+        def __len__(self):
+            return len(loader)
+
+        def __iter__(self):
+            loader.sampler.set_epoch(self.epoch)
+            self.epoch += 1
+            return iter(loader)
+
+    runner._init_model_weights()
+    runner.model.train()
+    importlib.import_module('my_loop').train(runner.model, Epochs(), optimizer, 2)
+    sys.modules.pop('my_loop')
+    found = get_state_dict(runner.model)
+    assert not [name for name in expected if not torch.equal(expected[name], found[name])]
 
 
 def test_a_pair_of_ones_own_builds(tmp_path):

@@ -6,15 +6,19 @@ if [ -z "${PYTHON:-}" ]; then
 fi
 export PYTHONPATH="$root${PYTHONPATH:+:$PYTHONPATH}"
 
-launch() { # SCRIPT GPUS SCRIPT_ARGS...
-  local script=$1 gpus=$2 nnodes=${NNODES:-1} port=${PORT:-}
-  shift 2
-  case $gpus in
+check_number() { # NAME VALUE
+  case $2 in
     *[!0-9]* | '' | 0)
-      echo "$0: GPUS must be a number above 0, got '$gpus'" >&2
+      echo "$0: $1 must be a number above 0, got '$2'" >&2
       exit 2
       ;;
   esac
+}
+
+launch() { # SCRIPT GPUS SCRIPT_ARGS...
+  local script=$1 gpus=$2 nnodes=${NNODES:-1} port=${PORT:-}
+  shift 2
+  check_number GPUS "$gpus"
   if [ -z "$port" ]; then
     port=29500
     if [ "$nnodes" = 1 ]; then
@@ -30,6 +34,8 @@ launch() { # SCRIPT GPUS SCRIPT_ARGS...
 launch_slurm() { # PARTITION JOB_NAME SCRIPT SCRIPT_ARGS...
   local partition=$1 job=$2 gpus=${GPUS:-8} per_node=${GPUS_PER_NODE:-8}
   shift 2
+  check_number GPUS "$gpus"
+  check_number GPUS_PER_NODE "$per_node"
   if [ "$gpus" -lt "$per_node" ]; then per_node=$gpus; fi
   set -x
   # SRUN_ARGS is a list of options, to be split.

@@ -15,7 +15,8 @@ from dpk_mm.compare.budget import set_budget
 from dpk_mm.compare.digest import digest_tensors
 from dpk_mm.compare.fairness import student_optimizer
 from dpk_mm.models import FrozenTeacher
-from dpk_mm.utils import load_model_cfg
+from dpk_mm.utils import load_main_cfg
+from dpk_mm.utils.config import as_dict
 
 
 def make_method(
@@ -67,7 +68,7 @@ def make_method(
         student_constructor=student_optimizer(study.cfg.optim_wrapper).get('constructor'),
         distiller=dict(optimizer=adam, clip_grad=dict(max_norm=1.0)),
     )
-    arguments = dict(as_teacher(spec), config=load_model_cfg(spec.model))
+    arguments = dict(as_teacher(spec), config=load_main_cfg(spec.model))
     return dict(teacher=arguments, model=model, optim_wrapper=wrapper)
 
 
@@ -96,7 +97,7 @@ def write_short_run(
     Returns:
         Path: The input.
     """
-    cfg = Config(study.cfg.to_dict())
+    cfg = Config(as_dict(study.cfg))
     cfg.param_scheduler = None
     set_budget(cfg, dict(max_iters=steps))
     warm = max(1, steps // 10)

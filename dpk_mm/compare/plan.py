@@ -15,8 +15,7 @@ from dpk_mm.compare.budget import counts_epochs, set_budget
 from dpk_mm.compare.digest import plain
 from dpk_mm.compare.fairness import check_recipe
 from dpk_mm.compare.inputs import Comparison, Row
-from dpk_mm.utils import is_distiller, main_field, main_model_cfg, teacher_cfg
-from dpk_mm.utils.config import load_model_cfg
+from dpk_mm.utils import is_distiller, load_main_cfg, main_field, main_model_cfg, teacher_cfg
 from dpk_mm.utils.runner import type_name
 from dpk_mm.utils.teacher_config import spell_out_teacher
 
@@ -39,7 +38,7 @@ class Method(Row):
     @functools.cached_property
     def teacher_model(self) -> Any:
         """The config of the teacher's model, as plain values: read once for the runs of all seeds."""
-        return plain(load_model_cfg(self.cfg.model.teacher.config, 'teacher.config'))
+        return plain(load_main_cfg(self.cfg.model.teacher.config, 'teacher.config'))
 
 
 def make_methods(

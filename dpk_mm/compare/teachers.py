@@ -14,7 +14,7 @@ from dpk_mm.compare import training
 from dpk_mm.compare.digest import digest_settings, plain
 from dpk_mm.compare.plan import Method
 from dpk_mm.registry import MODELS
-from dpk_mm.utils import is_distiller, load_model_cfg
+from dpk_mm.utils import is_distiller, load_main_cfg
 from dpk_mm.utils.blank import is_detector, is_segmentor
 from dpk_mm.utils.files import digest_file, read_json, write_json
 from dpk_mm.utils.quiet import quiet
@@ -88,7 +88,7 @@ def _digest(teacher: dict, test_cfg: Config) -> str:
 
 def _model_of(teacher: dict, test_cfg: Config) -> ConfigDict:
     """The teacher's model; where it names no preprocessor it sees what the student sees, as in a training."""
-    model = load_model_cfg(teacher['config'], 'teacher.config')
+    model = load_main_cfg(teacher['config'], 'teacher.config')
     if 'data_preprocessor' not in model and 'data_preprocessor' in test_cfg.model:
         model.data_preprocessor = copy.deepcopy(test_cfg.model.data_preprocessor)
     return model

@@ -14,13 +14,14 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from torch import Tensor
 
+from dpk_mm.utils.config import as_dict
 from dpk_mm.utils.quiet import quiet
 
 
 def _build_runner(cfg: Config) -> Runner:
     """Build a runner whose log goes to its work dir; only errors reach the screen."""
     # whose text, wanted several times a run, takes half a second to put in style
-    cfg = Config(cfg.to_dict(), format_python_code=False)
+    cfg = Config(as_dict(cfg), format_python_code=False)
     # upstream keeps loggers and visualizers by name: without names of its own a run logs into the first one's
     cfg.experiment_name = f'{Path(cfg.work_dir).name}_{time.time_ns()}'
     if cfg.get('visualizer'):

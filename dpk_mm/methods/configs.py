@@ -15,6 +15,7 @@ from yapf.yapflib.yapf_api import FormatCode
 
 from dpk_mm.methods.image_size import training_shape
 from dpk_mm.registry import MODELS
+from dpk_mm.utils.config import as_dict
 from dpk_mm.utils.runner import save_safely
 from dpk_mm.utils.teacher_config import split_checkpoint, teacher_cfg
 
@@ -83,9 +84,21 @@ def spell_out(model: dict, distiller: Any) -> dict:
         method=None,
         init_student=distiller.init_student,
         optimizer=distiller.optimizer,
-        stages=distiller.stage_cfgs,
+        stages=_named(distiller.stage_cfgs),
     )
     return spelled
+
+
+def _named(value: Any) -> Any:
+    """With names in place of classes, which a config in Python may hold."""
+    if isinstance(value, dict):
+        return {key: _named(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(map(_named, value))
+    if not isinstance(value, type):
+        return value
+    own = MODELS.module_dict.get(value.__name__) is value
+    return f'dpk_mm.{value.__name__}' if own else f'{value.__module__}.{value.__qualname__}'
 
 
 def dump_choice(runner: Runner) -> None:
@@ -99,7 +112,7 @@ def dump_choice(runner: Runner) -> None:
         if model.init_student and runner.cfg.get('load_from') and not runner.cfg.get('resume'):
             text = 'load_from is read after the student has inherited, and overwrites it: take one of the two'
             print_log(text, 'current', logging.WARNING)
-        runner.cfg.model = ConfigDict(spell_out(runner.cfg.model, model))
+        runner.cfg.model = ConfigDict(spell_out(as_dict(runner.cfg)['model'], model))
         runner.dump_config()
 
 

@@ -3,7 +3,7 @@
 from .blank import blank_shape, eval_without_side_effects, is_detector, is_segmentor, predict, run_blank
 from .checkpoint import load_weights
 from .cka import cka_from_hsics, hsics, linear_cka, positions_as_samples
-from .config import is_distiller, load_model_cfg, main_field, main_model_cfg
+from .config import is_distiller, load_main_cfg, load_model_cfg, main_field, main_model_cfg
 from .probe import probe
 from .randomness import preserve_random_state, step_generator
 from .ratio_log import read_ratios
@@ -23,6 +23,7 @@ __all__ = [
     'is_distiller',
     'eval_without_side_effects',
     'linear_cka',
+    'load_main_cfg',
     'load_model_cfg',
     'load_weights',
     'main_field',

@@ -27,6 +27,8 @@ def part_errors(cfg: Config, *fields: str) -> Iterator[None]:
             raise
         raise error.under(name) if error.field else FieldError(name, error.problem) from error
     except Exception as error:  # what data sets, optimizers and hooks raise has no bounds
+        if isinstance(error, RuntimeError) and any(name in str(error) for name in ('gloo', 'NCCL')):
+            raise ConnectionError('another process has ended; see its message') from error
         found = find_value(own, str(getattr(error, 'filename', None) or '')) or name
         kind = '' if isinstance(error, (OSError, ImportError)) else f'{type(error).__name__}: '
         if not found and not kind:

@@ -65,7 +65,8 @@ def check_config(cfg: Config, training: bool = True) -> None:
     check((fields.get('log_processor') or {}).get('window_size', 1), Count, 'log_processor.window_size')
     scope = fields.get('default_scope')
     check(scope, Optional[str], 'default_scope')
-    if scope is not None and scope not in MODELS.children and importlib.util.find_spec(scope) is None:
+    known = scope is None or MODELS.root._search_child(scope) is not None
+    if not known and importlib.util.find_spec(scope) is None:
         raise FieldError('default_scope', f' must be the name of an installed package, got {scope!r}.')
     train = fields.get('train_cfg') or {}
     check(train.get('by_epoch', True), bool, 'train_cfg.by_epoch')

@@ -79,9 +79,9 @@ def plain_config(cfg: Config) -> Optional[str]:
     """
     if not isinstance(cfg.get('model'), dict) or main_field(cfg) is None:
         return None
-    fields = {key: value for key, value in cfg.to_dict().items() if key != 'model'}
+    fields = {key: value for key, value in as_dict(cfg).items() if key != 'model'}
     is_formatted = getattr(cfg, '_format_python_code', True)  # some texts are too much for yapf
-    plain = dict(fields, model=main_model_cfg(cfg).to_dict())
+    plain = dict(fields, model=main_model_cfg(as_dict(cfg)).to_dict())
     return Config(plain, format_python_code=is_formatted).pretty_text
 
 
@@ -159,6 +159,33 @@ def load_model_cfg(config: Union[str, dict], field: str = 'config') -> ConfigDic
     if scope is not None:
         model.setdefault('_scope_', scope)
     return model
+
+
+def load_main_cfg(config: Union[str, dict], field: str = 'config') -> ConfigDict:
+    """As :func:`load_model_cfg`, but of a distiller its student, and of :class:`dpk_mm.SFTN` its teacher.
+
+    What a distillation trained can teach, and is named by the config of its training.
+    """
+    model = load_model_cfg(config, field)
+    return main_model_cfg(ConfigDict(default_scope=model.get('_scope_'), model=model))
+
+
+def as_dict(cfg: Config) -> dict:
+    """A whole config as plain values, with names in place of what a config in Python has imported.
+
+    mmcv looks up the function of an ``nms`` by its bare name; mmengine writes ``'mmcv.ops.nms'``.
+    """
+
+    def rename(value: object) -> None:
+        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+            if isinstance(item, (dict, list, tuple)):
+                rename(item)
+            if key == 'nms' and isinstance(item, dict) and str(item.get('type')).startswith('mmcv.ops.'):
+                item['type'] = item['type'].rpartition('.')[2]
+
+    fields = cfg.to_dict()
+    rename(fields)
+    return fields
 
 
 def package_config(name: str, field: str = 'config', pretrained: bool = False) -> Config:

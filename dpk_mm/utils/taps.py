@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from .token_maps import LAYOUT, to_map
 
 # torch 2.0 has no such function; what it compiles is not told apart
-_is_compiling = getattr(getattr(torch, 'compiler', None), 'is_compiling', bool)
+is_compiling = getattr(getattr(torch, 'compiler', None), 'is_compiling', bool)
 _TAP = re.compile(
     r'^(?P<path>[\w.]+?)(@(?P<run>\d+))?(?P<indices>(\[-?\d+\])*)'
     rf'(\[(?P<layout>{LAYOUT})\])?$'
@@ -149,7 +149,7 @@ def record(model: nn.Module, taps: Sequence[str], stop_early: bool = False) -> I
                 features[tap] = _pick(output, indices, tap)
                 if layout is not None:
                     features[tap] = _as_map(features[tap], layout, image, tap)
-                if not _is_compiling():
+                if not is_compiling():
                     versions[tap] = features[tap]._version
             if stop_early and len(features) == len(set(taps)):
                 raise _AllRecorded
@@ -169,7 +169,7 @@ def record(model: nn.Module, taps: Sequence[str], stop_early: bool = False) -> I
             handle.remove()
     for tap, version in versions.items():
         # compiled code counts in its own way; there, the dry run at build time has to do
-        if not _is_compiling() and features[tap]._version != version:
+        if not is_compiling() and features[tap]._version != version:
             raise TapError(tap, f'{tap!r} is overwritten in place by a later layer: tap that layer.')
     idle = [tap for tap in taps if tap not in features]
     if idle:

@@ -301,6 +301,64 @@ def test_resume_within_an_accumulated_step_is_equal(data, tmp_path, constructor)
     assert not [name for name in ends if not torch.equal(ends[name], resumed[name])]
 
 
+@pytest.mark.parametrize('counts', [3, 4])
+def test_resume_with_longer_steps_counts_in_epochs_of_now(one_epoch, monkeypatch, counts):
+    """An epoch has two steps of its four, as with twice as many processes; old gradients go."""
+    factors, restored = [], []
+
+    class Watch(Hook):
+        def before_train_iter(self, runner, **kwargs):
+            factors.append(float(runner.optim_wrapper.scale_loss(torch.ones(()))))
+
+    monkeypatch.setattr(plain_checkpoint_hook, 'restore_gradients', lambda *args: restored.append(args))
+    path = Path(one_epoch.work_dir, 'epoch_1.pth')
+    content = torch.load(path, weights_only=True)
+    torch.save(dict(content, gradients={'head.fc.bias': torch.ones(1)}), path)
+    one_epoch.merge_from_dict(
+        dict(optim_wrapper=dict(accumulative_counts=counts), train_cfg=dict(max_epochs=3))
+    )
+    one_epoch.train_dataloader.batch_size *= 2
+    runner = tiny.build_runner(one_epoch)
+    runner.register_hook(Watch())
+    runner.train()
+    assert runner.iter == runner.max_iters == 6
+    # those of the last step are divided by two, as there are no more
+    assert factors == pytest.approx([1 / 3] * 4 if counts == 3 else [1 / 4] * 2 + [1 / 2] * 2)
+    assert not restored
+
+
+@pytest.mark.parametrize('workers', [0, 1])
+@pytest.mark.parametrize('by_epoch', [True, False])
+def test_resume_without_a_seed_keeps_the_order(data, tmp_path, by_epoch, workers):
+    """mmengine resumes the seed that was drawn, but the sampler has another that was drawn at this start."""
+
+    def order(folder, **changes):
+        seen = []
+
+        class Watch(Hook):
+            def before_train_iter(self, runner, batch_idx, data_batch=None):
+                seen.append([image.float().mean().item() for image in data_batch['inputs']])
+
+        cfg = tiny_cls.training_cfg(tiny_cls.classifier(), data, folder)
+        cfg.randomness = dict(seed=None)
+        cfg.train_dataloader.update(num_workers=workers)
+        if not by_epoch:
+            cfg.train_dataloader.sampler = dict(type='InfiniteSampler')
+            cfg.train_cfg = dict(type='IterBasedTrainLoop', max_iters=8)
+            cfg.default_hooks.checkpoint.update(by_epoch=False, interval=4)
+        cfg.merge_from_dict(changes)
+        runner = tiny.build_runner(cfg)
+        runner.register_hook(Watch())
+        runner.train()
+        return seen
+
+    epochs = {'train_cfg.max_epochs': 2} if by_epoch else {}
+    whole = order(tmp_path / 'whole', **epochs)
+    first = tmp_path / 'whole' / ('epoch_1.pth' if by_epoch else 'iter_4.pth')
+    assert len(whole) == 8
+    assert order(tmp_path / 'rest', resume=True, load_from=str(first), **epochs) == whole[4:]
+
+
 def hold(folder):
     """Another process that is within a folder, with a child of its own, as a dataloader has."""
     reads, writes = os.pipe()

@@ -21,7 +21,14 @@ from dpk_mm.utils.locks import is_held, only_one
 from dpk_mm.utils.plain import find_problem, histories, plain
 from dpk_mm.utils.resume import choose_checkpoint, on_first_rank
 
-from .resumed_run import check_finite_weights, check_optimizer, describe_run, tell_changes
+from .resumed_run import (
+    check_finite_weights,
+    check_optimizer,
+    count_in_epochs_of_now,
+    describe_run,
+    keep_order,
+    tell_changes,
+)
 from .safe_saving import Aside, Later, remove_drafts
 from .unfinished_step import restore_gradients, unfinished_gradients
 
@@ -49,6 +56,7 @@ class PlainCheckpointHook(CheckpointHook):
     _gradients: Optional[dict] = None
     _resumed: Optional[dict] = None
     _config: Optional[str] = None
+    _step: Optional[dict] = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -92,17 +100,18 @@ class PlainCheckpointHook(CheckpointHook):
                 on_first_rank(lambda: files.check_writable(Path(self.out_dir, 'last_checkpoint')))
             except OSError as error:
                 raise FieldError('default_hooks.checkpoint', f': nothing can be written: {error}') from error
-        if self._gradients is not None:
+        self._step = describe_run(runner)
+        changed = self._resumed is not None and tell_changes(self._step, self._resumed)
+        if self._gradients is not None and not changed:  # else they are of a step that is no more
             restore_gradients(runner, self._gradients)
-            self._gradients = None
-        if self._resumed is not None:
-            tell_changes(runner, self._resumed)
-            self._resumed = None
+        self._gradients = self._resumed = None
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Make everything beside the weights plain, and the config the one of the model that is saved."""
+        if self._step is not None:
+            checkpoint['meta']['step'] = self._step
         if self._config is not None:
-            checkpoint['meta'].update(cfg=self._config, plain_cfg=True, step=describe_run(runner))
+            checkpoint['meta'].update(cfg=self._config, plain_cfg=True)
             # inferencers look here first
             checkpoint['message_hub']['runtime_info']['cfg'] = self._config
         if self._gradients is not None:
@@ -131,6 +140,8 @@ class PlainCheckpointHook(CheckpointHook):
         meta.pop('config', None)
         if runner._resume:
             check_optimizer(runner, checkpoint)
+            count_in_epochs_of_now(runner, meta)
+            keep_order(runner, meta)
             self._resumed = meta.get('step')
         if 'log_scalars' in (hub := checkpoint.get('message_hub', {})):
             hub['log_scalars'] = histories(hub['log_scalars'])

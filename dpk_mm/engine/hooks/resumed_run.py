@@ -7,7 +7,9 @@ from mmengine.dist import all_gather_object, get_world_size
 from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
 from mmengine.optim import OptimWrapperDict
-from mmengine.runner import Runner
+from mmengine.registry import DATA_SAMPLERS
+from mmengine.runner import EpochBasedTrainLoop, Runner
+from mmengine.runner.base_loop import BaseLoop
 
 from dpk_mm.utils.errors import DivergedError, FieldError
 
@@ -35,14 +37,16 @@ def describe_run(runner: Runner) -> dict[str, Any]:
     )
 
 
-def tell_changes(runner: Runner, before: dict[str, Any]) -> None:
+def tell_changes(now: dict[str, Any], before: dict[str, Any]) -> bool:
     """Say in one line what a step is made of now, where the checkpoint's training had something else.
 
     Args:
-        runner (Runner): Resumed.
-        before (dict): From :func:`describe_run`, in the checkpoint.
+        now (dict): From :func:`describe_run`.
+        before (dict): The same, in the checkpoint.
+
+    Returns:
+        bool: Whether it had.
     """
-    now = describe_run(runner)
     changed = [f'{name} was {before[name]} and is {now[name]}' for name in now if before[name] != now[name]]
     if changed:
         print_log(
@@ -51,6 +55,45 @@ def tell_changes(runner: Runner, before: dict[str, Any]) -> None:
             'current',
             logging.WARNING,
         )
+    return bool(changed)
+
+
+def count_in_epochs_of_now(runner: Runner, meta: dict[str, Any]) -> None:
+    """Count the steps that are done in epochs of today's length, as the loop counts those that are left.
+
+    With more processes or larger batches an epoch has fewer steps. mmengine keeps the old count, which may
+    lie past the end of the schedule. Then it divides accumulated gradients by a wrong number, or fails.
+
+    Args:
+        runner (Runner): About to resume.
+        meta (dict): Of the checkpoint; its ``iter`` changes where it is not in the epoch that it names.
+    """
+    loop = runner._train_loop
+    if isinstance(loop, EpochBasedTrainLoop) and {'epoch', 'iter'} <= meta.keys():
+        length = len(loop.dataloader)
+        if meta['iter'] // length != meta['epoch']:
+            meta['iter'] = meta['epoch'] * length
+
+
+def keep_order(runner: Runner, meta: dict[str, Any]) -> None:
+    """Give the data the order that they would have had, where the config names no seed.
+
+    mmengine resumes the seed that was drawn, but the sampler has one already that was drawn at this start.
+
+    Args:
+        runner (Runner): About to resume.
+        meta (dict): Of the checkpoint.
+    """
+    loop, given = runner._train_loop, runner._randomness_cfg
+    cfg = (runner.cfg.get('train_dataloader') or {}).get('sampler')
+    drawn = given.get('seed') is None and not given.get('diff_rank_seed')  # which gives samplers none
+    if not drawn or meta.get('seed') is None or not isinstance(loop, BaseLoop) or not isinstance(cfg, dict):
+        return
+    loader = loop.dataloader
+    again = DATA_SAMPLERS.build(cfg, default_args=dict(dataset=loader.dataset, seed=meta['seed']))
+    vars(loader.sampler).update(vars(again))  # in place: a loader does not take another
+    if hasattr(loop, 'dataloader_iterator'):  # its workers may have begun
+        loop.dataloader_iterator = type(loop.dataloader_iterator)(loader)
 
 
 def check_optimizer(runner: Runner, checkpoint: dict) -> None:

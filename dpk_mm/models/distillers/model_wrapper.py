@@ -1,5 +1,6 @@
 """A model that trains with company, and whose checkpoints do not show it."""
 
+from abc import ABCMeta
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,10 +12,19 @@ from dpk_mm.utils import preserve_random_state
 from dpk_mm.utils.activation_checkpointing import patch_activation_checkpointing
 
 
-class ModelWrapper(BaseModel):
+class _Built(ABCMeta):
+    """Marks what is built to its end: what is set then comes from outside."""
+
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        built = super().__call__(*args, **kwargs)
+        built.__dict__['_is_built'] = True
+        return built
+
+
+class ModelWrapper(BaseModel, metaclass=_Built):
     """A *main* model, trained together with modules that only training needs.
 
-    In validation, test and prediction it *is* the main model; hooks that reach for the model's attributes
+    In validation, test and prediction it *is* the main model; hooks that read or set the model's attributes
     find the main model's. Its checkpoints are the main model's: the weights under their own names, the
     other modules under :attr:`aux_name`. Building it draws no random numbers beyond those the main model
     draws.
@@ -58,11 +68,17 @@ class ModelWrapper(BaseModel):
         return self.wrapped.data_preprocessor
 
     def __setattr__(self, name: str, value: Any) -> None:
-        """Set an attribute; the data preprocessor is the main model's."""
+        """Set an attribute: what only the main model has, and the data preprocessor, are the main model's."""
         if name == 'data_preprocessor' and self.main_name in self.__dict__.get('_modules', {}):
             self.wrapped.data_preprocessor = value
+        elif '_is_built' in self.__dict__ and name[0] != '_' and not self._has(name) and hasattr(self, name):
+            setattr(self.wrapped, name, value)
         else:
             super().__setattr__(name, value)
+
+    def _has(self, name: str) -> bool:
+        """Whether an attribute is its own."""
+        return name in {*self.__dict__, *self._modules, *self._parameters, *self._buffers, *dir(type(self))}
 
     def named_parameters(self, prefix: str = '', *args: Any, **kwargs: Any) -> Iterator[tuple[str, Tensor]]:
         """Under the names of checkpoints, which optimizer constructors such as layer-wise decay go by."""

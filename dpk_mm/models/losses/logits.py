@@ -1,7 +1,7 @@
 """What losses on logits have in common."""
 
 from collections.abc import Sequence
-from typing import Optional
+from typing import Optional, Union
 
 import torch
 import torch.nn.functional as F
@@ -41,12 +41,12 @@ def decouple(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     return target.log_softmax(dim=1), others.log_softmax(dim=1)
 
 
-def find_labels(data_samples: Optional[Sequence], logits: Tensor, name: str) -> Tensor:
+def find_labels(data_samples: Optional[Union[Sequence, Tensor]], logits: Tensor, name: str) -> Tensor:
     """Find one label an image; of mixed images the class with the largest share (ours).
 
     Args:
-        data_samples (Sequence[DataSample]): B samples, each with ``gt_label`` (1,), or with ``gt_score``
-            (K,), which goes first.
+        data_samples (Sequence[DataSample] or Tensor): B samples, each with ``gt_label`` (1,), or with
+            ``gt_score`` (K,), which goes first; or the labels themselves, (B,) of an integer dtype.
         logits (Tensor): (B, K).
         name (str): Of the loss, for the message.
 
@@ -58,7 +58,12 @@ def find_labels(data_samples: Optional[Sequence], logits: Tensor, name: str) -> 
     """
     if data_samples is None:
         raise ValueError(f'{name} needs data_samples with gt_label or gt_score, got None.')
-    if all('gt_score' in sample for sample in data_samples):
+    if isinstance(data_samples, Tensor) and data_samples.ndim == 1 and not data_samples.is_floating_point():
+        labels = data_samples.long()
+    elif isinstance(data_samples, Tensor):
+        shape, dtype = tuple(data_samples.shape), data_samples.dtype
+        raise ValueError(f'{name} needs labels (B,) of an integer dtype, got {shape} of {dtype}.')
+    elif all('gt_score' in sample for sample in data_samples):
         labels = torch.stack([sample.gt_score for sample in data_samples]).argmax(dim=1)
     elif all('gt_label' in sample for sample in data_samples):
         labels = torch.cat([sample.gt_label for sample in data_samples])

@@ -15,7 +15,7 @@ from dpk_mm.registry import MODELS
 from dpk_mm.utils import (
     blank_shape,
     is_detector,
-    load_model_cfg,
+    load_main_cfg,
     predict,
     preserve_random_state,
     probe,
@@ -117,7 +117,7 @@ class FrozenTeacher(nn.Module):
             check_finite(config.state_dict(), config, self.source)
             self._has_preprocessor = _says_how(getattr(config, 'data_preprocessor', None))
         else:
-            model_cfg = load_model_cfg(config, 'teacher.config')
+            model_cfg = load_main_cfg(config, 'teacher.config')
             # where none is named upstream builds one that changes nothing
             self._has_preprocessor = model_cfg.get('data_preprocessor') is not None
             with preserve_random_state(), within('config', model_cfg):

@@ -1,11 +1,17 @@
 """Show a model a batch that another model's preprocessor normalised."""
 
+import logging
 from collections.abc import Sequence
 from typing import Optional
 
 import torch
+from mmengine.logging import print_log
 from torch import Tensor, nn
 
+from dpk_mm.utils.taps import is_compiling
+
+# Pixels of a batch reach further, unless it is black.
+_DARKEST = 20.0
 # names of mmengine, mmpretrain and mmseg
 _CONVERSIONS = ('_channel_conversion', 'to_rgb', 'channel_conversion')
 
@@ -51,6 +57,9 @@ class Renormalize(nn.Module):
         self.register_buffer('scale', source_std / target_std, persistent=False)
         self.register_buffer('shift', (source_mean - target_mean) / target_std, persistent=False)
         self.pad_value = pad_value(target)
+        # where nothing is said to be normalised, and the target's mean is one of pixels
+        says_nothing = not source_mean.any() and bool((source_std == 1).all())
+        self._expects_pixels = says_nothing and target_mean.max().item() > _DARKEST
         same = torch.equal(self.scale, torch.ones_like(self.scale))
         same_pad = self.pad_value == pad_value(source)
         self.needed = self.swap or not same or bool(self.shift.any()) or not same_pad
@@ -68,6 +77,16 @@ class Renormalize(nn.Module):
         """
         if not self.needed:
             return inputs
+        if self._expects_pixels and not is_compiling():
+            self._expects_pixels = False  # the first batch says enough
+            if (largest := inputs.abs().max().item()) < _DARKEST:
+                print_log(
+                    "The student's data_preprocessor does not normalise, but its images have values up to "
+                    f"{largest:.3g}: they seem to be normalised elsewhere, and the teacher's takes them for "
+                    "pixels. Let the student's say mean and std, or give teacher.data_preprocessor.",
+                    'current',
+                    logging.WARNING,
+                )
         outputs = (inputs.flip(1) if self.swap else inputs) * self.scale + self.shift
         for image, sample in zip(outputs, data_samples or ()):
             if 'batch_input_shape' in sample or 'padding_size' in sample:
