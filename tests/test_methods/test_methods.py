@@ -12,13 +12,14 @@ from mmengine.config import Config
 from mmengine.hub import get_config
 from mmengine.logging import MessageHub
 from mmengine.optim import build_optim_wrapper
+from mmengine.registry import DefaultScope
 from torch import nn
 
 from dpk_mm.methods import Level, Pair, build_stages, merge_stages, side
-from dpk_mm.methods.configs import add_distiller
+from dpk_mm.methods.configs import add_distiller, dump_choice
 from dpk_mm.methods.dpk import patch_size
 from dpk_mm.models.distillers.inheriting import inheritable
-from dpk_mm.registry import METHODS
+from dpk_mm.registry import METHODS, MODELS
 from dpk_mm.utils import load_model_cfg, record
 
 DETECTORS = {
@@ -489,3 +490,31 @@ def test_maps_that_take_no_part_are_told(logged):
     assert 'Maps of one row or column in the dry run take no part: neck[4]: 1 x 1.' in ' '.join(
         map(str, logged)
     )
+
+
+@pytest.mark.parametrize('method', ['kd', 'dpk'])
+def test_the_choice_for_a_config_in_python_is_dumped(tmp_path, method):
+    """Of one that holds classes in place of names: the file that is dumped builds the same."""
+    data = tiny_cls.write_cifar(tmp_path / 'cifar')
+    stages = dict(layer2=dict(at='backbone.layer2', loss=dict(type='FeatureMSELoss')))
+    model = repr(tiny_cls.distiller(method=method, stages=stages))
+    for name in ('DPKDistiller', 'CIFARResNet', 'ImageClassifier', 'FeatureMSELoss'):
+        for written in (f"'{name}'", f"'dpk_mm.{name}'"):
+            model = model.replace(f"'type': {written}", f"'type': {name}")
+    path = tmp_path / 'lazy.py'
+    path.write_text(
+        'from mmpretrain.models import ImageClassifier\n'
+        f'from dpk_mm.models import CIFARResNet, DPKDistiller, FeatureMSELoss\nmodel = {model}\n'
+    )
+    cfg = Config.fromfile(path)
+    for key, value in tiny_cls.training_cfg({}, data, tmp_path / 'run').items():
+        if key != 'model':
+            cfg[key] = value
+    runner = tiny.build_runner(cfg)
+    dump_choice(runner)
+    dumped = Config.fromfile(tmp_path / 'run/lazy.py')
+    assert dumped.model.method is None and 'layer2' in dumped.model.stages
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        again = MODELS.build(dumped.model)
+    assert again.layers == runner.model.layers
+    assert list(again.state_dict()) == list(runner.model.state_dict())

@@ -83,6 +83,15 @@ def test_slurm_gets_its_tasks(root, tmp_path, echo):
     assert lines[-4:] == ['c.py', '--work-dir=out dir', '--launcher=slurm', '--amp']
 
 
+@pytest.mark.parametrize('name', ['GPUS', 'GPUS_PER_NODE'])
+def test_slurm_refuses_what_is_no_number(root, tmp_path, echo, name):
+    (tmp_path / 'bin/srun').symlink_to(echo)
+    args = ['bash', root / 'tools/slurm_train.sh', 'part', 'job', 'c.py', 'out']
+    result = run(args, tmp_path, **{name: 'two'})
+    assert result.returncode == 2 and '--ntasks' not in result.stdout
+    assert result.stderr.endswith(f"slurm_train.sh: {name} must be a number above 0, got 'two'\n")
+
+
 # Runs last of all at exit: gloo's threads must have ended, else the process is now and then aborted.
 LIST_THREADS = """
 import atexit, pathlib, sys

@@ -11,6 +11,7 @@ import torch
 from mmengine.config import Config
 from mmengine.hub import get_config
 from mmengine.optim import OptimWrapper, OptimWrapperDict
+from mmengine.registry import Registry
 
 from dpk_mm.utils.check_built import check_trained
 from dpk_mm.utils.check_config import check_config
@@ -154,6 +155,15 @@ def test_what_upstream_takes_is_taken():
     cfg.train_dataloader.num_workers = 2.5
     with pytest.raises(ValueError, match='num_workers must be an integer'):
         check_config(cfg, training=False)
+
+
+def test_a_scope_below_that_of_a_package_is_known(monkeypatch):
+    """A registry of the user's own may be a child of mmpretrain's."""
+    from mmpretrain.registry import MODELS as PARENT
+
+    monkeypatch.setattr(PARENT, '_children', dict(PARENT.children))
+    Registry('model', parent=PARENT, scope='acme')
+    check_config(Config(dict(default_scope='acme', model=tiny_cls.classifier())))
 
 
 def test_what_an_optimizer_leaves_out_is_told():

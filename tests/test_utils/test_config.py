@@ -11,12 +11,13 @@ from dpk_mm.utils import (
     cli,
     config_file,
     is_distiller,
+    load_main_cfg,
     load_model_cfg,
     main_field,
     main_model_cfg,
     teacher_cfg,
 )
-from dpk_mm.utils.config import describe
+from dpk_mm.utils.config import as_dict, describe
 from dpk_mm.utils.teacher_config import hub_weights
 
 RETINANET = 'mmdet::retinanet/retinanet_r101_fpn_2x_coco.py'
@@ -240,6 +241,32 @@ def test_the_main_model_can_be_built(tmp_path, kind, field):
     cfg.model.data_preprocessor = own
     assert main_model_cfg(cfg).data_preprocessor == own
     assert main_model_cfg(Config(whole)) == expected
+
+
+def test_a_distillations_config_names_its_student_as_a_teacher(tmp_path):
+    """A model that was distilled can teach; its own teacher is not loaded."""
+    expected = load_model_cfg(small())
+    student = dict(type='dpk_mm.Distiller', student=small()['model'], teacher='gone.py:gone.pth')
+    path = write(tmp_path, dict(small(), model=student))
+    assert load_main_cfg(path) == expected
+    assert load_main_cfg(small()) == expected
+    teacher = MODELS.build(dict(type='dpk_mm.FrozenTeacher', config=path, allow_incomplete=True))
+    assert type(teacher.model).__name__ == 'ImageClassifier'
+
+
+def test_a_config_in_python_is_plain_and_builds(tmp_path):
+    """mmengine names an imported function by its module, where mmcv looks it up by its bare name."""
+    path = tmp_path / 'cfg.py'
+    lines = [
+        'from mmcv.ops import nms',
+        'from torch.nn import ReLU',
+        'model = dict(rcnn=[dict(nms=dict(type=nms))])',
+    ]
+    path.write_text('\n'.join([*lines, 'act = dict(type=ReLU)', "old = dict(nms=dict(type='nms'))"]))
+    cfg = Config.fromfile(path)
+    assert cfg.to_dict()['model']['rcnn'][0]['nms']['type'] == 'mmcv.ops.nms'
+    expected = dict(model=dict(rcnn=[dict(nms=dict(type='nms'))]), act=dict(type='torch.nn.ReLU'))
+    assert as_dict(cfg) == dict(expected, old=dict(nms=dict(type='nms')))
 
 
 @pytest.mark.parametrize(

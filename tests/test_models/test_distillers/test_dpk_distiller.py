@@ -177,6 +177,22 @@ def test_a_data_preprocessor_that_is_set_is_the_students():
     assert 'data_preprocessor' not in dict(model.named_children())
 
 
+def test_attributes_that_are_set_are_the_students():
+    """As a hook sets them; what the distiller has itself stays its own."""
+    model = tiny.build(tiny.distiller())
+    model.student.epoch, head = 0, copy.deepcopy(model.bbox_head)
+    model.epoch, model.bbox_head, model.input_shape, model.new = 5, head, (64, 64), 1
+    assert model.student.epoch == 5 and model.student.bbox_head is head
+    assert not {'epoch', 'bbox_head'} & {*vars(model), *model._modules}
+    assert not hasattr(model.student, 'input_shape') and not hasattr(model.student, 'new')
+    assert {'input_shape', 'new'} <= set(vars(model)) and set(model.state_dict()) >= set(
+        head.state_dict(prefix='bbox_head.')
+    )
+    twin = copy.deepcopy(model)
+    twin.epoch = 6
+    assert (twin.student.epoch, model.student.epoch) == (6, 5)
+
+
 def test_types_may_be_classes():
     """As mmengine's registries and its configs in plain Python have them."""
     stages = tiny.stages()

@@ -203,6 +203,18 @@ def test_two_weights_of_zero_are_weight_zero():
     assert RLDLoss(alpha=0, beta=0).loss_weight == 0 and RLDLoss(alpha=0).loss_weight == 1
 
 
+@pytest.mark.parametrize('loss', [NKDLoss(), RLDLoss()])
+def test_labels_may_be_a_tensor(loss):
+    """As models of mmengine's own tutorials take them."""
+    student, teacher = logits()
+    labels = torch.tensor([3, 0, 5, 5, 1])
+    assert loss(student, teacher, labels.int()) == loss(student, teacher, samples(labels.tolist()))
+    with pytest.raises(
+        ValueError, match=r'needs labels \(B,\) of an integer dtype, got \(5, 6\) of torch.float32'
+    ):
+        loss(student, teacher, teacher)
+
+
 @pytest.mark.parametrize('loss', [NKDLoss, RLDLoss])
 def test_losses_with_labels_say_what_they_need(loss):
     with pytest.raises(ValueError, match=f'{loss.__name__} needs data_samples with gt_label'):

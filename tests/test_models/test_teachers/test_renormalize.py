@@ -5,7 +5,7 @@ import torch
 from mmdet.models import DetDataPreprocessor
 from mmdet.structures import DetDataSample
 
-from dpk_mm.models.teachers import Renormalize
+from dpk_mm.models.teachers import Renormalize, renormalize
 
 IMAGENET = dict(mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375])
 CAFFE = dict(mean=[103.53, 116.28, 123.675], std=[1.0, 1.0, 1.0])
@@ -44,6 +44,23 @@ PREPROCESSORS = {
     'raw rgb': lambda make: make(True),
     'padded with 114': lambda make: make(False, pad_value=114, **CAFFE),
 }
+
+
+@pytest.mark.parametrize(
+    'source, values, told',
+    [('raw', 2.6, True), ('raw', 255, False), ('imagenet', 2.6, False), ('zero to one', 1.0, False)],
+)
+def test_images_that_are_normalised_elsewhere_are_told_once(monkeypatch, source, values, told):
+    """In the pipeline, say: the teacher's preprocessor would take them for pixels."""
+    said = []
+    monkeypatch.setattr(renormalize, 'print_log', lambda text, *args: said.append(text))
+    to_one = dict(mean=[0.0] * 3, std=[255.0] * 3)
+    source = det(False, **to_one) if source == 'zero to one' else PREPROCESSORS[source](det)
+    shown = Renormalize(source, PREPROCESSORS['imagenet'](det))
+    for _ in range(2):
+        shown(values * torch.linspace(-1, 1, 3 * 64).reshape(1, 3, 8, 8))
+    assert len(said) == told
+    assert not told or 'values up to 2.6: they seem to be normalised elsewhere' in said[0]
 
 
 @pytest.mark.parametrize('target', PREPROCESSORS)
