@@ -84,13 +84,15 @@ def keep_order(runner: Runner, meta: dict[str, Any]) -> None:
         runner (Runner): About to resume.
         meta (dict): Of the checkpoint.
     """
-    loop, given = runner._train_loop, runner._randomness_cfg
-    cfg = (runner.cfg.get('train_dataloader') or {}).get('sampler')
+    loop, given = runner._train_loop, getattr(runner, '_randomness_cfg', {})
+    cfg = runner.cfg.get('train_dataloader')
     drawn = given.get('seed') is None and not given.get('diff_rank_seed')  # which gives samplers none
-    if not drawn or meta.get('seed') is None or not isinstance(loop, BaseLoop) or not isinstance(cfg, dict):
+    if not drawn or meta.get('seed') is None or not isinstance(loop, BaseLoop):
         return
+    if not isinstance(cfg, dict) or not isinstance(cfg.get('sampler'), dict):
+        return  # built by the user
     loader = loop.dataloader
-    again = DATA_SAMPLERS.build(cfg, default_args=dict(dataset=loader.dataset, seed=meta['seed']))
+    again = DATA_SAMPLERS.build(cfg['sampler'], default_args=dict(dataset=loader.dataset, seed=meta['seed']))
     vars(loader.sampler).update(vars(again))  # in place: a loader does not take another
     if hasattr(loop, 'dataloader_iterator'):  # its workers may have begun
         loop.dataloader_iterator = type(loop.dataloader_iterator)(loader)

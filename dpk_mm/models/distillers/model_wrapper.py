@@ -78,7 +78,8 @@ class ModelWrapper(BaseModel, metaclass=_Built):
 
     def _has(self, name: str) -> bool:
         """Whether an attribute is its own."""
-        return name in {*self.__dict__, *self._modules, *self._parameters, *self._buffers, *dir(type(self))}
+        held = (self.__dict__, self._modules, self._parameters, self._buffers)
+        return hasattr(type(self), name) or any(name in names for names in held)
 
     def named_parameters(self, prefix: str = '', *args: Any, **kwargs: Any) -> Iterator[tuple[str, Tensor]]:
         """Under the names of checkpoints, which optimizer constructors such as layer-wise decay go by."""
