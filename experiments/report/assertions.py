@@ -153,9 +153,13 @@ SAID = {
     ],
     ('docs/results/cifar100_30ep.md', 'cifar100_30ep/partial.csv'): [
         (
-            'DPK without a prior has {} % top-1, and KD + FitNet {} %',
-            *map(mean, ('dpk, ratio 0', 'kd + fitnet')),
+            'DIST has {} % top-1, DPK without a prior {} %, DPK with CKA {} %, and KD + FitNet {} %',
+            *map(mean, ('dist', 'dpk, ratio 0', 'dpk, cka', 'kd + fitnet')), best('dist'),
         ),
+        ('CKA has {} over no prior', each('dpk, cka', 'dpk, ratio 0')),
+    ],
+    ('docs/results/cifar100_30ep.md', 'cifar100_cures'): [
+        ('the same necks had {} [after three', gain('kd, dpk, cka', 'kd, dpk, ratio 0')),
     ],
     ('docs/results/cifar100_30ep.md', 'cifar100_30ep_tuning'): [
         (
