@@ -179,6 +179,12 @@ SAID = {
             gain(_CKA, 'kd, dpk, ratio 0'), verdict(UNKNOWN, _CKA, 'kd, dpk, ratio 0'),
         ),
         ('makes a step of {} ms one of {}.', step_ms(_CKA), step_ms(_CURES[2])),
+        (
+            'DIST alone has {}, with FitNet {}, with DPK at ratio 0 {}, and with CKA {}, each with a weight of 30. '
+            'With a weight of 10 DPK at ratio 0 has {}.',
+            *(mean(f'dist{more}') for more in ('', ', fitnet, 30', ', dpk, ratio 0, 30', ', dpk, cka, 30', ', dpk, ratio 0, 10')),
+            best(*(f'dist{more}' for more in (', dpk, ratio 0, 30', '', ', fitnet, 30', ', dpk, cka, 30'))),
+        ),
     ],
     ('docs/results/README.md', 'cifar100_cures'): [
         (
