@@ -16,7 +16,6 @@ from dpk_mm.compare.digest import digest_tensors
 from dpk_mm.compare.fairness import student_optimizer
 from dpk_mm.models import FrozenTeacher
 from dpk_mm.utils import load_main_cfg
-from dpk_mm.utils.config import as_dict
 
 
 def make_method(
@@ -97,7 +96,7 @@ def write_short_run(
     Returns:
         Path: The input.
     """
-    cfg = Config(as_dict(study.cfg))
+    cfg = Config(study.cfg.to_dict())
     cfg.param_scheduler = None
     set_budget(cfg, dict(max_iters=steps))
     warm = max(1, steps // 10)

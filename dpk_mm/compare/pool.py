@@ -16,7 +16,6 @@ import dpk_mm
 from dpk_mm.compare.display import Display
 from dpk_mm.compare.fairness import must_share_start
 from dpk_mm.compare.run import Run
-from dpk_mm.utils.config import as_dict
 
 
 def run_all(runs: Sequence[Run], jobs: int, threads: int, starts: Path, display: Display) -> Dict[str, str]:
@@ -69,8 +68,8 @@ def _start(run: Run, slot: int, jobs: int, threads: int, starts: Path) -> subpro
         field.split('.')[0] for field in run.method.allow
     }
     job = dict(
-        train=as_dict(run.cfg),
-        test=as_dict(run.test_cfg),
+        train=run.cfg.to_dict(),
+        test=run.test_cfg.to_dict(),
         threads=threads,
         first_step=dict(
             path=starts / f'{run.seed}.json',

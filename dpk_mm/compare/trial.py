@@ -16,7 +16,6 @@ from dpk_mm.compare.run import Run
 from dpk_mm.registry import DATASETS
 from dpk_mm.utils.build import build_parts, build_runner, part_errors
 from dpk_mm.utils.check_config import check_config
-from dpk_mm.utils.config import as_dict
 
 
 @DATASETS.register_module()
@@ -81,7 +80,7 @@ def try_builds(runs: Sequence[Run], base: Config) -> dict[str, str]:
 
 def _build(cfg: Config) -> str:
     """Build the parts of a training; a hash of the student's first weights."""
-    cfg = Config(as_dict(cfg), format_python_code=False)
+    cfg = Config(cfg.to_dict(), format_python_code=False)
     cfg.experiment_name = f'trial_{time.time_ns()}'
     # without backends, some of which would open an experiment on their server
     cfg.visualizer = dict(type='Visualizer', name=cfg.experiment_name, vis_backends=[])

@@ -79,10 +79,10 @@ def plain_config(cfg: Config) -> Optional[str]:
     """
     if not isinstance(cfg.get('model'), dict) or main_field(cfg) is None:
         return None
-    fields = {key: value for key, value in as_dict(cfg).items() if key != 'model'}
     is_formatted = getattr(cfg, '_format_python_code', True)  # some texts are too much for yapf
-    plain = dict(fields, model=main_model_cfg(as_dict(cfg)).to_dict())
-    return Config(plain, format_python_code=is_formatted).pretty_text
+    whole = as_dict(cfg)
+    whole['model'] = main_model_cfg(whole).to_dict()
+    return Config(whole, format_python_code=is_formatted).pretty_text
 
 
 def _check_fields(cfg: Config, field: str) -> None:
