@@ -50,22 +50,23 @@ def _fitnet(weight=None) -> dict:
     }
 
 
-def _dpk(prior, neck=_lean, weight=_weight) -> dict:
+def _dpk(prior, neck=_lean, weight=_weight, logits=_kd) -> dict:
     """The same through necks, which an AdamW of their own trains."""
     maps = _fitnet(weight)
     for stage, patch in zip(maps.values(), (1, 2)):
         stage.update(neck=dict(neck, patch_size=patch), prior=prior)
-    return _row(_kd, maps, optimizer=dict(lr=1e-3))
+    return _row(logits, maps, optimizer=dict(lr=1e-3))
 
 
+_dist = dict(type='dpk_mm.DISTLoss', beta=1.0, gamma=1.0, temperature=4.0, loss_weight=2.0)
 _decides = dict(seeds=[0, 1, 2])
 methods = {
     'dpk, ratio 0': dict(_dpk(_none), **_decides),
     'dpk, cka': dict(_dpk(_cka), **_decides),
     'kd + fitnet': dict(_row(_kd, _fitnet(_weight)), **_decides),
-    'dist': dict(
-        _row(dict(type='dpk_mm.DISTLoss', beta=1.0, gamma=1.0, temperature=4.0, loss_weight=2.0)), **_decides
-    ),
+    'dist': dict(_row(_dist), **_decides),
+    # the best weight of experiments/cifar100_cures
+    'dist + dpk, ratio 0': _dpk(_none, logits=_dist),
     'alone': None,
     'kd': _row(_kd),
     # the weights of the paper
