@@ -17,7 +17,7 @@ _SCALES = (2.0**16, 2.0**8, 1.0)
 
 
 def share_out(stages: Iterable[BaseStage], detects: bool) -> int:
-    """Give each stage of a kind an equal part of the default share.
+    """Give each stage of a kind an equal part of the share that it was given, or of the default.
 
     Args:
         stages (Iterable[BaseStage]): All stages.
@@ -35,8 +35,7 @@ def share_out(stages: Iterable[BaseStage], detects: bool) -> int:
     for kind, autos in kinds.items():
         for auto in autos:
             auto.number = number
-            if auto.share is None:
-                auto.share = DEFAULT_SHARES[kind] / len(autos)
+            auto.share = (auto.share or DEFAULT_SHARES[kind]) / len(autos)
     return number
 
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from dpk_mm.utils.checks import checked
 from dpk_mm.utils.hints import Positive, Range
 
-# Sum of the shares of the stages of a kind whose config names none. Those of maps were best on images held
+# Sum of the shares of the stages of a kind. Those of maps were best on images held
 # out (experiments/auto_weight). KD has some 0.8 with its usual weight.
 DEFAULT_SHARES = dict(logits=1.0, detector=0.3, classifier=3.0)
 # The second measurement, as a share of the schedule; those after it lie ever further apart, to the last.
@@ -29,9 +29,9 @@ class AutoShare(nn.Module):
 
     Args:
         type (str): ``'auto'``, as a config says.
-        share (float, optional): Norm of the weighted gradient over the norm of the task's. Defaults to
-            that of ``DEFAULT_SHARES``, for logits, or the maps of a detector or of other models, over the
-            number of stages of that kind.
+        share (float, optional): Norm of the weighted gradients over the norm of the task's, summed over the
+            stages of a kind, the logits or the maps: a distiller divides it by their number. Defaults to
+            that of ``DEFAULT_SHARES``.
         iters (int, optional): Number of measurements. With n such stages it defaults to one in
             100 (n + 1) steps, 4 at least: about 1 % of the time of a run of some thousand steps.
 

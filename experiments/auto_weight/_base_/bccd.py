@@ -20,7 +20,7 @@ for _method, _values in _weights.items():
             model=dict(method=_method, init_student=True, input_shape=(240, 320), stages=_loss),
         )
     for _share in _shares:
-        _auto = dict(type='auto', share=_share / len(_names))
+        _auto = dict(type='auto', share=_share)
         _loss = {name: dict(loss=dict(loss_weight=_auto)) for name in _names}
         _rows[f'{_method}, share {_share:g}'] = dict(
             allow=['init_student'],

@@ -24,7 +24,7 @@ for _method, _parts in _stages.items():
             model=dict(method=_method, input_shape=(32, 32), stages=_loss)
         )
     for _share in _shares:
-        _auto = dict(type='auto', share=_share / len(_parts))
+        _auto = dict(type='auto', share=_share)
         _loss = {stage: dict(loss=dict(loss_weight=_auto)) for stage in _parts}
         _rows[f'{_method}, share {_share}'] = dict(
             model=dict(method=_method, input_shape=(32, 32), stages=_loss)

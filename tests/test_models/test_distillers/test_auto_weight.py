@@ -118,16 +118,19 @@ def test_other_weights_are_refused(weight, message):
         FeatureMSELoss(loss_weight=weight)
 
 
-def test_the_default_share_is_divided_among_stages_of_a_kind():
+def test_a_share_is_divided_among_stages_of_a_kind():
     mse = dict(type='dpk_mm.FeatureMSELoss', loss_weight='auto')
     stages = {f'l{i}': dict(at=f'backbone.layer{i}', loss=mse) for i in (1, 2)}
-    stages['l3'] = dict(at='backbone.layer3', loss=dict(mse, loss_weight=auto(share=7.0)))
+    stages['l3'] = dict(at='backbone.layer3', loss=dict(mse, loss_weight=auto(share=6.0)))
     stages['logits'] = dict(at='head.fc', loss=dict(type='dpk_mm.LogitsKLLoss', loss_weight='auto'))
     model = tiny.build(tiny_cls.distiller(stages=stages))
     shares = {name: stage.loss.auto.share for name, stage in model.distiller.items()}
-    assert shares == dict(l1=1.0, l2=1.0, l3=7.0, logits=1.0)
+    assert shares == dict(l1=1.0, l2=1.0, l3=2.0, logits=1.0)
     model = tiny.build(tiny.distiller(method='pkd', stages=None, input_shape=(128, 128)))
     assert {stage.loss.auto.share for stage in model.distiller.values()} == {0.3 / len(model.distiller)}
+    own = tiny.distiller(method='pkd', loss_weight=auto(1.5), stages=None, input_shape=(128, 128))
+    model = tiny.build(own)
+    assert {stage.loss.auto.share for stage in model.distiller.values()} == {1.5 / len(model.distiller)}
 
 
 def test_gradients_have_the_share_that_was_asked_for():
