@@ -172,8 +172,12 @@ def output(text: str) -> Path:
 
 
 @contextmanager
-def checkpoint_errors() -> Iterator[None]:
-    """Turn what ends a training by a stated rule, such as a full disk, into one line that says what to do."""
+def checkpoint_errors(opt_in: Optional[str] = f'set {OPT_IN}=1') -> Iterator[None]:
+    """Turn what ends a training by a stated rule, such as a full disk, into one line that says what to do.
+
+    Args:
+        opt_in (str, optional): What to do to open a file that is not only weights; None where nothing does.
+    """
     try:
         yield
     except Exception as error:
@@ -183,7 +187,7 @@ def checkpoint_errors() -> Iterator[None]:
             die(f'{error}. Checkpoints that are whole stay; --resume goes on from the newest.')
         path = _argument(error, 'torch.serialization', 'load', 'f')
         if path is not None:
-            die(f'{path} {explain_load_error(error, path, f"set {OPT_IN}=1")}')
+            die(f'{path} {explain_load_error(error, path, opt_in)}')
         path = _argument(error, 'mmengine.runner', 'resume', 'filename')
         if path is None or os.environ.get(TRACEBACK):
             raise

@@ -43,7 +43,7 @@ def explain_load_error(error: Exception, path: str, opt_in: Optional[str]) -> st
     Args:
         error (Exception): What it raised.
         path (str): The file.
-        opt_in (str, optional): What to do to open it all the same; None where that was done.
+        opt_in (str, optional): What to do to open it all the same; None where there is no way.
 
     Returns:
         str: The rest of a sentence that begins with the file's name.
@@ -65,11 +65,9 @@ def explain_load_error(error: Exception, path: str, opt_in: Optional[str]) -> st
         return 'is a TorchScript archive. Save the state dict of what it holds by torch.save.'
     if 'Invalid magic number' in text and _pickle_protocol(path)[0]:
         return 'is a pickle that torch did not write. Save its weights by torch.save.'
-    if isinstance(error, pickle.UnpicklingError) and opt_in and what:
-        return (
-            f'holds more than weights and was not opened ({what}). Such a file can run any code: '
-            f'if you trust its source, {opt_in}.'
-        )
+    if isinstance(error, pickle.UnpicklingError) and what:
+        advice = f': if you trust its source, {opt_in}' if opt_in else ''
+        return f'holds more than weights and was not opened ({what}). Such a file can run any code{advice}.'
     return f'is no readable checkpoint; it may be truncated ({text.splitlines()[0]}).'
 
 

@@ -18,19 +18,22 @@ def spread(values: Sequence[float], form: str) -> str:
     return mean if len(values) == 1 else f'{mean} ± {format(statistics.stdev(values), form.lstrip("+"))}'
 
 
-def markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def markdown(head: Sequence[str], rows: Iterable[Sequence[str]], columns: str = '') -> str:
     """Write a Markdown table.
 
     Args:
-        head (Sequence[str]): Titles of the columns; the first column stands left, the others right.
+        head (Sequence[str]): Titles of the columns.
         rows (Iterable[Sequence[str]]): Cells.
+        columns (str): A letter for each column: l stands left, r right. Defaults to the first one left,
+            the others right.
 
     Returns:
         str: The table.
     """
     lines = [head, *rows]
     texts = ['| ' + ' | '.join(line) + ' |' for line in lines]
-    return '\n'.join([texts[0], '|---|' + '---:|' * (len(head) - 1), *texts[1:]])
+    marks = ['---:' if side == 'r' else '---' for side in columns or 'l' + 'r' * (len(head) - 1)]
+    return '\n'.join([texts[0], f'|{"|".join(marks)}|', *texts[1:]])
 
 
 def count(number: int) -> str:

@@ -10,8 +10,8 @@ from dpk_mm.compare.verdict import FAILED, HELD, UNKNOWN
 
 # What a sentence states: methods of study.Study, called on the study that its page is about. Those in the first
 # line give the text for a pair of braces.
-_FIGURES = 'mean average gain points each p step_ms slope agreement number'.split()
-mean, average, gain, points, each, p, step_ms, slope, agreement, number = (
+_FIGURES = 'mean average gain points each p step_ms slope agreement ratio'.split()
+mean, average, gain, points, each, p, step_ms, slope, agreement, ratio = (
     partial(methodcaller, name) for name in _FIGURES
 )
 order, best, verdict = (partial(methodcaller, name) for name in ('order', 'best', 'verdict'))
@@ -85,15 +85,15 @@ SAID = {
     ('docs/results/README.md', 'speed'): [
         (
             '{} and {} times the floor; lean {} and {}',
-            number('resnet34_resnet18_in1k.json', 'ratio', '.2f'), number('retinanet_r101_r50_coco.json', 'ratio', '.2f'),
-            number('resnet34_resnet18_lean_in1k.json', 'ratio', '.2f'), number('retinanet_r101_r50_lean_coco.json', 'ratio', '.2f'),
+            ratio('resnet34_resnet18_in1k.json'), ratio('retinanet_r101_r50_coco.json'),
+            ratio('resnet34_resnet18_lean_in1k.json'), ratio('retinanet_r101_r50_lean_coco.json'),
         ),
     ],
     ('docs/results/speed.md', 'speed'): [
         (
             'brings ResNet-34 to ResNet-18 from {} to {} times the floor, and RetinaNet from {} to {}.',
-            number('resnet34_resnet18_in1k.json', 'ratio', '.2f'), number('resnet34_resnet18_lean_in1k.json', 'ratio', '.2f'),
-            number('retinanet_r101_r50_coco.json', 'ratio', '.2f'), number('retinanet_r101_r50_lean_coco.json', 'ratio', '.2f'),
+            ratio('resnet34_resnet18_in1k.json'), ratio('resnet34_resnet18_lean_in1k.json'),
+            ratio('retinanet_r101_r50_coco.json'), ratio('retinanet_r101_r50_lean_coco.json'),
         ),
     ],
     ('docs/results/demo.md', 'demo'): [
@@ -455,23 +455,26 @@ SAID = {
     ],
     ('README.md', 'bccd'): [
         ('inheriting them gives most', verdict(HELD, _START, 'alone'), verdict(UNKNOWN, 'PKD, 3', _START)),
-        ('The weight of PKD is 3, which led a search on held-out images', verdict(HELD, _TUNED, _START)),
+        (
+            'A weight of 3](docs/results/bccd.md), which led a search on held-out images, brings PKD to {}.',
+            mean('PKD, 3', form='.1f'), verdict(HELD, _TUNED, _START),
+        ),
     ],
     ('README.md', 'cifar100_short'): [
         ('Our short schedules have none', verdict(FAILED, 'dpk, cka', 'dpk, ratio 0')),
     ],
     ('docs/config.md', 'cifar100_short'): [
-        ('it was the best DPK variant on CIFAR-100', best(_RESIDUAL[1], *_AUTHORS, *_LEAN[:2])),
+        ('was the best DPK variant on CIFAR-100', best(_RESIDUAL[1], *_AUTHORS, *_LEAN[:2])),
     ],
     ('docs/config.md', 'speed'): [
         (
             "takes {} times the student's own step and the teacher's forward pass, on a CPU.",
-            number('retinanet_r101_r50_coco.json', 'ratio', '.2f'),
+            ratio('retinanet_r101_r50_coco.json'),
         ),
         (
             'it takes {} times. On ResNet-34 to ResNet-18 the figures are {} and {}.',
-            number('retinanet_r101_r50_lean_coco.json', 'ratio', '.2f'),
-            number('resnet34_resnet18_in1k.json', 'ratio', '.2f'), number('resnet34_resnet18_lean_in1k.json', 'ratio', '.2f'),
+            ratio('retinanet_r101_r50_lean_coco.json'),
+            ratio('resnet34_resnet18_in1k.json'), ratio('resnet34_resnet18_lean_in1k.json'),
         ),
     ],
 }  # fmt: skip

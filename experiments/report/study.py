@@ -117,9 +117,9 @@ class Study:
         """The mean of a method alone."""
         return f'{statistics.fmean(self.values()[name].values()):.1f}'
 
-    def gain(self, name: str, other: str, form: str = '+.2f') -> str:
+    def gain(self, name: str, other: str) -> str:
         """Mean and standard deviation of what a method has more than another, paired by seed."""
-        return spread(self.gains(name, other), form)
+        return spread(self.gains(name, other), '+.2f')
 
     def points(self, name: str, other: str) -> str:
         """The mean of :meth:`gain` alone."""
@@ -156,9 +156,9 @@ class Study:
         ranks = [ranking[point.teacher] for point in points]
         return f'{rank_correlation(ranks, [point.mean for point in points]):+.2f}'
 
-    def number(self, file: str, key: str, form: str) -> str:
-        """A number of a JSON file."""
-        return format(json.loads((self.folder / file).read_text(encoding='utf-8'))[key], form)
+    def ratio(self, file: str) -> str:
+        """What a step costs over the floor, by a report of profile_step.py."""
+        return f'{json.loads((self.folder / file).read_text(encoding="utf-8"))["ratio"]:.2f}'
 
     # what a page may state without a figure
 

@@ -85,14 +85,7 @@ def not_run(folder: Path = EXPERIMENTS) -> str:
             about = ' '.join(line[2:] for line in head).rstrip(':.') + '.'
             path = file.relative_to(folder.parent).as_posix()
             rows.append([f'`{path}`', about, f'{sum(map(bool, found))}', f'{sum(found)}'])
-    return _align('llrr', markdown(['input', 'what', 'rows', 'runs'], rows))
-
-
-def _align(columns: str, table: str) -> str:
-    """Set the columns of a table left (l) or right (r)."""
-    head, _, *rows = table.split('\n')
-    marks = ('---:' if column == 'r' else '---' for column in columns)
-    return '\n'.join([head, f'|{"|".join(marks)}|', *rows])
+    return markdown(['input', 'what', 'rows', 'runs'], rows, 'llrr')
 
 
 def _claims() -> str:
@@ -101,7 +94,7 @@ def _claims() -> str:
         for i, (on, verdict, _) in enumerate(found):
             words = verdict.words if verdict.words == UNKNOWN else f'**{verdict.words}**'
             rows.append([*(('', '') if i else (claim, paper)), on, f'{verdict}', words])
-    return _align('lllrl', markdown(['claim', 'its paper', 'here', 'gain', 'verdict'], rows))
+    return markdown(['claim', 'its paper', 'here', 'gain', 'verdict'], rows, 'lllrl')
 
 
 def _teachers() -> str:
@@ -168,7 +161,7 @@ def _auto() -> str:
                 cells += [f'{verdict}', words]
             rows.append(cells)
     head = ['on', 'method', 'auto against tuned', '', 'auto against published', '']
-    return _align('llrlrl', markdown(head, rows))
+    return markdown(head, rows, 'llrlrl')
 
 
 _START = 'inherited start'
@@ -202,24 +195,24 @@ def _recipe() -> str:
         gains = [f'{finding.verdict}' for finding in pair.findings]
         rows.append([on, study.mean(_START, form='.1f'), *gains, times])
     head = ['AP on', _START, 'PKD over it', 'FGD over it', 'DPK over it', 'DPK over PKD', 'ms of a step']
-    return _align('lrrrrrr', markdown(head, rows))
+    return markdown(head, rows, 'lrrrrrr')
 
 
 def _expect() -> str:
     """What the parts of a distillation give on real photographs, each over the one before."""
-    study = Study(EXPERIMENTS / 'bccd')
+    study = Study(EXPERIMENTS / 'recipe_bccd')
     titles = {
         'alone': 'the student alone',
         'inherited start': "from the teacher's neck and head",
-        'PKD, 3': "and with PKD (`method='pkd'`)",
-        'dpk, cka, lean necks, PKD, 3': "and with DPK's necks before PKD's loss (`method='dpk'`)",
+        'pkd': "and with PKD (`method='pkd'`)",
+        'dpk': "and with DPK's necks before PKD's loss (`method='dpk'`)",
     }
     rows, before = [], None
     for name, title in titles.items():
         more = f'{study.gain(name, before)} ({study.p(name, before)})' if before else '–'
         rows.append([title, study.mean(name, form='.1f'), more])
         before = name
-    return _align('lrr', markdown(['', 'AP', 'over the line above'], rows))
+    return markdown(['', 'AP', 'over the line above'], rows, 'lrr')
 
 
 def _which() -> str:
@@ -248,7 +241,7 @@ def _which() -> str:
             f'{over_kd}, {said(cifar, residual, "kd + fitnet", "over KD + FitNet")}',
         ],
     ]
-    return _align('lll', markdown(['you have', '`method=`', 'in our short schedules'], rows))
+    return markdown(['you have', '`method=`', 'in our short schedules'], rows, 'lll')
 
 
 def _pair(kind: str) -> Pair:
@@ -281,7 +274,7 @@ def _methods() -> str:
             except ValueError:
                 fits.append('no')
         rows.append([f"`'{name}'`", re.match(r'.*?\.(?= [A-Z]|$)', text)[0], *fits])
-    return _align('lllll', markdown(['method', 'what it does', *kinds], rows))
+    return markdown(['method', 'what it does', *kinds], rows, 'lllll')
 
 
 def _fgd_weights() -> str:
@@ -292,7 +285,7 @@ def _fgd_weights() -> str:
         for head, weights in maps.FGD_WEIGHTS.items()
     ]
     head = ['box head', 'alpha_fg', 'beta_bg', 'gamma_mask', 'lambda_rela', 'temp', 'from']
-    return _align('lrrrrrl', markdown(head, rows))
+    return markdown(head, rows, 'lrrrrrl')
 
 
 _demo, _demo_cls, _weights = (Study(EXPERIMENTS / name) for name in ('demo', 'demo_cls', 'cifar100_weights'))

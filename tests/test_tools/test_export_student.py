@@ -57,3 +57,10 @@ def test_refuses_what_it_would_spoil(export_student, checkpoint, tmp_path):
     with pytest.raises(SystemExit, match='no state_dict in it'):
         export_student.main([str(tmp_path / 'other.pth'), str(tmp_path / 'out.pth')])
     assert not (tmp_path / 'out.pth').exists()
+
+
+def test_a_file_that_could_run_code_is_never_opened(export_student, tmp_path):
+    """No variable of torch's opens it here, so the message names none."""
+    torch.save(dict(state_dict=dict(a=torch.ones(1)), more=pytest.approx), tmp_path / 'a.pth')
+    with pytest.raises(SystemExit, match=r'a.pth holds more than weights .* can run any code\.$'):
+        export_student.main([str(tmp_path / 'a.pth'), str(tmp_path / 'b.pth')])

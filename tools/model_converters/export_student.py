@@ -26,7 +26,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
         cli.die(f'{args.out} exists already')
     cli.check_writable(args.out)
     cli.check_checkpoint(str(args.checkpoint), 'checkpoint')
-    with cli.checkpoint_errors():
+    with cli.checkpoint_errors(opt_in=None):
         content = torch.load(args.checkpoint, map_location='cpu', weights_only=True)
     weights = content.get('state_dict') if isinstance(content, dict) else None
     if not weights:

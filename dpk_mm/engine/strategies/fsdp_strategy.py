@@ -53,9 +53,9 @@ class FSDPStrategy(MMEngineFSDPStrategy):
         """Wrap the model; upstream takes the process's number for that of a GPU."""
         if getattr(model, 'inner', None) is not None:
             raise ValueError(
-                'model.optimizer: FSDP shards what it would train. Give optim_wrapper.constructor='
-                "'dpk_mm.DistillOptimWrapperConstructor' and write out the method by tools/make_config.py, "
-                'without model.optimizer.'
+                'model.optimizer: FSDP shards what it would train. Give optim_wrapper.distiller and '
+                "optim_wrapper.constructor='dpk_mm.DistillOptimWrapperConstructor', and write out the "
+                'method by tools/make_config.py, without model.optimizer.'
             )
         self.model_wrapper = {'type': 'MMFullyShardedDataParallel', **(self.model_wrapper or {})}
         policy = self.model_wrapper.get('auto_wrap_policy')

@@ -41,7 +41,7 @@ class BaseDistiller(ModelWrapper):
         teacher (str, dict or nn.Module): See :func:`dpk_mm.utils.teacher_cfg`.
         input_shape (tuple[int, int], optional): Height and width of the blank image that is shown to
             both models at build time to learn the shapes of their features. Defaults to (256, 256) for
-            detectors, (224, 224) for other models.
+            detectors and segmentors, (224, 224) for other models.
         task_loss_weight (float): Factor of the student's own losses (gamma of the authors' code).
         data_preprocessor (dict, optional): For a student that has none of its own: mmengine's runner
             passes a config's top-level one.
@@ -99,7 +99,7 @@ class BaseDistiller(ModelWrapper):
         A classifier's ``loss`` is called ``loss_task``, as the log's ``loss`` is the sum of all.
 
         Args:
-            inputs (Tensor): (B, 3, H, W).
+            inputs (Tensor): (B, C, H, W).
             data_samples (Sequence, optional): B samples.
 
         Returns:

@@ -1,7 +1,6 @@
 """The distiller of every method that is a loss on some layers."""
 
 from collections.abc import Sequence
-from functools import partial
 from typing import Annotated, Any, Literal, Optional, Union
 
 import torch
@@ -39,8 +38,8 @@ class Distiller(BaseDistiller):
     """A student that learns from a teacher at stages of (layers, neck, prior, loss).
 
     A method's name makes the stages, or a config writes them. A dry run finds layers and channels, and the
-    log shows what was chosen as a table. Every detector, classifier and segmentor of MMDetection,
-    MMPretrain and MMSegmentation fits. A backbone or a classifier may teach a detector.
+    log shows what was chosen as a table. Every detector and classifier of MMDetection and MMPretrain fits,
+    and each ``EncoderDecoder`` of MMSegmentation. A backbone or a classifier may teach a detector.
 
     Args:
         student (str or dict): The student: ``'pkg::path'``, a local config file, or a model dict.
@@ -151,11 +150,11 @@ class Distiller(BaseDistiller):
 
     def _add_stage(self, name: str, cfg: dict, student_shape: Sequence, teacher_shape: Sequence) -> None:
         parts = {key: cfg[key] for key in ('neck', 'prior', 'loss') if key in cfg}
-        group = partial(GroupStage, teacher=self.teacher)
-        kind = group
         if isinstance(cfg['student_at'], str):
             kind = DistillStage
             parts['ignore_index'] = pixel_ignore_index(self.student, cfg['student_at'], student_shape)
+        else:
+            kind, parts['teacher'] = GroupStage, self.teacher
         try:
             self.distiller[name] = kind(name, student_shape, teacher_shape, **parts)
         except FieldError as error:

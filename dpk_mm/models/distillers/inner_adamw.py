@@ -96,7 +96,8 @@ class InnerAdamW:
         if self._inner is not None and self._waited > _PATIENCE:
             raise RuntimeError(
                 f'model.optimizer: no optimizer of torch has made a step in {_PATIENCE} forward passes. Give '
-                "optim_wrapper.constructor='dpk_mm.DistillOptimWrapperConstructor', or model.optimizer=False."
+                "optim_wrapper.constructor='dpk_mm.DistillOptimWrapperConstructor' and "
+                'optim_wrapper.distiller, or model.optimizer=False.'
             )
 
     def _before_step(self, optimizer: Optimizer) -> None:
@@ -110,7 +111,7 @@ class InnerAdamW:
         if type(optimizer).__name__ in _READ_ALL_STATE:
             raise ValueError(
                 f'model.optimizer: {type(optimizer).__name__} reads the state of all parameters, also of '
-                'those that it does not train. Give optim_wrapper.constructor='
+                'those that it does not train. Give optim_wrapper.distiller and optim_wrapper.constructor='
                 "'dpk_mm.DistillOptimWrapperConstructor', or model.optimizer=False."
             )
         self._waited = 0

@@ -104,7 +104,7 @@ class ModelWrapper(BaseModel, metaclass=_Built):
         """The main model's own, but for the losses in mode ``'loss'``.
 
         Args:
-            inputs (Tensor): (B, 3, H, W), from the data preprocessor.
+            inputs (Tensor): (B, C, H, W), from the data preprocessor.
             data_samples (Sequence, optional): B samples.
             mode (str): ``'loss'``, ``'predict'`` or ``'tensor'``, see mmengine's ``BaseModel``.
 

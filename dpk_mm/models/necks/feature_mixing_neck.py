@@ -34,7 +34,7 @@ class FeatureMixingNeck(nn.Module):
         patch_size (int): Side p of a token in positions. Defaults to 1.
         encoder (dict, optional): ``embed_dims``, ``num_layers`` and ``num_heads`` of both encoders.
         decoder (dict, optional): The same of the decoder.
-        mask (dict): Which positions the teacher fills. Defaults to :class:`RandomMask`.
+        mask (dict or str): Which positions the teacher fills. Defaults to :class:`RandomMask`.
         min_teacher_tokens (int): Least number of tokens that the teacher fills, unless the ratio is 0 or that
             is over half of the map. The authors' code has 2 for CIFAR, 4 for ImageNet and 40 for detection.
             Defaults to 2.

@@ -208,7 +208,7 @@ class FrozenTeacher(nn.Module):
         padded on, and the features are cut back to the part that shows the batch.
 
         Args:
-            inputs (Tensor): (B, 3, H, W), as the student's preprocessor made it.
+            inputs (Tensor): (B, C, H, W), as the student's preprocessor made it.
             taps (Sequence[str]): Names of layers, see :func:`dpk_mm.utils.check_tap`.
             data_samples (Sequence, optional): B samples.
 
