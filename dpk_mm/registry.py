@@ -43,5 +43,3 @@ OPTIM_WRAPPER_CONSTRUCTORS = Registry(
 # functions from what a dry run found to stages; see dpk_mm.methods
 METHODS = Registry('method', scope='dpk_mm', locations=['dpk_mm.methods'])
 STRATEGIES = Registry('strategy', parent=MMENGINE_STRATEGIES, scope='dpk_mm', locations=['dpk_mm.engine'])
-
-__all__ = ['DATASETS', 'HOOKS', 'METHODS', 'MODELS', 'OPTIM_WRAPPER_CONSTRUCTORS', 'STRATEGIES']

@@ -20,7 +20,6 @@ from dpk_mm.analysis.stats import LEAST_SAMPLES
 from dpk_mm.models import CKAPrior, Distiller
 from dpk_mm.registry import MODELS
 from dpk_mm.utils import cka_from_hsics, hsics, is_distiller, load_weights, record, resize_like
-from dpk_mm.utils.checkpoint import check_checkpoint
 from dpk_mm.utils.runner import type_name
 
 UNTRAINED = 'untrained'
@@ -87,7 +86,6 @@ def read_students(model: Distiller, paths: Sequence[str]) -> dict[str, Feats]:
         if path == UNTRAINED:
             students[label] = start
             continue
-        check_checkpoint(path, 'CHECKPOINT')
         weights = load_weights(path, field='CHECKPOINT')
         weights = {key: value for key, value in weights.items() if not key.startswith('distiller.')}
         try:

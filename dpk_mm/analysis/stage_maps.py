@@ -10,7 +10,6 @@ from dpk_mm.analysis.samples import Batch
 from dpk_mm.models import Distiller, FeatureMixingNeck
 from dpk_mm.models.losses.pkd_loss import PKDLoss, standardize
 from dpk_mm.utils import load_weights, record
-from dpk_mm.utils.checkpoint import check_checkpoint
 from dpk_mm.utils.plots import COLOURS, new_figure
 
 
@@ -65,7 +64,6 @@ def load_trained(model: Distiller, path: str, stage: str) -> None:
         FileNotFoundError: There is no such checkpoint.
         ValueError: It is of another model, or of an exported student.
     """
-    check_checkpoint(path, 'CHECKPOINT')
     weights = load_weights(path, field='CHECKPOINT')
     try:
         missing, _ = model.load_state_dict(weights, strict=False)

@@ -4,6 +4,8 @@ from typing import Any, Dict, List, Tuple
 
 from mmengine.config import Config
 
+from dpk_mm.utils.runner import type_name
+
 _BOUNDS = ('begin', 'end', 'T_max')  # may lie within an epoch where a schedule goes by iterations
 _COUNTS = ('step_size', 'total_steps', 'milestones', 'periods')
 _FOREVER = 1e9  # mmengine's own for an `end` that never comes
@@ -18,9 +20,7 @@ def counts_epochs(cfg: Config) -> bool:
     Returns:
         bool: True for epochs.
     """
-    kind = cfg.train_cfg.get('type')
-    name = kind if isinstance(kind, str) else getattr(kind, '__name__', '')
-    return cfg.train_cfg.get('by_epoch', not name.endswith('IterBasedTrainLoop'))
+    return cfg.train_cfg.get('by_epoch', not type_name(cfg.train_cfg).endswith('IterBasedTrainLoop'))
 
 
 def check_budget(budget: Any) -> Tuple[str, int]:

@@ -3,7 +3,7 @@
 import math
 import os
 import zipfile
-from typing import Any, List, Optional, Sequence, Set, Tuple, Union
+from typing import Any, List, Literal, Optional, Sequence, Set, Tuple, Union
 
 import numpy as np
 from mmpretrain.datasets import BaseDataset
@@ -55,14 +55,12 @@ class NpzDataset(BaseDataset):
         split: str = '',
         image_key: Optional[str] = None,
         label_key: Optional[str] = None,
-        channel_order: str = 'rgb',
+        channel_order: Literal['rgb', 'bgr'] = 'rgb',
         serialize_data: bool = False,
         **kwargs: Any,
     ) -> None:
         if not ann_file:
             raise ValueError(f'ann_file must name an npz file or several, got {ann_file!r}')
-        if channel_order not in ('rgb', 'bgr'):
-            raise ValueError(f"channel_order must be 'rgb' or 'bgr', got {channel_order!r}")
         self.split, self.image_key, self.label_key = split, image_key, label_key
         self.channel_order = channel_order
         super().__init__(ann_file=ann_file, serialize_data=serialize_data, **kwargs)

@@ -4,42 +4,6 @@ A new method is one function, registered as ``METHODS``. It returns what a user 
 ``stages``, and raises a ``ValueError`` that says why where it does not fit the pair.
 """
 
+from . import crosskd, dpk, kr, logits, maps, start
 from .compose import build_stages, merge_stages
-from .crosskd import crosskd
-from .dpk import dpk, dpk_paper
-from .kr import kr
-from .logits import dist, dkd, kd, lskd, lskd_dkd, nkd, rld, wttm
-from .maps import at, cwd, fgd, fitnet, mgd, pkd, score_mse, sp, spatial_cosine, wkdf
 from .pair import Level, Pair, find_pair
-from .start import start
-
-__all__ = [
-    'Level',
-    'Pair',
-    'at',
-    'build_stages',
-    'crosskd',
-    'cwd',
-    'dist',
-    'dkd',
-    'dpk',
-    'dpk_paper',
-    'fgd',
-    'find_pair',
-    'fitnet',
-    'kd',
-    'kr',
-    'lskd',
-    'lskd_dkd',
-    'merge_stages',
-    'mgd',
-    'nkd',
-    'pkd',
-    'rld',
-    'score_mse',
-    'sp',
-    'spatial_cosine',
-    'start',
-    'wkdf',
-    'wttm',
-]

@@ -55,10 +55,7 @@ def dpk(pair: Pair) -> dict:
     has PKD's loss on the last two maps, beside KD of each pixel (not measured against others). The weights on
     maps find themselves.
     """
-    if pair.detects:
-        stages = on(need_maps(pair), 'PKDLoss')
-    else:
-        stages = on(need_maps(pair)[-2:], 'PKDLoss' if pair.segments else 'FeatureMSELoss')
+    stages = on(need_maps(pair, last=2), 'PKDLoss' if pair.is_dense else 'FeatureMSELoss')
 
     def lean(level: Level) -> dict:
         residual = not pair.is_dense and level.student_channels == level.teacher_channels
@@ -88,7 +85,7 @@ def dpk_paper(pair: Pair) -> dict:
         return _with_necks(
             pair, on(need_maps(pair), 'FGDLoss', loss_weight=1.0, **fgd_weights(pair)), detector
         )
-    stages = on(need_maps(pair)[-2:], 'FeatureMSELoss', loss_weight=0.3)
+    stages = on(need_maps(pair, last=2), 'FeatureMSELoss', loss_weight=0.3)
     if len(stages) == 2:
         next(iter(stages.values()))['loss']['loss_weight'] = 0.18
     logits = kd(pair) if pair.logits else {}

@@ -6,7 +6,7 @@ published ones, which ``loss_weight`` of :class:`dpk_mm.Distiller` takes.
 
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Optional
 
 from dpk_mm.registry import METHODS
 
@@ -27,8 +27,16 @@ FGD_WEIGHTS = {
 _NAMES = ('alpha_fg', 'beta_bg', 'gamma_mask', 'lambda_rela', 'temp')
 
 
-def need_maps(pair: Pair) -> Sequence[Level]:
+def need_maps(pair: Pair, last: Optional[int] = None) -> Sequence[Level]:
     """The maps of a pair.
+
+    Args:
+        pair (Pair): Student and teacher.
+        last (int, optional): How many to take where the pair detects nothing, from the last one on. By
+            default all are taken.
+
+    Returns:
+        Sequence[Level]: At least one.
 
     Raises:
         ValueError: There are none.
@@ -37,7 +45,7 @@ def need_maps(pair: Pair) -> Sequence[Level]:
         names = f'{type(pair.student).__name__} and {type(pair.teacher).__name__}'
         why = f': {pair.problems[0]}' if pair.problems else ''
         raise ValueError(f'it compares maps (B, C, H, W), and {names} have none in common{why}')
-    return pair.maps
+    return pair.maps if pair.detects or last is None else pair.maps[-last:]
 
 
 def on(levels: Sequence[Level], type: str, **settings: Any) -> dict:
@@ -70,7 +78,7 @@ def pkd(pair: Pair) -> dict:
 
     Published are 10 for RetinaNet and 6 for Faster R-CNN (benchmark code).
     """
-    return on(need_maps(pair) if pair.detects else need_maps(pair)[-1:], 'PKDLoss')
+    return on(need_maps(pair, last=1), 'PKDLoss')
 
 
 @METHODS.register_module()
@@ -82,7 +90,7 @@ def cwd(pair: Pair) -> dict:
     """
     if pair.segments and pair.logits:
         return on([pair.logits], 'CWDLoss', temperature=1.0)
-    return on(need_maps(pair) if pair.detects else need_maps(pair)[-1:], 'CWDLoss', temperature=1.0)
+    return on(need_maps(pair, last=1), 'CWDLoss', temperature=1.0)
 
 
 @METHODS.register_module()
@@ -93,9 +101,9 @@ def mgd(pair: Pair) -> dict:
     of ImageNet and of Cityscapes. Published are 2e-5, 5e-7, 7e-5 and 2e-5 (authors' code).
     """
     if pair.segments:
-        return on(need_maps(pair)[-1:], 'MGDLoss', mask='positions', mask_ratio=0.75)
+        return on(need_maps(pair, last=1), 'MGDLoss', mask='positions', mask_ratio=0.75)
     if not pair.detects:
-        return on(need_maps(pair)[-1:], 'MGDLoss', mask='channels', mask_ratio=0.15)
+        return on(need_maps(pair, last=1), 'MGDLoss', mask='channels', mask_ratio=0.15)
     ratio = 0.45 if 'TwoStage' in pair.heads else 0.65
     return on(need_maps(pair), 'MGDLoss', mask='positions', mask_ratio=ratio)
 
@@ -106,7 +114,7 @@ def fitnet(pair: Pair) -> dict:
 
     On CIFAR-100 a weight of 100 on one map in the middle is published (benchmark code), for detectors none.
     """
-    return on(need_maps(pair) if pair.detects else need_maps(pair)[-2:], 'FeatureMSELoss')
+    return on(need_maps(pair, last=2), 'FeatureMSELoss')
 
 
 @METHODS.register_module()
@@ -115,7 +123,7 @@ def at(pair: Pair) -> dict:
 
     Published is 1000 (benchmark code).
     """
-    return on(need_maps(pair) if pair.detects else need_maps(pair)[-3:], 'ATLoss')
+    return on(need_maps(pair, last=3), 'ATLoss')
 
 
 @METHODS.register_module()
@@ -124,7 +132,7 @@ def sp(pair: Pair) -> dict:
     if pair.is_dense:
         kind = 'detector' if pair.detects else 'segmentor'
         raise ValueError(f'SP compares the images of a batch, of which a {kind} has too few')
-    return on(need_maps(pair)[-1:], 'SPLoss')
+    return on(need_maps(pair, last=1), 'SPLoss')
 
 
 @METHODS.register_module(name='wkd-f')
@@ -133,13 +141,13 @@ def wkdf(pair: Pair) -> dict:
 
     The published weights were not at hand.
     """
-    return on(need_maps(pair) if pair.detects else need_maps(pair)[-1:], 'WKDFLoss')
+    return on(need_maps(pair, last=1), 'WKDFLoss')
 
 
 @METHODS.register_module(name='spatial-cosine')
 def spatial_cosine(pair: Pair) -> dict:
     """Spatial cosine (RT-DETRv4) on all levels of a detector (ours), on the last map of a classifier."""
-    return on(need_maps(pair) if pair.detects else need_maps(pair)[-1:], 'SpatialCosineLoss')
+    return on(need_maps(pair, last=1), 'SpatialCosineLoss')
 
 
 @METHODS.register_module(name='score-mse')

@@ -10,32 +10,3 @@ from .ratio_log import read_ratios
 from .resize import resize_like
 from .taps import TapError, check_tap, find_taps, record
 from .teacher_config import teacher_cfg
-
-__all__ = [
-    'TapError',
-    'blank_shape',
-    'check_tap',
-    'cka_from_hsics',
-    'find_taps',
-    'hsics',
-    'is_detector',
-    'is_segmentor',
-    'is_distiller',
-    'eval_without_side_effects',
-    'linear_cka',
-    'load_main_cfg',
-    'load_model_cfg',
-    'load_weights',
-    'main_field',
-    'main_model_cfg',
-    'positions_as_samples',
-    'predict',
-    'preserve_random_state',
-    'probe',
-    'read_ratios',
-    'record',
-    'resize_like',
-    'run_blank',
-    'step_generator',
-    'teacher_cfg',
-]

@@ -58,12 +58,18 @@ def _annotations(kind: type) -> dict[str, tuple[Any, Any]]:
         parameters = inspect.signature(init).parameters
     except ValueError:  # no function of Python's
         return {}
-    try:
-        hints = typing.get_type_hints(init, include_extras=True)
-    except Exception:  # annotations that say what is not there at runtime
-        plain = {'int': int, 'float': float, 'bool': bool}
-        hints = {name: plain[one.annotation] for name, one in parameters.items() if one.annotation in plain}
+    hints = _hints(init)
     return {name: (one.default, hints[name]) for name, one in parameters.items() if name in hints}
+
+
+@functools.cache
+def _hints(init: Callable[..., None]) -> dict[str, Any]:
+    """Argument -> annotation; only the plain ones where some say what is not there at runtime."""
+    try:
+        return typing.get_type_hints(init, include_extras=True)
+    except Exception:
+        plain = {'int': int, 'float': float, 'bool': bool}
+        return {name: plain[one] for name, one in init.__annotations__.items() if one in plain}
 
 
 def checked(init: Callable[..., None]) -> Callable[..., None]:
@@ -78,16 +84,10 @@ def checked(init: Callable[..., None]) -> Callable[..., None]:
     takes = {
         name for name, one in parameters.items() if one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)
     }
-    hints: Optional[dict[str, Any]] = None
 
     @functools.wraps(init)
     def constructor(self: Any, *args: Any, **kwargs: Any) -> None:
-        nonlocal hints
-        if hints is None:
-            try:
-                hints = typing.get_type_hints(init, include_extras=True)
-            except Exception:  # annotations that say what is not there at runtime
-                hints = {}
+        hints = _hints(init)
         given = {**dict(zip(parameters, args)), **kwargs}
         if len(takes) == len(parameters):
             for name in set(given) - takes:

@@ -12,6 +12,7 @@ from mmengine.utils import is_installed
 from torch import nn
 
 from dpk_mm.utils.config_file import read_config
+from dpk_mm.utils.errors import walk
 
 
 def main_field(cfg: Union[Config, dict]) -> Optional[str]:
@@ -175,16 +176,11 @@ def as_dict(cfg: Config) -> dict:
 
     mmcv looks up the function of an ``nms`` by its bare name; mmengine writes ``'mmcv.ops.nms'``.
     """
-
-    def rename(value: object) -> None:
-        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
-            if isinstance(item, (dict, list, tuple)):
-                rename(item)
-            if key == 'nms' and isinstance(item, dict) and str(item.get('type')).startswith('mmcv.ops.'):
-                item['type'] = item['type'].rpartition('.')[2]
-
     fields = cfg.to_dict()
-    rename(fields)
+    for _, value in walk(fields):
+        nms = value.get('nms') if isinstance(value, dict) else None
+        if isinstance(nms, dict) and str(nms.get('type')).startswith('mmcv.ops.'):
+            nms['type'] = nms['type'].rpartition('.')[2]
     return fields
 
 

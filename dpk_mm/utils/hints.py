@@ -5,6 +5,7 @@
 
 import math
 import numbers
+import types
 import typing
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -39,6 +40,7 @@ Count = Annotated[int, Range(least=1), 'a positive integer']
 Seed = Annotated[int, Range(least=0, below=1 << 32), 'an integer from 0 to 4294967295']
 Shape = Annotated[tuple[Count, Count], 'a height and a width, such as (800, 1344)']
 
+_UNIONS = (Union, types.UnionType)
 _NAMES = {
     float: 'a number',
     int: 'an integer',
@@ -78,14 +80,9 @@ def _item_hints(hint: Any) -> Iterator[Any]:
     kind, parts = typing.get_origin(hint) or hint, typing.get_args(hint)
     if kind in (list, tuple, Sequence) and (kind is not tuple or parts[1:] == (Ellipsis,)):
         yield from parts[:1]
-    elif kind is Annotated or _is_union(kind):
+    elif kind is Annotated or kind in _UNIONS:
         for part in parts[:1] if kind is Annotated else parts:
             yield from _item_hints(part)
-
-
-def _is_union(kind: Any) -> bool:
-    """Whether a hint's origin is that of alternatives."""
-    return kind is Union or str(kind) == "<class 'types.UnionType'>"
 
 
 def fits(value: Any, hint: Any) -> bool:
@@ -96,7 +93,7 @@ def fits(value: Any, hint: Any) -> bool:
     if kind is Annotated:
         bounds = (part for part in parts[1:] if isinstance(part, Range))
         return fits(value, parts[0]) and all(value in bound for bound in bounds)
-    if _is_union(kind):
+    if kind in _UNIONS:
         return any(fits(value, part) for part in parts)
     if kind is Literal:
         return any(type(value) is type(part) and value == part for part in parts)
@@ -123,7 +120,7 @@ def _describe(hint: Any) -> str:
     if kind is Annotated:
         said = [part for part in parts[1:] if isinstance(part, str)]
         return said[0] if said else ' '.join([_describe(parts[0]), *map(str, parts[1:])])
-    if _is_union(kind):
+    if kind in _UNIONS:
         words = list(dict.fromkeys(_describe(part) for part in parts if part is not type(None)))
         return ' or '.join(filter(None, [', '.join(words[:-1]), words[-1]]))
     if kind is Literal:

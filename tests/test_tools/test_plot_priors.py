@@ -141,7 +141,7 @@ def test_two_runs_are_told_apart(run):
 
 def test_mistakes_are_one_line(plot_priors, run, tmp_path, capsys):
     config, checkpoint = str(run / 'config.py'), str(run / 'epoch_1.pth')
-    with pytest.raises(SystemExit, match='no such checkpoint: missing.pth'):
+    with pytest.raises(SystemExit, match="CHECKPOINT='missing.pth': no such file"):
         plot_priors.main([config, 'missing.pth'])
     with pytest.raises(SystemExit, match='is not of this student: .*'):
         plot_priors.main([config, str(run / 'teacher.pth')])

@@ -62,7 +62,6 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
         matrix = cka_matrix(a, b, *layers, data)
     except RuntimeError as error:
         raise ValueError(str(error)) from error
-    args.out.parent.mkdir(parents=True, exist_ok=True)
     draw_map(matrix, *layers, [spec.label for spec in specs]).savefig(args.out)
     write_map(matrix, *layers, args.out.with_suffix('.csv'))
     for name, value in shared_layers(matrix, *layers).items():

@@ -53,7 +53,6 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     students = read_students(model, args.checkpoints)
     shown = read_train_batches(cfg, model, args.images, args.image_batch)
     ratios = measure_ratios(model, students, shown, args.batch_size)
-    args.out.parent.mkdir(parents=True, exist_ok=True)
     plot_forms(ratios, args.batch_size, args.out)
     write_ratios(ratios, args.out.with_suffix('.csv'))
     for (label, stage), (mean, sd, images) in ratios.items():

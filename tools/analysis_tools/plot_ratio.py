@@ -70,7 +70,6 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     runs: Dict[str, List[Curves]] = {}
     for label, folder in map(parse_run, args.runs):
         runs.setdefault(label, []).append(read_ratios(folder))
-    args.out.parent.mkdir(parents=True, exist_ok=True)
     plot(runs, args.out)
     for label, curves in runs.items():
         for stage in curves[0]:

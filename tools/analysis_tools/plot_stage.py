@@ -41,7 +41,6 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     load_trained(model, args.checkpoint, stage)
     (batch,) = read_train_batches(cfg, model, args.images, args.images)
     maps = stage_maps(model, batch, stage)
-    args.out.parent.mkdir(parents=True, exist_ok=True)
     draw_stage(maps, f'Stage {stage}, {Path(args.checkpoint).name}').savefig(args.out)
     error = (maps.predicted - maps.teacher).square().mean() / maps.teacher.square().mean()
     print(f'{stage}: the teacher fills {maps.ratio:.2f} of the tokens; squared error over map {error:.3f}')

@@ -1,6 +1,6 @@
 """The MobileNetV2 of CIFAR."""
 
-from typing import Union
+from typing import Annotated, Union
 
 from mmcv.cnn import ConvModule
 from mmpretrain.models.backbones.base_backbone import BaseBackbone
@@ -8,6 +8,7 @@ from mmpretrain.models.backbones.mobilenet_v2 import InvertedResidual
 from torch import Tensor, nn
 
 from dpk_mm.registry import MODELS
+from dpk_mm.utils.hints import Range
 
 from .weight_init import KAIMING_INIT
 
@@ -40,10 +41,12 @@ class CIFARMobileNetV2(BaseBackbone):
         ValueError: A width that leaves a stage without channels.
     """
 
-    def __init__(self, widen_factor: float = 0.5, init_cfg: Union[dict, list, None] = KAIMING_INIT) -> None:
+    def __init__(
+        self,
+        widen_factor: Annotated[float, Range(least=1 / 16)] = 0.5,
+        init_cfg: Union[dict, list, None] = KAIMING_INIT,
+    ) -> None:
         super().__init__(init_cfg)
-        if not 1 / 16 <= widen_factor < float('inf'):
-            raise ValueError(f'widen_factor must be at least 1/16, got {widen_factor}.')
         norm, act = dict(type='BN'), dict(type='ReLU')
         channels = int(32 * widen_factor)
         self.stem = ConvModule(3, channels, 3, stride=2, padding=1, norm_cfg=norm, act_cfg=act)

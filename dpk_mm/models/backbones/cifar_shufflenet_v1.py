@@ -1,6 +1,6 @@
 """The ShuffleNetV1 of CIFAR."""
 
-from typing import Union
+from typing import Literal, Union
 
 import torch
 from mmcv.cnn import ConvModule
@@ -72,10 +72,10 @@ class CIFARShuffleNetV1(BaseBackbone):
         ValueError: Another number of groups.
     """
 
-    def __init__(self, groups: int = 3, init_cfg: Union[dict, list, None] = KAIMING_INIT) -> None:
+    def __init__(
+        self, groups: Literal[1, 2, 3] = 3, init_cfg: Union[dict, list, None] = KAIMING_INIT
+    ) -> None:
         super().__init__(init_cfg)
-        if groups not in _WIDTHS:
-            raise ValueError(f'groups must be one of {", ".join(map(str, _WIDTHS))}, got {groups}.')
         channels = _STEM_CHANNELS
         self.stem = ConvModule(3, channels, 1, norm_cfg=dict(type='BN'))
         for i, (width, blocks) in enumerate(zip(_WIDTHS[groups], _BLOCKS)):

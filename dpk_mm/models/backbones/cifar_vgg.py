@@ -1,6 +1,6 @@
 """The VGG networks of CIFAR."""
 
-from typing import Union
+from typing import Literal, Union
 
 from mmcv.cnn import ConvModule
 from mmpretrain.models.backbones.base_backbone import BaseBackbone
@@ -37,10 +37,10 @@ class CIFARVGG(BaseBackbone):
         ValueError: Another depth.
     """
 
-    def __init__(self, depth: int, init_cfg: Union[dict, list, None] = KAIMING_INIT) -> None:
+    def __init__(
+        self, depth: Literal[8, 11, 13, 16, 19], init_cfg: Union[dict, list, None] = KAIMING_INIT
+    ) -> None:
         super().__init__(init_cfg)
-        if depth not in _CONVS:
-            raise ValueError(f'depth must be one of {", ".join(map(str, _CONVS))}, got {depth}.')
         channels = 3
         for i, (width, convs) in enumerate(zip(_WIDTHS, _CONVS[depth])):
             block = nn.Sequential()

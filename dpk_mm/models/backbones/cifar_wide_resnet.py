@@ -8,6 +8,7 @@ from mmpretrain.models.backbones.base_backbone import BaseBackbone
 from torch import Tensor, nn
 
 from dpk_mm.registry import MODELS
+from dpk_mm.utils.hints import Count
 
 from .weight_init import KAIMING_INIT
 
@@ -67,13 +68,11 @@ class CIFARWideResNet(BaseBackbone):
     """
 
     def __init__(
-        self, depth: int, widen_factor: int = 1, init_cfg: Union[dict, list, None] = KAIMING_INIT
+        self, depth: int, widen_factor: Count = 1, init_cfg: Union[dict, list, None] = KAIMING_INIT
     ) -> None:
         super().__init__(init_cfg)
         if depth < 10 or (depth - 4) % 6:
             raise ValueError(f'depth must be 6n + 4, such as 10, 16, 22, 28 or 40, got {depth}.')
-        if not isinstance(widen_factor, int) or widen_factor < 1:
-            raise ValueError(f'widen_factor must be a whole number, 1 or more, got {widen_factor}.')
         channels = 16
         # At width 1 the first stage keeps the stem's channels: its first block brings its own norm.
         activated = widen_factor > 1

@@ -1,12 +1,13 @@
 """MobileNetV1 for ImageNet."""
 
-from typing import Union
+from typing import Annotated, Union
 
 from mmcv.cnn import ConvModule, DepthwiseSeparableConvModule
 from mmpretrain.models.backbones.base_backbone import BaseBackbone
 from torch import Tensor, nn
 
 from dpk_mm.registry import MODELS
+from dpk_mm.utils.hints import Range
 
 from .weight_init import KAIMING_INIT
 
@@ -28,10 +29,12 @@ class MobileNetV1(BaseBackbone):
         ValueError: A width that leaves the stem without channels.
     """
 
-    def __init__(self, widen_factor: float = 1.0, init_cfg: Union[dict, list, None] = KAIMING_INIT) -> None:
+    def __init__(
+        self,
+        widen_factor: Annotated[float, Range(least=1 / 32)] = 1.0,
+        init_cfg: Union[dict, list, None] = KAIMING_INIT,
+    ) -> None:
         super().__init__(init_cfg)
-        if not 1 / 32 <= widen_factor < float('inf'):
-            raise ValueError(f'widen_factor must be at least 1/32, got {widen_factor}.')
         norm = dict(type='BN')
         channels = int(32 * widen_factor)
         self.stem = ConvModule(3, channels, 3, stride=2, padding=1, norm_cfg=norm)

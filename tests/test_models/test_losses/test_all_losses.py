@@ -1,6 +1,7 @@
 """What every loss keeps to, alone and on a stage."""
 
 import inspect
+from typing import get_type_hints
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ from mmpretrain.structures import DataSample
 
 from dpk_mm.models import DistillStage, losses
 from dpk_mm.registry import MODELS
+from dpk_mm.utils.hints import Positive
 
 FGD = dict(alpha_fg=0.1, beta_bg=0.1, gamma_mask=0.1, lambda_rela=0.1)
 # What differs from the defaults: no warm-up, and no network of its own that would have to learn first.
@@ -180,6 +182,21 @@ WEIGHTS = [('DISTLoss', 'gamma'), ('DKDLoss', 'alpha'), ('FGDLoss', 'beta_bg'), 
 @pytest.mark.parametrize('value', [-1, float('nan'), float('inf'), '1', True])
 def test_weights_are_numbers_from_0_on(name, field, value):
     with pytest.raises(ValueError, match=f'{field} must be a number from 0 on(, .auto., or .*)?, got'):
+        build(name, **{field: value})
+
+
+POSITIVE = [
+    (name, field)
+    for name in CASES
+    for field, hint in get_type_hints(getattr(losses, name).__init__, include_extras=True).items()
+    if hint == Positive
+]
+
+
+@pytest.mark.parametrize('name, field', POSITIVE)
+@pytest.mark.parametrize('value', [0, -1])
+def test_temperatures_and_exponents_are_above_0(name, field, value):
+    with pytest.raises(ValueError, match=f'{field} must be a number above 0, got {value}'):
         build(name, **{field: value})
 
 

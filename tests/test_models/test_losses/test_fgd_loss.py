@@ -230,21 +230,6 @@ def test_no_gradient_to_the_teacher_and_some_to_all_else():
         assert parameter.grad is not None, name
 
 
-@pytest.mark.parametrize('autocast', [False, True])
-@pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
-def test_half_precision_does_not_overflow(dtype, autocast):
-    loss = loss_of()
-    student, teacher = (300 * feat.to(dtype) for feat in maps(channels=4, height=32, width=32))
-    samples = [sample_of(boxes) for boxes in BOXES]
-    with torch.autocast('cpu', dtype=torch.bfloat16, enabled=autocast):
-        value = loss(student.requires_grad_(), teacher, samples)
-    assert value.dtype == torch.float32
-    expected = loss(student.detach().float(), teacher.float(), samples)
-    assert value.item() == pytest.approx(expected.item(), rel=1e-3)
-    value.backward()
-    assert student.grad.isfinite().all()
-
-
 def test_autocast_leaves_the_relation_in_float32():
     loss = loss_of(**{**NONE, 'lambda_rela': 1.0})
     student, teacher = maps()
@@ -265,15 +250,6 @@ def test_loss_weight_scales_and_zero_weights_are_weight_zero():
         assert loss_of(**{**NONE, key: 1e-6}).loss_weight == 1
 
 
-def test_maps_in_channels_last_layout():
-    loss, (student, teacher) = loss_of(), maps()
-    samples = [sample_of(boxes) for boxes in BOXES]
-    expected = loss(student, teacher, samples).item()
-    layout = dict(memory_format=torch.channels_last)
-    value = loss(student.contiguous(**layout), teacher.contiguous(**layout), samples)
-    assert value.item() == pytest.approx(expected, rel=1e-5)
-
-
 def test_box_masks_do_not_write_into_the_boxes():
     sample = sample_of(BOXES[0])
     before = sample.gt_instances.bboxes.clone()
@@ -285,12 +261,6 @@ def test_built_from_a_config_with_the_papers_defaults():
     loss = MODELS.build(dict(type='dpk_mm.FGDLoss', channels=4))
     values = (loss.alpha_fg, loss.beta_bg, loss.gamma_mask, loss.lambda_rela, loss.temp)
     assert values == (2e-3, 2e-4, 3e-4, 5e-6, 0.5)
-
-
-@pytest.mark.parametrize('temp', [0, -0.5])
-def test_refuses_temperatures_that_are_not_positive(temp):
-    with pytest.raises(ValueError, match=f'temp must be a number above 0, got {temp}'):
-        FGDLoss(4, temp=temp)
 
 
 def test_a_loss_cast_with_its_model_still_works():

@@ -1,4 +1,4 @@
-"""AT, SP, PKD and CWD against numbers worked out with loops."""
+"""The losses on maps against numbers worked out with loops in float64."""
 
 import math
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from dpk_mm.models import ATLoss, CWDLoss, PKDLoss, SPLoss
+from dpk_mm.models import ATLoss, CWDLoss, FeatureMSELoss, PKDLoss, SpatialCosineLoss, SPLoss, WKDFLoss
 
 
 def maps(batch=3, student_channels=4, teacher_channels=4, height=5, width=6, seed=0):
@@ -19,6 +19,12 @@ def maps(batch=3, student_channels=4, teacher_channels=4, height=5, width=6, see
 
 def arrays(*feats):
     return [feat.double().numpy() for feat in feats]
+
+
+def test_mse_is_the_mean_over_all_elements():
+    student, teacher = torch.tensor([[[[1.0, 2.0]]]]), torch.tensor([[[[4.0, 0.0]]]])
+    assert FeatureMSELoss()(student, teacher).item() == pytest.approx((9 + 4) / 2)
+    assert FeatureMSELoss(0.2)(student, teacher, ['ignored']).item() == pytest.approx(0.2 * 6.5)
 
 
 def at_by_hand(student, teacher):
@@ -160,7 +166,57 @@ def test_cwd_in_numbers():
     assert CWDLoss(1.0, 1.0)(student, teacher).item() == pytest.approx(math.log(4 / 3) / 4, rel=1e-5)
 
 
-@pytest.mark.parametrize('temperature', [0, -0.5])
-def test_cwd_refuses_temperatures_that_are_not_positive(temperature):
-    with pytest.raises(ValueError, match=f'temperature must be a number above 0, got {temperature}'):
-        CWDLoss(temperature)
+def wkdf_by_hand(student, teacher):
+    total = 0.0
+    for s, t in zip(student.double().numpy(), teacher.double().numpy()):
+        for a, b in zip(s, t):
+            deviations = [math.sqrt(((x - x.mean()) ** 2).mean()) for x in (a, b)]
+            total += (a.mean() - b.mean()) ** 2 + (deviations[0] - deviations[1]) ** 2
+    return total / len(student)
+
+
+def test_wkdf_by_hand():
+    student, teacher = maps()
+    student = 2 * student + 1
+    expected = wkdf_by_hand(student, teacher)
+    assert WKDFLoss(0.5)(student, teacher).item() == pytest.approx(expected / 2, rel=1e-5)
+
+
+def test_wkdf_in_numbers():
+    """One channel, (1, 3) against (0, 8): means 2 and 4, deviations 1 and 4: 4 + 9."""
+    student, teacher = torch.tensor([[[[1.0, 3.0]]]]), torch.tensor([[[[0.0, 8.0]]]])
+    assert WKDFLoss()(student, teacher).item() == pytest.approx(13, rel=1e-5)
+
+
+def test_wkdf_does_not_see_where_a_value_lies():
+    student, teacher = maps()
+    assert WKDFLoss()(student.flip(2), teacher).item() == pytest.approx(
+        WKDFLoss()(student, teacher).item(), rel=1e-5
+    )
+
+
+def test_wkdf_of_flat_maps_has_a_finite_gradient():
+    student = torch.zeros(2, 3, 4, 4, requires_grad=True)
+    WKDFLoss()(student, maps(2, 3, 3, 4, 4)[1]).backward()
+    assert student.grad.isfinite().all()
+
+
+def test_spatial_cosine_by_hand():
+    student, teacher = maps()
+    s, t = (x.double().numpy() for x in (student, teacher))
+    batch, _, height, width = s.shape
+    cosines = [
+        s[n, :, i, j] @ t[n, :, i, j] / math.sqrt((s[n, :, i, j] ** 2).sum() * (t[n, :, i, j] ** 2).sum())
+        for n in range(batch)
+        for i in range(height)
+        for j in range(width)
+    ]
+    expected = 2 * (1 - np.mean(cosines))
+    assert SpatialCosineLoss(2.0)(student, teacher).item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_spatial_cosine_in_numbers():
+    """Two positions: (3, 4) against (4, 3) has cosine 24/25; (1, 0) against (0, -2) has 0."""
+    student = torch.tensor([[3.0, 1.0], [4.0, 0.0]]).view(1, 2, 1, 2)
+    teacher = torch.tensor([[4.0, 0.0], [3.0, -2.0]]).view(1, 2, 1, 2)
+    assert SpatialCosineLoss()(student, teacher).item() == pytest.approx((1 / 25 + 1) / 2, rel=1e-5)
