@@ -3,7 +3,7 @@
 import difflib
 from typing import Any
 
-from dpk_mm.registry import METHODS
+from dpk_mm.registry import METHODS, MODELS
 
 from .pair import Pair
 
@@ -87,7 +87,9 @@ def _settle(stage: dict, own: dict) -> None:
 
 def _merge(base: Any, own: dict) -> dict:
     own = dict(own)
-    fresh = own.pop('_delete_', False) or ('type' in own and own['type'] != base.get('type'))
+    fresh = own.pop('_delete_', False) or (
+        'type' in own and _class_of(own['type']) is not _class_of(base.get('type'))
+    )
     merged = {} if fresh else dict(base)
     for key, value in own.items():
         if isinstance(value, dict):
@@ -96,6 +98,11 @@ def _merge(base: Any, own: dict) -> dict:
         else:
             merged[key] = value
     return merged
+
+
+def _class_of(kind: Any) -> Any:
+    """The class that a config's type is or names, with or without a scope."""
+    return MODELS.get(kind) if isinstance(kind, str) else kind
 
 
 def _fits(name: str, pair: Pair) -> bool:

@@ -17,8 +17,11 @@ def _groups(model: nn.Module) -> list[str]:
 def kr(pair: Pair) -> dict:
     """KR (Liu et al., CVPR Workshops 2019; our reading): the last three stages of backbones of like names."""
     theirs = _groups(pair.teacher)
-    shared = [group for group in _groups(pair.student) if group in theirs][-3:]
+    trained = [group for group in _groups(pair.student) if group.removesuffix('.*') not in pair.frozen]
+    shared = [group for group in trained if group in theirs][-3:]
     if not shared:
-        raise ValueError('it compares stages of blocks that both backbones have under one name')
+        raise ValueError(
+            'it compares stages of blocks that both backbones have, and that train in the student'
+        )
     loss = dict(type='dpk_mm.KRLoss', temperature=1.0, threshold=0.1, l1_weight=0.1)
     return {group.split('.')[1]: dict(at=group, loss=dict(loss)) for group in shared}

@@ -8,6 +8,7 @@ from mmengine.logging import print_log
 from torch import nn
 
 from dpk_mm.utils import blank_shape, is_detector, is_segmentor
+from dpk_mm.utils.frozen import frozen_layers, layer_of
 from dpk_mm.utils.token_maps import without_layout
 
 from .side import look
@@ -64,6 +65,7 @@ class Pair:
         segments (bool): Whether it is a segmentor.
         shapes (tuple[dict, dict]): Of student and teacher: layer -> the shape of what it gave for one image.
         problems (tuple[str, ...]): Outputs of backbone or neck that are no maps, and why.
+        frozen (frozenset[str]): Layers of the student that no training changes; none of ``maps`` is of them.
     """
 
     student: nn.Module
@@ -74,6 +76,7 @@ class Pair:
     shapes: tuple[dict, dict] = ({}, {})
     problems: tuple[str, ...] = ()
     segments: bool = False
+    frozen: frozenset[str] = frozenset()
 
     @property
     def is_dense(self) -> bool:
@@ -127,7 +130,11 @@ def find_pair(
     if student_side.narrow:
         taps = ', '.join(f'{tap}: {" x ".join(map(str, ours[tap][2:]))}' for tap in student_side.narrow)
         print_log(f'Maps of one row or column in the dry run take no part: {taps}.', logger='current')
-    own = {tuple(ours[tap][2:]): tap for tap in student_side.maps}
+    frozen = frozen_layers(student, blank)
+    dead = [tap for tap in student_side.maps if layer_of(tap) in frozen]
+    if dead:
+        print_log(f'Frozen layers of the student take no part: {", ".join(dead)}.', logger='current')
+    own = {tuple(ours[tap][2:]): tap for tap in student_side.maps if tap not in dead}
     other = {tuple(theirs[tap][2:]): tap for tap in teacher_side.maps}
     shared = [size for size in own if size in other]
     couples = [(own[size], other[size]) for size in shared]
@@ -153,9 +160,10 @@ def find_pair(
         found = [shapes[side.logits] for shapes, side in zip((ours, theirs), sides)]
         if len(found[0]) == len(found[1]):  # an image's and those of its pixels cannot be compared
             logits = Level('logits', *(side.logits for side in sides), *(shape[1] for shape in found))
-    problems = student_side.problems + teacher_side.problems
+    problems = (*(f'student.{tap} is frozen' for tap in dead), *student_side.problems, *teacher_side.problems)
     segments = is_segmentor(student)
-    return Pair(student, teacher.model, tuple(maps), logits, detects, (ours, theirs), problems, segments)
+    shapes = (ours, theirs)
+    return Pair(student, teacher.model, tuple(maps), logits, detects, shapes, problems, segments, frozen)
 
 
 def _word(layer: str) -> str:

@@ -484,7 +484,7 @@ def test_the_state_of_another_optimizer_is_refused(one_epoch, changes, problem):
 def resume(one, state):
     wrapper = OptimWrapper(one([torch.nn.Parameter(torch.zeros(1))]))
     runner = Runner.__new__(Runner)
-    runner.optim_wrapper = wrapper
+    runner.model, runner.optim_wrapper = torch.nn.Module(), wrapper
     resumed_run.check_optimizer(runner, dict(optimizer=state))
 
 
@@ -503,6 +503,27 @@ def test_optimizers_that_are_alike_are_told_apart(before, now):
     state = getattr(torch.optim, before)([torch.zeros(1)], lr=0.1).state_dict()
     with pytest.raises(FieldError, match='the state in the checkpoint has no'):
         resume(getattr(torch.optim, now), state)
+
+
+def test_the_state_of_necks_by_another_optimizer_is_refused():
+    weight = torch.nn.Parameter(torch.zeros(1))
+    runner = Runner.__new__(Runner)
+    runner.optim_wrapper = OptimWrapper(torch.optim.SGD([weight], lr=0.1, momentum=0.9))
+    runner.model = SimpleNamespace(inner=SimpleNamespace(parameters=[weight]))
+    saved = runner.optim_wrapper.optimizer.state_dict()
+    resumed_run.check_optimizer(runner, dict(optimizer=saved))  # no step was made yet
+    saved['state'] = {0: dict(momentum_buffer=torch.zeros(1))}
+    with pytest.raises(FieldError, match='has no exp_avg of the modules of distillation'):
+        resumed_run.check_optimizer(runner, dict(optimizer=saved))
+
+
+def test_statistics_that_are_no_numbers_are_not_saved():
+    runner = SimpleNamespace(model=torch.nn.Sequential(torch.nn.BatchNorm2d(2)))
+    runner.model.register_buffer('mask', torch.tensor(float('-inf')))
+    check_finite_weights(runner, '')
+    runner.model[0].running_var[0] = float('nan')
+    with pytest.raises(DivergedError, match='1 weights are not finite, such as 0.running_var'):
+        check_finite_weights(runner, '')
 
 
 @pytest.mark.parametrize('best', [None, 'accuracy/top1'])

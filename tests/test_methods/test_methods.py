@@ -18,6 +18,7 @@ from torch import nn
 from dpk_mm.methods import Level, Pair, build_stages, merge_stages, side
 from dpk_mm.methods.configs import add_distiller, dump_choice
 from dpk_mm.methods.dpk import patch_size
+from dpk_mm.models import FGDLoss
 from dpk_mm.models.distillers.inheriting import inheritable
 from dpk_mm.registry import METHODS, MODELS
 from dpk_mm.utils import load_model_cfg, record
@@ -248,6 +249,15 @@ def test_merging_by_hand():
     assert merge_stages(dict(a=dict(at='w')), two) == two
 
 
+@pytest.mark.parametrize('kind', ['dpk_mm.FGDLoss', 'FGDLoss', FGDLoss])
+def test_one_class_by_another_name_keeps_the_settings(kind):
+    base = dict(p3=dict(at='neck[0]', loss=dict(type='dpk_mm.FGDLoss', alpha_fg=0.1, temp=0.5)))
+    merged = merge_stages(base, dict(p3=dict(loss=dict(type=kind, temp=0.8))))
+    assert merged['p3']['loss'] == dict(type=kind, alpha_fg=0.1, temp=0.8)
+    other = merge_stages(base, dict(p3=dict(loss=dict(type='PKDLoss'))))
+    assert other['p3']['loss'] == dict(type='PKDLoss')
+
+
 @pytest.mark.parametrize(
     'size, patch',
     [((100, 168), 8), ((50, 84), 4), ((25, 42), 2), ((13, 21), 1), ((20, 20), 2), ((16, 16), 1), ((2, 3), 1)],
@@ -303,6 +313,49 @@ def test_statistics_of_losses_and_a_second_backbone_are_not_inherited():
     names = list(inheritable(model, teacher))
     assert 'neck.norm.running_mean' in names and 'bbox_head.retina_cls.weight' in names
     assert not [name for name in names if 'acc_sum' in name or name.startswith(('neck.again.', 'backbone.'))]
+
+
+def test_weights_of_its_own_outside_the_backbone_are_not_overwritten():
+    loads = dict(type='Pretrained', checkpoint='a.pth')
+    for place in ('neck', None):
+        student = tiny.retinanet()
+        (student[place] if place else student)['init_cfg'] = loads
+        assert not tiny.build(three_lines(student, tiny.retinanet(), method='pkd')).init_student
+    student = tiny.retinanet()
+    student['backbone']['init_cfg'] = loads
+    assert tiny.build(three_lines(student, tiny.retinanet(), method='pkd')).init_student
+
+
+@pytest.mark.parametrize('method, last', [('dpk', 'layer3'), ('at', 'layer3'), ('kr', 'layer3')])
+def test_frozen_layers_take_no_part_and_the_log_says_it(method, last, logged):
+    student = classifier('resnet')
+    student['backbone'].update(frozen_stages=2)
+    model = tiny.build(three_lines(student, classifier('resnet'), method=method))
+    assert [name for name in model.distiller if name != 'logits'][-1] == 'layer4'
+    assert not {'layer1', 'layer2'} & set(model.distiller) and last in model.distiller
+    frozen = [line for line in logged if line.startswith('Frozen layers of the student take no part')]
+    assert len(frozen) == 1 and 'backbone.layer2' in frozen[0]
+    with pytest.raises(ValueError, match=r'stages.layer2: no gradient goes from backbone.layer2'):
+        own = dict(layer2=dict(at='backbone.layer2', loss=dict(type='dpk_mm.ATLoss')))
+        tiny.build(three_lines(student, classifier('resnet'), method=None, stages=own))
+    student['backbone'].update(frozen_stages=4)
+    with pytest.raises(ValueError, match='have none in common: student.backbone.* is frozen'):
+        tiny.build(three_lines(student, classifier('resnet'), method='dpk'))
+
+
+def test_the_blank_image_is_padded_as_a_batch_of_the_student():
+    student = tiny.retinanet()
+    student['data_preprocessor'].update(pad_size_divisor=32)
+    student['backbone'] = dict(
+        type='mmpretrain.ConvNeXt',
+        arch=dict(depths=[1] * 4, channels=[8, 16, 24, 32]),
+        out_indices=[0, 1, 2, 3],
+        gap_before_final_norm=False,
+    )
+    student['neck'].update(in_channels=[8, 16, 24, 32])
+    model = tiny.build(three_lines(student, tiny.retinanet(), method='pkd', input_shape=(120, 210)))
+    assert model.input_shape == (128, 224)
+    assert {'p3', 'p4', 'p5'} <= set(model.distiller)
 
 
 def test_start_inherits_and_distils_nothing():

@@ -6,10 +6,11 @@ from typing import Any
 from mmengine.dist import all_gather_object, get_world_size
 from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
-from mmengine.optim import OptimWrapperDict
+from mmengine.optim import OptimWrapper, OptimWrapperDict
 from mmengine.registry import DATA_SAMPLERS
 from mmengine.runner import EpochBasedTrainLoop, Runner
 from mmengine.runner.base_loop import BaseLoop
+from torch.nn.modules.batchnorm import _NormBase
 
 from dpk_mm.utils.errors import DivergedError, FieldError
 
@@ -126,6 +127,8 @@ def check_optimizer(runner: Runner, checkpoint: dict) -> None:
         elif [len(group['params']) for group in ours] != [len(group['params']) for group in known]:
             numbers = [sum(len(group['params']) for group in groups) for groups in (known, ours)]
             problem = f'has {numbers[0]} weights in {len(known)} groups, not {numbers[1]} in {len(ours)}'
+        elif strange := _not_of_inner(runner, one, theirs):
+            problem = f'has no {strange} of the modules of distillation, as model.optimizer has'
         else:
             continue
         raise FieldError(
@@ -133,6 +136,15 @@ def check_optimizer(runner: Runner, checkpoint: dict) -> None:
             f': the state in the checkpoint {problem}. Resume with the config of that training, or start '
             'anew from its weights with load_from.',
         )
+
+
+def _not_of_inner(runner: Runner, wrapper: OptimWrapper, saved: dict) -> str:
+    """What the saved state of the modules of distillation lacks for an AdamW of their own; or ''."""
+    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+    own = {id(one) for one in getattr(getattr(model, 'inner', None), 'parameters', ())}
+    weights = (one for group in wrapper.optimizer.param_groups for one in group['params'])
+    states = [saved['state'].get(i) for i, one in enumerate(weights) if id(one) in own]
+    return next((key for key in ('exp_avg', 'exp_avg_sq') for one in states if one and key not in one), '')
 
 
 def check_finite_weights(runner: Runner, last: str) -> None:
@@ -143,11 +155,19 @@ def check_finite_weights(runner: Runner, last: str) -> None:
         last (str): The last checkpoint, or ''.
 
     Raises:
-        DivergedError: In all processes, where a parameter is not finite in any.
+        DivergedError: In all processes, where a parameter, or a statistic of a norm, is not finite in any.
     """
     model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+    statistics = {  # not all buffers, as a mask may hold -inf
+        f'{name}.{key}'.lstrip('.'): value
+        for name, module in model.named_modules()
+        if isinstance(module, _NormBase)
+        for key, value in module.named_buffers(recurse=False)
+    }
     broken = [
-        name for name, one in model.named_parameters() if one.is_floating_point() and not one.isfinite().all()
+        name
+        for name, one in {**dict(model.named_parameters()), **statistics}.items()
+        if one.is_floating_point() and not one.isfinite().all()
     ]
     everywhere = max(all_gather_object(broken), key=len)
     if everywhere:

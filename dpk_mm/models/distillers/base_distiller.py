@@ -1,13 +1,17 @@
 """A student that learns from a teacher, and is otherwise just the student."""
 
+import logging
 from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Annotated, Any, Optional, Union
 
+from mmengine.logging import print_log
 from mmengine.model import BaseModel
 from torch import Tensor, nn
 from torch.profiler import record_function
 
+from dpk_mm.models.teachers.padding import pad_divisor
+from dpk_mm.models.teachers.renormalize import unwrap_preprocessor
 from dpk_mm.registry import MODELS
 from dpk_mm.utils import load_model_cfg, record, teacher_cfg
 from dpk_mm.utils.blank import image_channels
@@ -40,8 +44,9 @@ class BaseDistiller(ModelWrapper):
         student (str or dict): The student: ``'pkg::path'``, a local config file, or a model dict.
         teacher (str, dict or nn.Module): See :func:`dpk_mm.utils.teacher_cfg`.
         input_shape (tuple[int, int], optional): Height and width of the blank image that is shown to
-            both models at build time to learn the shapes of their features. Defaults to (256, 256) for
-            detectors and segmentors, (224, 224) for other models.
+            both models at build time to learn the shapes of their features. It is padded as the student's
+            preprocessor pads a batch. Defaults to (256, 256) for detectors and segmentors, (224, 224) for
+            other models.
         task_loss_weight (float): Factor of the student's own losses (gamma of the authors' code).
         data_preprocessor (dict, optional): For a student that has none of its own: mmengine's runner
             passes a config's top-level one.
@@ -61,10 +66,13 @@ class BaseDistiller(ModelWrapper):
         task_loss_weight: NotNegative = 1.0,
         data_preprocessor: Optional[dict] = None,
     ) -> None:
-        input_shape = None if input_shape is None else tuple(input_shape)
         student_cfg = load_model_cfg(student, 'student')
         if data_preprocessor is not None:
-            student_cfg.setdefault('data_preprocessor', data_preprocessor)
+            own = student_cfg.setdefault('data_preprocessor', data_preprocessor)
+            others = [key for key in data_preprocessor if key in own and own[key] != data_preprocessor[key]]
+            if others := ', '.join(key for key in others if key != 'type'):
+                text = f"data_preprocessor: the student's own counts. The config's differs in {others}."
+                print_log(text, 'current', logging.WARNING)
         with within('student', student_cfg):
             student_model = MODELS.build(student_cfg)
         if not isinstance(student_model, BaseModel) or getattr(student_model, 'with_head', True) is False:
@@ -81,7 +89,8 @@ class BaseDistiller(ModelWrapper):
         self.wrap(student_model, nn.ModuleDict())
         self.student_taps: list[str] = []
         self.teacher_taps: list[str] = []
-        self.input_shape = input_shape
+        divisor = pad_divisor(unwrap_preprocessor(self.data_preprocessor))
+        self.input_shape = input_shape and tuple(-(-side // divisor) * divisor for side in input_shape)
         self.task_loss_weight = task_loss_weight
         with within('teacher'):
             teacher_model = MODELS.build({'type': 'dpk_mm.FrozenTeacher', **teacher_cfg(teacher)})

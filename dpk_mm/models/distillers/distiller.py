@@ -14,13 +14,14 @@ from dpk_mm.registry import MODELS
 from dpk_mm.utils import TapError, blank_shape, is_detector, preserve_random_state, probe
 from dpk_mm.utils.blank import size_errors
 from dpk_mm.utils.errors import FieldError
+from dpk_mm.utils.frozen import frozen_layers, layer_of
 from dpk_mm.utils.heads import pixel_ignore_index
 from dpk_mm.utils.hints import NotNegative, Shape
 
 from .auto_weight import apply_auto_weights, share_out
 from .base_distiller import BaseDistiller, Model, Teacher
 from .distill_stage import DistillStage
-from .graph import check_graph, check_shapes
+from .graph import check_graph, check_shapes, no_gradient
 from .group_stage import GroupStage
 from .inheriting import can_inherit, inherit, inheritable
 from .inner_adamw import build_inner
@@ -95,10 +96,12 @@ class Distiller(BaseDistiller):
         super().__init__(student, teacher, input_shape, task_loss_weight, data_preprocessor)
         chosen, seen = {}, ({}, {})
         if method is not None:
-            pair = find_pair(self.student, self.teacher, input_shape)
-            chosen, seen = build_stages(method, pair), pair.shapes
+            pair = find_pair(self.student, self.teacher, self.input_shape)
+            chosen, seen, frozen = build_stages(method, pair), pair.shapes, pair.frozen
             if init_student is None:
                 init_student = pair.detects and can_inherit(self.student, self.teacher.model)
+        else:
+            frozen = frozen_layers(self.student, self.input_shape)
         if loss_weight is not None and method is None:
             raise FieldError(
                 'loss_weight', ' is for the stages of a method; give it in the loss of each stage.'
@@ -118,6 +121,10 @@ class Distiller(BaseDistiller):
                 self._add_stage(name, cfg, *(_at(found, at) for found, at in zip(shapes, self.layers[name])))
         if share_out(self.distiller.values(), is_detector(self.student)) and task_loss_weight == 0:
             raise ValueError("task_loss_weight=0 leaves loss_weight='auto' no gradient to go by.")
+        for name, stage in self.distiller.items():
+            dead = [tap for tap in _layers(self.layers[name][0]) if layer_of(tap) in frozen]
+            if dead and not stage.is_idle and not stage.watches:
+                raise no_gradient(name, dead[0])
         needed = [self.layers[name] for name, stage in self.distiller.items() if not stage.is_idle]
         self.student_taps = [tap for student_at, _ in needed for tap in _layers(student_at)]
         self.teacher_taps = [tap for _, teacher_at in needed for tap in _layers(teacher_at)]

@@ -50,9 +50,14 @@ def check_graph(name: str, layers: Sequence[str], feats: dict[str, Tensor], stud
         return
     lost = [layer for layer in layers if not feats[layer].requires_grad]
     if lost and any(parameter.requires_grad for parameter in student.parameters()):
-        raise FieldError(
-            f'stages.{name}',
-            f': no gradient goes from {lost[0]} into the student. The layer is frozen, or its '
-            'backbone has with_cp=True: take a later layer, or unfreeze it. The activation_checkpointing of '
-            'the runner saves the memory that with_cp does.',
-        )
+        raise no_gradient(name, lost[0])
+
+
+def no_gradient(name: str, layer: str) -> FieldError:
+    """The error of a stage from which no gradient goes into the student."""
+    return FieldError(
+        f'stages.{name}',
+        f': no gradient goes from {layer} into the student. The layer is frozen, or its backbone has '
+        'with_cp=True: take a later layer, or unfreeze it. The activation_checkpointing of the runner saves '
+        'the memory that with_cp does.',
+    )

@@ -45,8 +45,14 @@ def _weights(model: nn.Module) -> dict[str, Tensor]:
 def can_inherit(student: nn.Module, teacher: nn.Module) -> bool:
     """Whether neck and head agree: more than half of the student's weights outside the backbone are shared.
 
-    Weights are counted as tensors of two dimensions and more. Those are the ones that a width changes.
+    Weights are counted as tensors of two dimensions and more. Those are the ones that a width changes. A
+    student that loads weights of its own there, by the ``init_cfg`` of the whole or of a part, keeps them.
     """
+    for name, part in student.named_modules():
+        given = getattr(part, 'init_cfg', None) or []
+        kinds = [one.get('type') for one in ([given] if isinstance(given, dict) else given)]
+        if 'Pretrained' in kinds and not name.startswith('backbone'):
+            return False
     shared = inheritable(student, teacher)
     own = [key for key, value in _weights(student).items() if value.ndim > 1]
     return sum(key in shared for key in own) > len(own) / 2

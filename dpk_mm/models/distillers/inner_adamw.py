@@ -19,6 +19,8 @@ _SCALE = 2.0**-20
 _READ_ALL_STATE = ('ASGD', 'Adagrad', 'NAdam')
 # After so many forward passes without a step something is wrong: gradients are accumulated over fewer.
 _PATIENCE = 1000
+# Nor are there so many steps of others, such as those of a discriminator, before one of the student's.
+_OTHERS = 100
 _Beta = Annotated[float, Range(least=0, below=1)]
 
 
@@ -56,7 +58,7 @@ class InnerAdamW:
     ) -> None:
         self.settings = dict(lr=lr, betas=betas, weight_decay=weight_decay, max_norm=max_norm)
         self.parameters = [parameter for parameter in distiller.parameters() if parameter.requires_grad]
-        self._waited = 0
+        self._waited = self._others = 0
         self._hooks: list[Any] = []
         self._inner: Optional[AdamW] = None
         if not self.parameters:
@@ -93,6 +95,11 @@ class InnerAdamW:
             RuntimeError: No step came after many; what trains is no optimizer of torch's.
         """
         self._waited += 1
+        if self._inner is not None and self._others > _OTHERS:
+            raise RuntimeError(
+                f'model.optimizer: {self._others} steps were made by optimizers that leave out the modules '
+                "of distillation, and none by one that has them. Give it the distiller's parameters()."
+            )
         if self._inner is not None and self._waited > _PATIENCE:
             raise RuntimeError(
                 f'model.optimizer: no optimizer of torch has made a step in {_PATIENCE} forward passes. Give '
@@ -107,6 +114,7 @@ class InnerAdamW:
         groups = {id(p): group for group in optimizer.param_groups for p in group['params']}
         group = groups.get(id(self.parameters[0]))
         if group is None:
+            self._others += self._waited > 0
             return
         if type(optimizer).__name__ in _READ_ALL_STATE:
             raise ValueError(
@@ -114,7 +122,7 @@ class InnerAdamW:
                 'those that it does not train. Give optim_wrapper.distiller and optim_wrapper.constructor='
                 "'dpk_mm.DistillOptimWrapperConstructor', or model.optimizer=False."
             )
-        self._waited = 0
+        self._waited = self._others = 0
         # a fused optimizer undoes the scale of mixed precision by itself, and skips a step by itself
         scale, overflow = (getattr(optimizer, name, None) for name in ('grad_scale', 'found_inf'))
         if overflow is None or not overflow.item():

@@ -5,7 +5,7 @@ from typing import Any
 from torch import nn
 
 from dpk_mm.models.parts import check_part
-from dpk_mm.utils import find_taps
+from dpk_mm.utils import find_taps, is_detector
 from dpk_mm.utils.errors import FieldError, shown
 from dpk_mm.utils.sigmoid import sigmoid_loss
 
@@ -57,6 +57,9 @@ def complete_stages(stages: dict[str, dict], student: nn.Module, teacher: nn.Mod
             stage[side] = find_taps(model, stage[side], where)
         kind = check_part(stage['loss'], 'loss', f'{field}.loss')
         _check_group(stage, field, kind)
+        if kind.needs_boxes and not is_detector(student):
+            text = f': {kind.__name__} needs the boxes of a detector, not a {type(student).__name__}.'
+            raise FieldError(f'{field}.loss', text)
         for side, model in (('student', student), ('teacher', teacher)) if kind.takes == 'logits' else ():
             if trained_by := sigmoid_loss(model, stage[f'{side}_at']):
                 raise FieldError(

@@ -36,6 +36,8 @@ class DistillLoss(nn.Module, ABC):
             may not, the stage puts a 1x1 convolution before the loss. Defaults to False.
         least_channels (int): Class attribute: the fewest channels or classes of which it says something.
             Defaults to 1.
+        needs_boxes (bool): Class attribute: whether it reads the boxes of a detector's samples. Defaults to
+            False.
         one_width (bool): Class attribute of a loss on groups: whether all layers of one side must have as
             many channels. Defaults to True.
         stage (str): Name of the stage that it serves, which the stage sets.
@@ -49,6 +51,7 @@ class DistillLoss(nn.Module, ABC):
     takes = 'any'
     any_channels = False
     least_channels = 1
+    needs_boxes = False
     one_width = True
     stage = ''
     # also where a subclass says that it takes a number

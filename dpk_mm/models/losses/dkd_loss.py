@@ -1,10 +1,11 @@
 """Decoupled distillation of logits."""
 
+import logging
 from collections.abc import Sequence
 from typing import Optional
 
 import torch.nn.functional as F
-from mmengine.logging import MessageHub
+from mmengine.logging import MessageHub, print_log
 from torch import Tensor
 
 from dpk_mm.registry import MODELS
@@ -61,6 +62,7 @@ class DKDLoss(DistillLoss):
         self.temperature = temperature
         self.warmup_epochs = warmup_epochs
         self.standardize = standardize
+        self._told = False
 
     def forward(
         self,
@@ -97,5 +99,12 @@ class DKDLoss(DistillLoss):
     def _warm_up(self) -> float:
         if self.warmup_epochs == 0:
             return 1.0
-        epoch = MessageHub.get_current_instance().get_info('epoch', 0)
-        return min((epoch + 1) / self.warmup_epochs, 1.0)
+        hub = MessageHub.get_current_instance()
+        last = hub.get_info('max_epochs')
+        if last is not None and last < self.warmup_epochs and not self._told:
+            self._told = True
+            share = f'the loss ends at {last / self.warmup_epochs:.0%} of its weight'
+            epochs = f'the training has {last} (one, where it counts iterations)'
+            text = f'{type(self).__name__}: warmup_epochs={self.warmup_epochs}, and {epochs}: {share}.'
+            print_log(text, 'current', logging.WARNING)
+        return min((hub.get_info('epoch', 0) + 1) / self.warmup_epochs, 1.0)

@@ -37,6 +37,7 @@ class FGDLoss(DistillLoss):
     """
 
     takes = 'maps'
+    needs_boxes = True
     least_channels = 2
 
     def __init__(

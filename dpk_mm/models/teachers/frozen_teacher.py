@@ -27,7 +27,7 @@ from dpk_mm.utils.hints import Count
 from dpk_mm.utils.token_maps import patch_stride
 
 from .compile import check_compile_options, compile_around
-from .padding import crop_feature, pad_to_divisor
+from .padding import crop_feature, pad_divisor, pad_to_divisor
 from .renormalize import Renormalize, pad_value, unwrap_preprocessor
 from .weights import check_finite, load_checkpoint
 
@@ -164,9 +164,7 @@ class FrozenTeacher(nn.Module):
     @property
     def divisor(self) -> int:
         """What height and width of its images must be multiples of, in pixels."""
-        names = ('pad_size_divisor', 'size_divisor')  # of mmengine and of mmseg
-        own = next((value for name in names if (value := getattr(self._preprocessor, name, None))), 1)
-        return self.pad_size_divisor or own
+        return self.pad_size_divisor or pad_divisor(self._preprocessor)
 
     def divisor_of(self, taps: Sequence[str]) -> int:
         """The same where some layers are read: those that give tokens need whole patches."""

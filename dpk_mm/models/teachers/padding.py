@@ -5,7 +5,13 @@ from collections.abc import Sequence
 from typing import Optional
 
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
+
+
+def pad_divisor(preprocessor: Optional[nn.Module]) -> int:
+    """What a data preprocessor makes height and width of a batch multiples of, in pixels."""
+    names = ('pad_size_divisor', 'size_divisor')  # of mmengine and of mmseg
+    return next((value for name in names if (value := getattr(preprocessor, name, None))), 1)
 
 
 def pad_to_divisor(

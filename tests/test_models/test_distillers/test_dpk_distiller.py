@@ -6,6 +6,7 @@ import random
 import numpy as np
 import pytest
 import tiny
+import tiny_cls
 import torch
 from torch import nn
 
@@ -169,6 +170,21 @@ def test_hooks_find_the_students_attributes(model):
     assert model.data_preprocessor is model.student.data_preprocessor
 
 
+def test_a_config_whose_data_preprocessor_does_not_count_is_told(warnings_logged):
+    own = dict(mean=[1.0] * 3, std=[2.0] * 3, num_classes=5)
+    tiny.build(tiny_cls.distiller(data_preprocessor=tiny_cls.classifier()['data_preprocessor']))
+    assert not [text for text in warnings_logged if 'data_preprocessor' in text]
+    model = tiny.build(tiny_cls.distiller(data_preprocessor=own))
+    assert model.data_preprocessor.mean.flatten().tolist() == [127.0] * 3
+    assert "the student's own counts. The config's differs in mean, std, num_classes." in warnings_logged[-1]
+
+
+def test_fgd_on_a_classifier_is_refused_at_build():
+    stage = dict(at='backbone.layer3', loss=dict(type='dpk_mm.FGDLoss'))
+    with pytest.raises(ValueError, match='stages.a.loss: FGDLoss needs the boxes of a detector, not a Im'):
+        tiny.build(tiny_cls.distiller(stages=dict(a=stage)))
+
+
 def test_a_data_preprocessor_that_is_set_is_the_students():
     model = tiny.build(tiny.distiller())
     other = tiny.build(tiny.retinanet(mean=[0, 0, 0])).data_preprocessor
@@ -282,7 +298,8 @@ def test_an_input_shape_that_a_model_does_not_take_is_named():
     teacher.neck = dict(type='CSPNeXtPAFPN', in_channels=[4, 8, 16, 32], out_channels=8, num_csp_blocks=1)
     teacher.bbox_head.anchor_generator.strides = [4, 8, 16, 32]
     stage = dict(at='neck[0]', loss=dict(type='dpk_mm.FeatureMSELoss'))
-    cfg = tiny.distiller(teacher=dict(config=teacher, allow_incomplete=True), stages=dict(p3=stage))
+    student = tiny.retinanet(pad_size_divisor=1)
+    cfg = tiny.distiller(student, teacher=dict(config=teacher, allow_incomplete=True), stages=dict(p3=stage))
     tiny.build(cfg)
     with pytest.raises(ValueError, match=r'teacher: RetinaNet does not run on a blank image of \(200, 200\)'):
         tiny.build(dict(cfg, input_shape=(200, 200)))

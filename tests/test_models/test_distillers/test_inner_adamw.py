@@ -184,6 +184,17 @@ def test_an_optimizer_that_is_none_of_torchs_is_told(monkeypatch):
         inner.expect_step()
 
 
+def test_an_optimizer_that_leaves_out_the_necks_is_told(monkeypatch):
+    monkeypatch.setattr(inner_adamw, '_OTHERS', 3)
+    student, neck = parts()
+    inner, optimizer = InnerAdamW(neck), SGD(student.parameters(), lr=0.1)
+    for _ in range(4):
+        inner.expect_step()
+        optimizer.step()
+    with pytest.raises(RuntimeError, match='4 steps were made by optimizers that leave out the modules'):
+        inner.expect_step()
+
+
 @pytest.mark.parametrize('field, value', [('lr', 0), ('lr', 'x'), ('max_norm', -1), ('weight_decay', -1)])
 def test_numbers_are_checked(field, value):
     with pytest.raises(ValueError, match=f'optimizer.{field} must be'):

@@ -112,6 +112,20 @@ def test_dkd_warms_up(epoch, share):
     assert DKDLoss()(*args).item() == pytest.approx(share * DKDLoss(warmup_epochs=0)(*args).item())
 
 
+@pytest.mark.parametrize('epochs, said', [(None, 0), (20, 0), (3, 1)])
+def test_dkd_tells_of_a_warm_up_longer_than_the_training(epochs, said, warnings_logged):
+    hub = MessageHub.get_current_instance()
+    hub.runtime_info.pop('max_epochs', None)
+    if epochs:
+        hub.update_info('max_epochs', epochs)
+    loss = DKDLoss()
+    for _ in range(2):
+        loss(*logits(), samples([0, 1, 2, 3]))
+    hub.runtime_info.pop('max_epochs', None)
+    assert len(warnings_logged) == said
+    assert all('the loss ends at 15% of its weight' in text for text in warnings_logged)
+
+
 def test_dkd_stays_finite_where_the_teacher_is_sure():
     student, teacher = torch.zeros(2, 4, requires_grad=True), torch.zeros(2, 4)
     teacher[:, 0] = 1e4
