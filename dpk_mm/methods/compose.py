@@ -4,6 +4,7 @@ import difflib
 from typing import Any
 
 from dpk_mm.registry import METHODS, MODELS
+from dpk_mm.utils.errors import FieldError
 
 from .pair import Pair
 
@@ -37,7 +38,7 @@ def build_stages(method: str, pair: Pair) -> dict[str, dict]:
         try:
             found = METHODS.get(name)(pair)
         except ValueError as error:
-            fits = ', '.join(repr(other) for other in sorted(known) if _fits(other, pair))
+            fits = ', '.join(repr(other) for other in sorted(known) if _fits(other, pair)) or 'no method'
             raise ValueError(
                 f'method={method!r}: {name} does not fit: {error}. What fits: {fits}.'
             ) from error
@@ -77,6 +78,29 @@ def merge_stages(stages: dict, own: dict) -> dict:
     return merged
 
 
+def leave_out_frozen(stages: dict[str, dict], own: dict, pair: Pair) -> dict:
+    """Take what a config says of stages on frozen layers, which a method passes over.
+
+    Args:
+        stages (dict[str, dict]): From :func:`build_stages`.
+        own (dict): What the user wrote.
+        pair (Pair): What the dry run found.
+
+    Returns:
+        dict: What is left of ``own``: a stage that is passed over may be left out by None, too.
+
+    Raises:
+        FieldError: Settings without a layer for such a stage.
+    """
+    frozen = pair.passed_over - set(stages)
+    for name in frozen & set(own):
+        if isinstance(own[name], dict) and not {'at', 'student_at'} & set(own[name]):
+            raise FieldError(
+                f'stages.{name}', ': its layer is frozen in the student, so the method has none.'
+            )
+    return {name: stage for name, stage in own.items() if stage is not None or name not in frozen}
+
+
 def _settle(stage: dict, own: dict) -> None:
     """Let the layers that a user names count before those of the method."""
     sides = {'student_at', 'teacher_at'}
@@ -87,9 +111,7 @@ def _settle(stage: dict, own: dict) -> None:
 
 def _merge(base: Any, own: dict) -> dict:
     own = dict(own)
-    fresh = own.pop('_delete_', False) or (
-        'type' in own and _class_of(own['type']) is not _class_of(base.get('type'))
-    )
+    fresh = own.pop('_delete_', False) or ('type' in own and not _is_one_class(own['type'], base.get('type')))
     merged = {} if fresh else dict(base)
     for key, value in own.items():
         if isinstance(value, dict):
@@ -100,9 +122,10 @@ def _merge(base: Any, own: dict) -> dict:
     return merged
 
 
-def _class_of(kind: Any) -> Any:
-    """The class that a config's type is or names, with or without a scope."""
-    return MODELS.get(kind) if isinstance(kind, str) else kind
+def _is_one_class(*types: Any) -> bool:
+    """Whether two types of a config are, or name, one class, with or without a scope."""
+    one, other = (MODELS.get(kind) if kind and isinstance(kind, str) else kind for kind in types)
+    return types[0] == types[1] or (one is not None and one is other)
 
 
 def _fits(name: str, pair: Pair) -> bool:

@@ -1,5 +1,6 @@
 """KR: groups of layers."""
 
+from mmengine.logging import print_log
 from torch import nn
 
 from dpk_mm.registry import METHODS
@@ -17,7 +18,12 @@ def _groups(model: nn.Module) -> list[str]:
 def kr(pair: Pair) -> dict:
     """KR (Liu et al., CVPR Workshops 2019; our reading): the last three stages of backbones of like names."""
     theirs = _groups(pair.teacher)
-    trained = [group for group in _groups(pair.student) if group.removesuffix('.*') not in pair.frozen]
+    # a layer directly below a stage, or the stage
+    frozen = {name for tap in pair.frozen for name in (tap, tap.rpartition('.')[0])}
+    dead = [group for group in _groups(pair.student) if group.removesuffix('.*') in frozen]
+    if dead:
+        print_log(f'Stages of the student with frozen blocks take no part: {", ".join(dead)}.', 'current')
+    trained = [group for group in _groups(pair.student) if group not in dead]
     shared = [group for group in trained if group in theirs][-3:]
     if not shared:
         raise ValueError(

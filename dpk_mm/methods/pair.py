@@ -8,7 +8,7 @@ from mmengine.logging import print_log
 from torch import nn
 
 from dpk_mm.utils import blank_shape, is_detector, is_segmentor
-from dpk_mm.utils.frozen import frozen_layers, layer_of
+from dpk_mm.utils.frozen import frozen_taps, output_of
 from dpk_mm.utils.token_maps import without_layout
 
 from .side import look
@@ -65,7 +65,7 @@ class Pair:
         segments (bool): Whether it is a segmentor.
         shapes (tuple[dict, dict]): Of student and teacher: layer -> the shape of what it gave for one image.
         problems (tuple[str, ...]): Outputs of backbone or neck that are no maps, and why.
-        frozen (frozenset[str]): Layers of the student that no training changes; none of ``maps`` is of them.
+        frozen (frozenset[str]): Outputs of the student that no training changes; none of ``maps`` is one.
     """
 
     student: nn.Module
@@ -77,6 +77,11 @@ class Pair:
     problems: tuple[str, ...] = ()
     segments: bool = False
     frozen: frozenset[str] = frozenset()
+
+    @property
+    def passed_over(self) -> set[str]:
+        """Names that stages on frozen layers of the student would have."""
+        return {_word(output.rpartition('.')[2]) for output in self.frozen}
 
     @property
     def is_dense(self) -> bool:
@@ -130,8 +135,8 @@ def find_pair(
     if student_side.narrow:
         taps = ', '.join(f'{tap}: {" x ".join(map(str, ours[tap][2:]))}' for tap in student_side.narrow)
         print_log(f'Maps of one row or column in the dry run take no part: {taps}.', logger='current')
-    frozen = frozen_layers(student, blank)
-    dead = [tap for tap in student_side.maps if layer_of(tap) in frozen]
+    frozen = frozen_taps(student, blank)
+    dead = [tap for tap in student_side.maps if output_of(tap) in frozen]
     if dead:
         print_log(f'Frozen layers of the student take no part: {", ".join(dead)}.', logger='current')
     own = {tuple(ours[tap][2:]): tap for tap in student_side.maps if tap not in dead}

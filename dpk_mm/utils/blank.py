@@ -31,11 +31,18 @@ def run_blank(model: nn.Module, input_shape: Optional[tuple[int, int]] = None, i
         input_shape (tuple[int, int], optional): Height and width of the images; see :func:`blank_shape`.
         images (int): How many.
     """
+    with eval_without_side_effects(model):
+        predict(model, *blank_inputs(model, input_shape, images))
+
+
+def blank_inputs(
+    model: nn.Module, input_shape: Optional[tuple[int, int]] = None, images: int = 1
+) -> tuple[Tensor, Optional[list]]:
+    """Blank images (B, C, H, W) for :func:`predict`, and their samples where the model is a detector."""
     height, width = blank_shape(model, input_shape)
     samples = [_blank_detection(height, width) for _ in range(images)] if is_detector(model) else None
     like = next(model.parameters(), torch.zeros(()))  # one that is quantised may have none
-    with eval_without_side_effects(model):
-        predict(model, like.new_zeros(images, image_channels(model), height, width), samples)
+    return like.new_zeros(images, image_channels(model), height, width), samples
 
 
 def image_channels(model: nn.Module) -> int:

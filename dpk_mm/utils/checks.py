@@ -69,7 +69,9 @@ def _hints(init: Callable[..., None]) -> dict[str, Any]:
         return typing.get_type_hints(init, include_extras=True)
     except Exception:
         plain = {'int': int, 'float': float, 'bool': bool}
-        return {name: plain[one] for name, one in init.__annotations__.items() if one in plain}
+        return {
+            name: plain[one] for name, one in getattr(init, '__annotations__', {}).items() if one in plain
+        }
 
 
 def checked(init: Callable[..., None]) -> Callable[..., None]:

@@ -96,7 +96,7 @@ def fits(value: Any, hint: Any) -> bool:
     if kind in _UNIONS:
         return any(fits(value, part) for part in parts)
     if kind is Literal:
-        return any(type(value) is type(part) and value == part for part in parts)
+        return any(fits(value, type(part)) and value == part for part in parts)
     if kind in (None, type(None)):
         return value is None
     if kind in (float, int):

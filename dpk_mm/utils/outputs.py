@@ -36,7 +36,7 @@ def run_outputs(
 
     def hook_for(name: str) -> Any:
         def hook(module: nn.Module, args: Any, output: Any) -> None:
-            run = [(tap, tensor, tensor._version) for tap, tensor in _tensors(name, output)]
+            run = [(tap, tensor, tensor._version) for tap, tensor in tensors_of(name, output)]
             outputs[name] = [*outputs.pop(name, []), run]
 
         return hook
@@ -55,10 +55,10 @@ def run_outputs(
     return outputs
 
 
-def _tensors(tap: str, output: Any) -> Iterator[tuple[str, Tensor]]:
+def tensors_of(tap: str, output: Any) -> Iterator[tuple[str, Tensor]]:
     """All tensors of an output, with the taps that pick them."""
     if isinstance(output, Tensor):
         yield tap, output
     elif isinstance(output, (list, tuple)):
         for i, part in enumerate(output):
-            yield from _tensors(f'{tap}[{i}]', part)
+            yield from tensors_of(f'{tap}[{i}]', part)

@@ -19,6 +19,7 @@ from mmengine.runner.checkpoint import get_state_dict
 from dpk_mm.engine.hooks import plain_checkpoint_hook, resumed_run
 from dpk_mm.engine.hooks.resumed_run import check_finite_weights
 from dpk_mm.engine.hooks.safe_saving import Aside
+from dpk_mm.models.distillers.inner_adamw import InnerAdamW
 from dpk_mm.utils import cli, files
 from dpk_mm.utils.errors import DivergedError, FieldError
 from dpk_mm.utils.locks import only_one
@@ -509,7 +510,7 @@ def test_the_state_of_necks_by_another_optimizer_is_refused():
     weight = torch.nn.Parameter(torch.zeros(1))
     runner = Runner.__new__(Runner)
     runner.optim_wrapper = OptimWrapper(torch.optim.SGD([weight], lr=0.1, momentum=0.9))
-    runner.model = SimpleNamespace(inner=SimpleNamespace(parameters=[weight]))
+    runner.model = SimpleNamespace(inner=InnerAdamW(torch.nn.ParameterList([weight])))
     saved = runner.optim_wrapper.optimizer.state_dict()
     resumed_run.check_optimizer(runner, dict(optimizer=saved))  # no step was made yet
     saved['state'] = {0: dict(momentum_buffer=torch.zeros(1))}

@@ -12,6 +12,7 @@ from mmengine.runner import EpochBasedTrainLoop, Runner
 from mmengine.runner.base_loop import BaseLoop
 from torch.nn.modules.batchnorm import _NormBase
 
+from dpk_mm.models.distillers.inner_adamw import InnerAdamW
 from dpk_mm.utils.errors import DivergedError, FieldError
 
 # Settings that newer versions of torch have and fill in.
@@ -141,9 +142,10 @@ def check_optimizer(runner: Runner, checkpoint: dict) -> None:
 def _not_of_inner(runner: Runner, wrapper: OptimWrapper, saved: dict) -> str:
     """What the saved state of the modules of distillation lacks for an AdamW of their own; or ''."""
     model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-    own = {id(one) for one in getattr(getattr(model, 'inner', None), 'parameters', ())}
+    inner = getattr(model, 'inner', None)
+    own = set(map(id, inner.parameters)) if isinstance(inner, InnerAdamW) else ()
     weights = (one for group in wrapper.optimizer.param_groups for one in group['params'])
-    states = [saved['state'].get(i) for i, one in enumerate(weights) if id(one) in own]
+    states = [(saved.get('state') or {}).get(i) for i, one in enumerate(weights) if id(one) in own]
     return next((key for key in ('exp_avg', 'exp_avg_sq') for one in states if one and key not in one), '')
 
 

@@ -5,6 +5,7 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Annotated, Any, Optional, Union
 
+import numpy as np
 from mmengine.logging import print_log
 from mmengine.model import BaseModel
 from torch import Tensor, nn
@@ -44,9 +45,9 @@ class BaseDistiller(ModelWrapper):
         student (str or dict): The student: ``'pkg::path'``, a local config file, or a model dict.
         teacher (str, dict or nn.Module): See :func:`dpk_mm.utils.teacher_cfg`.
         input_shape (tuple[int, int], optional): Height and width of the blank image that is shown to
-            both models at build time to learn the shapes of their features. It is padded as the student's
-            preprocessor pads a batch. Defaults to (256, 256) for detectors and segmentors, (224, 224) for
-            other models.
+            both models at build time to learn the shapes of their features. It is padded to a multiple of
+            what the student's preprocessor pads batches to. Defaults to (256, 256) for detectors and
+            segmentors, (224, 224) for other models.
         task_loss_weight (float): Factor of the student's own losses (gamma of the authors' code).
         data_preprocessor (dict, optional): For a student that has none of its own: mmengine's runner
             passes a config's top-level one.
@@ -69,8 +70,9 @@ class BaseDistiller(ModelWrapper):
         student_cfg = load_model_cfg(student, 'student')
         if data_preprocessor is not None:
             own = student_cfg.setdefault('data_preprocessor', data_preprocessor)
-            others = [key for key in data_preprocessor if key in own and own[key] != data_preprocessor[key]]
-            if others := ', '.join(key for key in others if key != 'type'):
+            both = set(own) & set(data_preprocessor) - {'type'} if isinstance(own, dict) else ()
+            lists = {key: [np.asarray(one[key]).tolist() for one in (own, data_preprocessor)] for key in both}
+            if others := ', '.join(key for key, (ours, theirs) in sorted(lists.items()) if ours != theirs):
                 text = f"data_preprocessor: the student's own counts. The config's differs in {others}."
                 print_log(text, 'current', logging.WARNING)
         with within('student', student_cfg):

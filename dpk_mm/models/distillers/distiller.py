@@ -7,14 +7,14 @@ import torch
 from mmengine.logging import print_log
 from torch import Tensor
 
-from dpk_mm.methods import build_stages, find_pair, merge_stages
+from dpk_mm.methods import build_stages, find_pair, leave_out_frozen, merge_stages
 from dpk_mm.models.losses.distill_loss import LossWeight
 from dpk_mm.models.priors.measured_prior import compute_ratios
 from dpk_mm.registry import MODELS
 from dpk_mm.utils import TapError, blank_shape, is_detector, preserve_random_state, probe
 from dpk_mm.utils.blank import size_errors
 from dpk_mm.utils.errors import FieldError
-from dpk_mm.utils.frozen import frozen_layers, layer_of
+from dpk_mm.utils.frozen import frozen_taps, output_of
 from dpk_mm.utils.heads import pixel_ignore_index
 from dpk_mm.utils.hints import NotNegative, Shape
 
@@ -98,10 +98,11 @@ class Distiller(BaseDistiller):
         if method is not None:
             pair = find_pair(self.student, self.teacher, self.input_shape)
             chosen, seen, frozen = build_stages(method, pair), pair.shapes, pair.frozen
+            stages = leave_out_frozen(chosen, stages or {}, pair)
             if init_student is None:
                 init_student = pair.detects and can_inherit(self.student, self.teacher.model)
         else:
-            frozen = frozen_layers(self.student, self.input_shape)
+            frozen = frozen_taps(self.student, self.input_shape)
         if loss_weight is not None and method is None:
             raise FieldError(
                 'loss_weight', ' is for the stages of a method; give it in the loss of each stage.'
@@ -122,7 +123,7 @@ class Distiller(BaseDistiller):
         if share_out(self.distiller.values(), is_detector(self.student)) and task_loss_weight == 0:
             raise ValueError("task_loss_weight=0 leaves loss_weight='auto' no gradient to go by.")
         for name, stage in self.distiller.items():
-            dead = [tap for tap in _layers(self.layers[name][0]) if layer_of(tap) in frozen]
+            dead = [tap for tap in _layers(self.layers[name][0]) if output_of(tap) in frozen]
             if dead and not stage.is_idle and not stage.watches:
                 raise no_gradient(name, dead[0])
         needed = [self.layers[name] for name, stage in self.distiller.items() if not stage.is_idle]
@@ -175,7 +176,7 @@ class Distiller(BaseDistiller):
         if torch.is_grad_enabled():
             self.loss_watch(self.distiller)
             if self.inner is not None:
-                self.inner.expect_step()
+                self.inner.expect_step(self.student)
         return apply_auto_weights(losses, self.distiller, self.student)
 
     def distill(

@@ -50,8 +50,13 @@ def can_inherit(student: nn.Module, teacher: nn.Module) -> bool:
     """
     for name, part in student.named_modules():
         given = getattr(part, 'init_cfg', None) or []
-        kinds = [one.get('type') for one in ([given] if isinstance(given, dict) else given)]
-        if 'Pretrained' in kinds and not name.startswith('backbone'):
+        kinds = [
+            one.get('type')
+            for one in ([given] if isinstance(given, dict) else given)
+            if isinstance(one, dict)
+        ]
+        names = {str(getattr(kind, '__name__', kind)).rpartition('.')[2] for kind in kinds}
+        if names & {'Pretrained', 'PretrainedInit'} and name.partition('.')[0] != 'backbone':
             return False
     shared = inheritable(student, teacher)
     own = [key for key, value in _weights(student).items() if value.ndim > 1]

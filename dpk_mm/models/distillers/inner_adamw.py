@@ -19,7 +19,7 @@ _SCALE = 2.0**-20
 _READ_ALL_STATE = ('ASGD', 'Adagrad', 'NAdam')
 # After so many forward passes without a step something is wrong: gradients are accumulated over fewer.
 _PATIENCE = 1000
-# Nor are there so many steps of others, such as those of a discriminator, before one of the student's.
+# So many steps of optimizers with a part of the student come before the first of the one with the necks.
 _OTHERS = 100
 _Beta = Annotated[float, Range(least=0, below=1)]
 
@@ -58,7 +58,8 @@ class InnerAdamW:
     ) -> None:
         self.settings = dict(lr=lr, betas=betas, weight_decay=weight_decay, max_norm=max_norm)
         self.parameters = [parameter for parameter in distiller.parameters() if parameter.requires_grad]
-        self._waited = self._others = 0
+        self._waited, self._others, self._stepped = 0, 0, False
+        self._student: frozenset[int] = frozenset()
         self._hooks: list[Any] = []
         self._inner: Optional[AdamW] = None
         if not self.parameters:
@@ -88,14 +89,18 @@ class InnerAdamW:
             hook.remove()
         self._inner, self.parameters = None, []
 
-    def expect_step(self) -> None:
+    def expect_step(self, student: nn.Module) -> None:
         """Note a forward pass in training, which steps must follow.
+
+        Args:
+            student (nn.Module): The student; steps of optimizers without a weight of it do not count.
 
         Raises:
             RuntimeError: No step came after many; what trains is no optimizer of torch's.
         """
         self._waited += 1
-        if self._inner is not None and self._others > _OTHERS:
+        self._student = self._student or frozenset(map(id, student.parameters()))
+        if self._inner is not None and not self._stepped and self._others > _OTHERS:
             raise RuntimeError(
                 f'model.optimizer: {self._others} steps were made by optimizers that leave out the modules '
                 "of distillation, and none by one that has them. Give it the distiller's parameters()."
@@ -114,7 +119,7 @@ class InnerAdamW:
         groups = {id(p): group for group in optimizer.param_groups for p in group['params']}
         group = groups.get(id(self.parameters[0]))
         if group is None:
-            self._others += self._waited > 0
+            self._others += not self._student.isdisjoint(groups)
             return
         if type(optimizer).__name__ in _READ_ALL_STATE:
             raise ValueError(
@@ -122,7 +127,7 @@ class InnerAdamW:
                 'those that it does not train. Give optim_wrapper.distiller and optim_wrapper.constructor='
                 "'dpk_mm.DistillOptimWrapperConstructor', or model.optimizer=False."
             )
-        self._waited = self._others = 0
+        self._waited, self._stepped = 0, True
         # a fused optimizer undoes the scale of mixed precision by itself, and skips a step by itself
         scale, overflow = (getattr(optimizer, name, None) for name in ('grad_scale', 'found_inf'))
         if overflow is None or not overflow.item():

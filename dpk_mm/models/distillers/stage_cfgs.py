@@ -57,7 +57,7 @@ def complete_stages(stages: dict[str, dict], student: nn.Module, teacher: nn.Mod
             stage[side] = find_taps(model, stage[side], where)
         kind = check_part(stage['loss'], 'loss', f'{field}.loss')
         _check_group(stage, field, kind)
-        if kind.needs_boxes and not is_detector(student):
+        if kind.needs_boxes and stage['loss'].get('loss_weight') != 0 and not is_detector(student):
             text = f': {kind.__name__} needs the boxes of a detector, not a {type(student).__name__}.'
             raise FieldError(f'{field}.loss', text)
         for side, model in (('student', student), ('teacher', teacher)) if kind.takes == 'logits' else ():

@@ -176,7 +176,7 @@ def test_a_config_whose_data_preprocessor_does_not_count_is_told(warnings_logged
     assert not [text for text in warnings_logged if 'data_preprocessor' in text]
     model = tiny.build(tiny_cls.distiller(data_preprocessor=own))
     assert model.data_preprocessor.mean.flatten().tolist() == [127.0] * 3
-    assert "the student's own counts. The config's differs in mean, std, num_classes." in warnings_logged[-1]
+    assert "the student's own counts. The config's differs in mean, num_classes, std." in warnings_logged[-1]
 
 
 def test_fgd_on_a_classifier_is_refused_at_build():

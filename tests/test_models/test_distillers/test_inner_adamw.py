@@ -179,9 +179,9 @@ def test_an_optimizer_that_is_none_of_torchs_is_told(monkeypatch):
     student, neck = parts()
     inner = InnerAdamW(neck)
     for _ in range(3):
-        inner.expect_step()
+        inner.expect_step(student)
     with pytest.raises(RuntimeError, match='model.optimizer: no optimizer of torch has made a step'):
-        inner.expect_step()
+        inner.expect_step(student)
 
 
 def test_an_optimizer_that_leaves_out_the_necks_is_told(monkeypatch):
@@ -189,10 +189,26 @@ def test_an_optimizer_that_leaves_out_the_necks_is_told(monkeypatch):
     student, neck = parts()
     inner, optimizer = InnerAdamW(neck), SGD(student.parameters(), lr=0.1)
     for _ in range(4):
-        inner.expect_step()
+        inner.expect_step(student)
         optimizer.step()
     with pytest.raises(RuntimeError, match='4 steps were made by optimizers that leave out the modules'):
-        inner.expect_step()
+        inner.expect_step(student)
+
+
+def test_optimizers_of_other_models_and_of_a_part_of_the_student_do_not_matter(monkeypatch):
+    monkeypatch.setattr(inner_adamw, '_OTHERS', 3)
+    student, neck = parts()
+    inner = InnerAdamW(neck)
+    critic, part = SGD(nn.Linear(1, 1).parameters(), lr=0.1), SGD([next(student.parameters())], lr=0.1)
+    own = SGD([*list(student.parameters())[1:], *neck.parameters()], lr=0.1)
+    for _ in range(9):
+        inner.expect_step(student)
+        critic.step()
+    for _ in range(3):
+        for _ in range(2):
+            inner.expect_step(student)
+            part.step()
+        own.step()
 
 
 @pytest.mark.parametrize('field, value', [('lr', 0), ('lr', 'x'), ('max_norm', -1), ('weight_decay', -1)])
