@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any, Dict
 
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
 from dpk_mm.compare.digest import digest_batch
 from dpk_mm.compare.fairness import digest_student
+from dpk_mm.utils.unwrap import unwrap
 
 
 class FirstStepHook(Hook):
@@ -33,7 +33,7 @@ class FirstStepHook(Hook):
         """Compare, in the first step of all."""
         if runner.iter > 0:
             return
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        model = unwrap(runner.model)
         mine = dict(who=self.who, student=digest_student(model), batch=digest_batch(data_batch))
         if self.leads:
             self._write(mine)

@@ -5,5 +5,5 @@ A new method is one function, registered as ``METHODS``. It returns what a user 
 """
 
 from . import crosskd, dpk, kr, logits, maps, start
-from .compose import build_stages, leave_out_frozen, merge_stages
+from .compose import build_stages, merge_stages
 from .pair import Level, Pair, find_pair

@@ -1,6 +1,7 @@
 """From the name of a method, or of a sum of methods, to stages."""
 
 import difflib
+from collections.abc import Collection
 from typing import Any
 
 from dpk_mm.registry import METHODS, MODELS
@@ -50,7 +51,7 @@ def build_stages(method: str, pair: Pair) -> dict[str, dict]:
     return stages
 
 
-def merge_stages(stages: dict, own: dict) -> dict:
+def merge_stages(stages: dict, own: dict, passed_over: Collection[str] = ()) -> dict:
     """Change stages as mmengine's configs inherit: dicts are merged, ``None`` drops a stage.
 
     A part of another ``type``, or with ``_delete_=True``, takes the place of the one that was there. ``at``
@@ -59,14 +60,22 @@ def merge_stages(stages: dict, own: dict) -> dict:
     Args:
         stages (dict): Of a method.
         own (dict): What the user wrote.
+        passed_over (Collection[str]): Names of stages that the method has not, as their layers are frozen;
+            None leaves them out, too. Defaults to none.
 
     Returns:
         dict: The stages that are left.
 
     Raises:
-        ValueError: A stage to leave out that the method does not have.
+        ValueError: A stage to leave out that the method does not have, or settings without a layer for one
+            that is passed over.
     """
-    unknown = [name for name, stage in own.items() if stage is None and stages and name not in stages]
+    for name in set(own) & set(passed_over) - set(stages):
+        if isinstance(own[name], dict) and not {'at', 'student_at'} & set(own[name]):
+            text = ': its layer is frozen in the student, so the method has none.'
+            raise FieldError(f'stages.{name}', text)
+    known = {*stages, *passed_over}
+    unknown = [name for name, stage in own.items() if stage is None and stages and name not in known]
     if unknown:
         raise ValueError(
             f'stages.{unknown[0]}=None: the method has no such stage to leave out, but {", ".join(stages)}.'
@@ -76,29 +85,6 @@ def merge_stages(stages: dict, own: dict) -> dict:
         if isinstance(stage, dict):
             _settle(stage, own.get(name) or {})
     return merged
-
-
-def leave_out_frozen(stages: dict[str, dict], own: dict, pair: Pair) -> dict:
-    """Take what a config says of stages on frozen layers, which a method passes over.
-
-    Args:
-        stages (dict[str, dict]): From :func:`build_stages`.
-        own (dict): What the user wrote.
-        pair (Pair): What the dry run found.
-
-    Returns:
-        dict: What is left of ``own``: a stage that is passed over may be left out by None, too.
-
-    Raises:
-        FieldError: Settings without a layer for such a stage.
-    """
-    frozen = pair.passed_over - set(stages)
-    for name in frozen & set(own):
-        if isinstance(own[name], dict) and not {'at', 'student_at'} & set(own[name]):
-            raise FieldError(
-                f'stages.{name}', ': its layer is frozen in the student, so the method has none.'
-            )
-    return {name: stage for name, stage in own.items() if stage is not None or name not in frozen}
 
 
 def _settle(stage: dict, own: dict) -> None:

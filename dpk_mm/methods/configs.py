@@ -8,7 +8,6 @@ from typing import Any, Optional, Union
 
 from mmengine.config import Config, ConfigDict
 from mmengine.logging import print_log
-from mmengine.model import is_model_wrapper
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 from yapf.yapflib.yapf_api import FormatCode
@@ -18,6 +17,7 @@ from dpk_mm.registry import MODELS
 from dpk_mm.utils.config import as_dict
 from dpk_mm.utils.runner import save_safely
 from dpk_mm.utils.teacher_config import split_checkpoint, teacher_cfg
+from dpk_mm.utils.unwrap import unwrap
 
 _STYLE = dict(based_on_style='pep8', column_limit=100, split_before_expression_after_opening_paren=True)
 
@@ -107,7 +107,7 @@ def dump_choice(runner: Runner) -> None:
     Args:
         runner (Runner): Built; one whose model has no method is left as it is.
     """
-    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+    model = unwrap(runner.model)
     if getattr(model, 'method', None) is not None:
         if model.init_student and runner.cfg.get('load_from') and not runner.cfg.get('resume'):
             text = 'load_from is read after the student has inherited, and overwrites it: take one of the two'

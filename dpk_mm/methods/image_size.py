@@ -9,6 +9,7 @@ from mmengine.config import Config
 from mmengine.logging import print_log
 
 from dpk_mm.methods.pair import USUAL_IMAGES
+from dpk_mm.utils.blank import padded_size
 from dpk_mm.utils.config import is_distiller
 from dpk_mm.utils.runner import method_of, type_name
 
@@ -44,7 +45,7 @@ def training_shape(cfg: Config) -> Optional[tuple[int, int]]:
     # detectors pad their batches, mostly to multiples of 32 pixels
     preprocessor = student.get('data_preprocessor') if isinstance(student, dict) else None
     divisor = preprocessor.get('pad_size_divisor', 1) if preprocessor else 32
-    return tuple(-(-side // divisor) * divisor for side in size)
+    return padded_size(size, divisor)
 
 
 def tell_size(cfg: Config) -> None:

@@ -23,6 +23,11 @@ def blank_shape(model: nn.Module, input_shape: Optional[tuple[int, int]] = None)
     return (256, 256) if is_detector(model) or is_segmentor(model) else (224, 224)
 
 
+def padded_size(size: Sequence[int], divisor: int) -> tuple[int, ...]:
+    """Height and width, in pixels, that images of a size are padded to: multiples of ``divisor``."""
+    return tuple(-(-side // divisor) * divisor for side in size)
+
+
 def run_blank(model: nn.Module, input_shape: Optional[tuple[int, int]] = None, images: int = 1) -> None:
     """Show a model blank images, in eval mode and without gradient, leaving no trace.
 

@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Union
 
 from mmengine.dataset import BaseDataset
-from mmengine.model import is_model_wrapper
 from mmengine.optim import OptimWrapper, OptimWrapperDict
 from mmengine.runner import Runner
 from torch import nn
@@ -12,6 +11,7 @@ from torch.utils.data import DataLoader
 
 from dpk_mm.utils.config import main_field
 from dpk_mm.utils.errors import FieldError
+from dpk_mm.utils.unwrap import unwrap
 
 
 def check_trained(model: nn.Module, wrapper: Union[OptimWrapper, OptimWrapperDict]) -> None:
@@ -24,7 +24,7 @@ def check_trained(model: nn.Module, wrapper: Union[OptimWrapper, OptimWrapperDic
     Raises:
         FieldError: All of the student is frozen, or an optimizer leaves out modules of distillation.
     """
-    model = model.module if is_model_wrapper(model) else model
+    model = unwrap(model)
     added, student = getattr(model, 'distiller', None), getattr(model, 'wrapped', None)
     if added is None or student is None:
         return
@@ -60,7 +60,7 @@ def check_classes(runner: Runner) -> None:
             'train_dataloader.dataset.metainfo.classes',
             f': none of {", ".join(map(str, classes))} is in its ann_file: nothing would be learned.',
         )
-    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+    model = unwrap(runner.model)
     main = main_field(runner.cfg)
     model = model if main is None else getattr(model, main)
     for path in ('head', 'bbox_head', 'roi_head.bbox_head'):

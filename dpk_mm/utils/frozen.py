@@ -1,13 +1,14 @@
 """Which layers of a model no training changes."""
 
 import re
-from typing import Any, Optional
+from contextlib import suppress
+from typing import Optional
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from .blank import blank_inputs, eval_without_side_effects, is_detector, predict
-from .outputs import tensors_of
+from .outputs import watch_outputs
 from .token_maps import without_layout
 
 
@@ -26,22 +27,19 @@ def frozen_taps(model: nn.Module, input_shape: Optional[tuple[int, int]] = None)
         return frozenset()
     trains: dict[str, bool] = {}
 
-    def hook_for(name: str) -> Any:
-        def hook(module: nn.Module, args: Any, output: Any) -> None:
-            for tap, tensor in tensors_of(name, output):
-                trains[tap] = trains.get(tap, False) or tensor.requires_grad
+    def see(name: str, tensors: list[tuple[str, Tensor]]) -> None:
+        for tap, tensor in tensors:
+            trains[tap] = trains.get(tap, False) or tensor.requires_grad
 
-        return hook
-
-    handles = [module.register_forward_hook(hook_for(name)) for name, module in model.named_modules() if name]
-    try:
-        with eval_without_side_effects(model), torch.enable_grad():
-            predict(model, *blank_inputs(model, None if is_detector(model) else input_shape))
-    except Exception:  # a blank image is no image for every head: what ran until there counts
-        pass
-    finally:
-        for handle in handles:
-            handle.remove()
+    images = blank_inputs(model, None if is_detector(model) else input_shape)
+    # a blank image is no image for every head: what ran until there counts
+    with (
+        suppress(Exception),
+        watch_outputs(model, see),
+        eval_without_side_effects(model),
+        torch.enable_grad(),
+    ):
+        predict(model, *images)
     return frozenset(tap for tap, learns in trains.items() if not learns)
 
 

@@ -5,11 +5,11 @@ import logging
 import torch
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from torch import nn
 
 from dpk_mm.registry import HOOKS
+from dpk_mm.utils.unwrap import unwrap
 
 
 @HOOKS.register_module()
@@ -26,7 +26,7 @@ class ChannelsLastHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         """Convert the weights, which are initialised by now; what convolutions give follows them."""
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        model = unwrap(runner.model)
         self._convert(model)
         teacher = getattr(model, 'teacher', None)
         # A frozen teacher is no submodule. It has no backward pass, which is where the fault lies.

@@ -5,15 +5,15 @@ from typing import Any
 
 from mmengine.dist import all_gather_object, get_world_size
 from mmengine.logging import print_log
-from mmengine.model import is_model_wrapper
 from mmengine.optim import OptimWrapper, OptimWrapperDict
 from mmengine.registry import DATA_SAMPLERS
 from mmengine.runner import EpochBasedTrainLoop, Runner
 from mmengine.runner.base_loop import BaseLoop
-from torch.nn.modules.batchnorm import _NormBase
 
 from dpk_mm.models.distillers.inner_adamw import InnerAdamW
 from dpk_mm.utils.errors import DivergedError, FieldError
+from dpk_mm.utils.norms import norm_statistics
+from dpk_mm.utils.unwrap import unwrap
 
 # Settings that newer versions of torch have and fill in.
 _NEWER = ('foreach', 'maximize', 'capturable', 'differentiable', 'fused', 'decoupled_weight_decay')
@@ -141,7 +141,7 @@ def check_optimizer(runner: Runner, checkpoint: dict) -> None:
 
 def _not_of_inner(runner: Runner, wrapper: OptimWrapper, saved: dict) -> str:
     """What the saved state of the modules of distillation lacks for an AdamW of their own; or ''."""
-    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+    model = unwrap(runner.model)
     inner = getattr(model, 'inner', None)
     own = set(map(id, inner.parameters)) if isinstance(inner, InnerAdamW) else ()
     weights = (one for group in wrapper.optimizer.param_groups for one in group['params'])
@@ -159,18 +159,10 @@ def check_finite_weights(runner: Runner, last: str) -> None:
     Raises:
         DivergedError: In all processes, where a parameter, or a statistic of a norm, is not finite in any.
     """
-    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-    statistics = {  # not all buffers, as a mask may hold -inf
-        f'{name}.{key}'.lstrip('.'): value
-        for name, module in model.named_modules()
-        if isinstance(module, _NormBase)
-        for key, value in module.named_buffers(recurse=False)
-    }
-    broken = [
-        name
-        for name, one in {**dict(model.named_parameters()), **statistics}.items()
-        if one.is_floating_point() and not one.isfinite().all()
-    ]
+    model = unwrap(runner.model)
+    # not all buffers, as a mask may hold -inf
+    saved = {**dict(model.named_parameters()), **norm_statistics(model)}
+    broken = [name for name, one in saved.items() if one.is_floating_point() and not one.isfinite().all()]
     everywhere = max(all_gather_object(broken), key=len)
     if everywhere:
         kept = f'{last} stays' if last else 'there is none before'

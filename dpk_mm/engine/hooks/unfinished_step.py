@@ -5,9 +5,10 @@ from typing import Optional
 import torch
 from mmengine.dist import all_reduce, all_reduce_params
 from mmengine.logging import print_log
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from torch import Tensor
+
+from dpk_mm.utils.unwrap import unwrap
 
 
 def unfinished_gradients(runner: Runner) -> Optional[dict[str, Tensor]]:
@@ -53,5 +54,5 @@ def restore_gradients(runner: Runner, gradients: dict[str, Tensor]) -> None:
 
 def _parameters(runner: Runner) -> list[tuple[str, Tensor]]:
     """All parameters with their names in checkpoints."""
-    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+    model = unwrap(runner.model)
     return [(name, p) for name, p in model.named_parameters() if p.requires_grad]

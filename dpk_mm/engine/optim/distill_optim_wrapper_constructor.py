@@ -4,13 +4,13 @@ import logging
 from typing import Optional
 
 from mmengine.logging import print_log
-from mmengine.model import is_model_wrapper
 from mmengine.optim import build_optim_wrapper
 from torch import nn
 from torch.optim import Optimizer
 
 from dpk_mm.registry import OPTIM_WRAPPER_CONSTRUCTORS
 from dpk_mm.utils.check_values import PARAMWISE
+from dpk_mm.utils.unwrap import unwrap
 
 from .joint_optim_wrapper import JointOptimWrapper
 
@@ -88,7 +88,7 @@ class DistillOptimWrapperConstructor:
         Raises:
             ValueError: The model is no distiller, or something that trains belongs to neither part of it.
         """
-        model = model.module if is_model_wrapper(model) else model
+        model = unwrap(model)
         parts = dict(model.named_children())
         if not {'student', 'distiller'} <= set(parts):
             raise ValueError(

@@ -15,7 +15,7 @@ from dpk_mm.models.teachers.padding import pad_divisor
 from dpk_mm.models.teachers.renormalize import unwrap_preprocessor
 from dpk_mm.registry import MODELS
 from dpk_mm.utils import load_model_cfg, record, teacher_cfg
-from dpk_mm.utils.blank import image_channels
+from dpk_mm.utils.blank import image_channels, padded_size
 from dpk_mm.utils.errors import FieldError, within
 from dpk_mm.utils.hints import NotNegative, Shape
 from dpk_mm.utils.plain import save_plain_history
@@ -92,7 +92,7 @@ class BaseDistiller(ModelWrapper):
         self.student_taps: list[str] = []
         self.teacher_taps: list[str] = []
         divisor = pad_divisor(unwrap_preprocessor(self.data_preprocessor))
-        self.input_shape = input_shape and tuple(-(-side // divisor) * divisor for side in input_shape)
+        self.input_shape = input_shape and padded_size(input_shape, divisor)
         self.task_loss_weight = task_loss_weight
         with within('teacher'):
             teacher_model = MODELS.build({'type': 'dpk_mm.FrozenTeacher', **teacher_cfg(teacher)})

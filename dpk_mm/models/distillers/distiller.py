@@ -7,7 +7,7 @@ import torch
 from mmengine.logging import print_log
 from torch import Tensor
 
-from dpk_mm.methods import build_stages, find_pair, leave_out_frozen, merge_stages
+from dpk_mm.methods import build_stages, find_pair, merge_stages
 from dpk_mm.models.losses.distill_loss import LossWeight
 from dpk_mm.models.priors.measured_prior import compute_ratios
 from dpk_mm.registry import MODELS
@@ -94,11 +94,11 @@ class Distiller(BaseDistiller):
         data_preprocessor: Optional[dict] = None,
     ) -> None:
         super().__init__(student, teacher, input_shape, task_loss_weight, data_preprocessor)
-        chosen, seen = {}, ({}, {})
+        chosen, seen, passed_over = {}, ({}, {}), ()
         if method is not None:
             pair = find_pair(self.student, self.teacher, self.input_shape)
-            chosen, seen, frozen = build_stages(method, pair), pair.shapes, pair.frozen
-            stages = leave_out_frozen(chosen, stages or {}, pair)
+            chosen, seen = build_stages(method, pair), pair.shapes
+            frozen, passed_over = pair.frozen, pair.passed_over
             if init_student is None:
                 init_student = pair.detects and can_inherit(self.student, self.teacher.model)
         else:
@@ -111,7 +111,7 @@ class Distiller(BaseDistiller):
             stage['loss']['loss_weight'] = loss_weight
         self.method, self.loss_watch, self.inner = method, LossWatch(), None
         self.init_student = init_student or False
-        self.stage_cfgs = merge_stages(chosen, stages or {})
+        self.stage_cfgs = merge_stages(chosen, stages or {}, passed_over)
         if not self.stage_cfgs and not (method == 'start' and self.init_student):
             raise ValueError('stages is empty: nothing would be distilled, or inherited.')
         cfgs = complete_stages(self.stage_cfgs, self.student, self.teacher.model)

@@ -5,7 +5,9 @@ import logging
 import torch
 from mmengine.logging import print_log
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _NormBase
+
+from dpk_mm.utils.norms import norm_statistics
+from dpk_mm.utils.runner import type_name
 
 
 def inheritable(student: nn.Module, teacher: nn.Module) -> dict[str, tuple[Tensor, Tensor]]:
@@ -32,8 +34,7 @@ def _weights(model: nn.Module) -> dict[str, Tensor]:
     """Name -> weight, without those of backbones: DetectoRS has more of them in its neck."""
     backbone = type(getattr(model, 'backbone', None))
     within = tuple(f'{name}.' for name, part in model.named_modules() if name and isinstance(part, backbone))
-    norms = [name for name, part in model.named_modules() if isinstance(part, _NormBase)]
-    kept = {f'{name}.{key}' for name in norms for key, _ in model.get_submodule(name).named_buffers()}
+    kept = set(norm_statistics(model))
     kept |= {name for name, _ in model.named_parameters(remove_duplicate=False)}
     return {
         key: value
@@ -50,13 +51,9 @@ def can_inherit(student: nn.Module, teacher: nn.Module) -> bool:
     """
     for name, part in student.named_modules():
         given = getattr(part, 'init_cfg', None) or []
-        kinds = [
-            one.get('type')
-            for one in ([given] if isinstance(given, dict) else given)
-            if isinstance(one, dict)
-        ]
-        names = {str(getattr(kind, '__name__', kind)).rpartition('.')[2] for kind in kinds}
-        if names & {'Pretrained', 'PretrainedInit'} and name.partition('.')[0] != 'backbone':
+        parts = [one for one in ([given] if isinstance(given, dict) else given) if isinstance(one, dict)]
+        loads = {'Pretrained', 'PretrainedInit'} & set(map(type_name, parts))
+        if loads and name.partition('.')[0] != 'backbone':
             return False
     shared = inheritable(student, teacher)
     own = [key for key, value in _weights(student).items() if value.ndim > 1]

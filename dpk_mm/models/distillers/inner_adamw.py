@@ -98,14 +98,16 @@ class InnerAdamW:
         Raises:
             RuntimeError: No step came after many; what trains is no optimizer of torch's.
         """
+        if self._inner is None:
+            return
         self._waited += 1
         self._student = self._student or frozenset(map(id, student.parameters()))
-        if self._inner is not None and not self._stepped and self._others > _OTHERS:
+        if not self._stepped and self._others > _OTHERS:
             raise RuntimeError(
                 f'model.optimizer: {self._others} steps were made by optimizers that leave out the modules '
                 "of distillation, and none by one that has them. Give it the distiller's parameters()."
             )
-        if self._inner is not None and self._waited > _PATIENCE:
+        if self._waited > _PATIENCE:
             raise RuntimeError(
                 f'model.optimizer: no optimizer of torch has made a step in {_PATIENCE} forward passes. Give '
                 "optim_wrapper.constructor='dpk_mm.DistillOptimWrapperConstructor' and "

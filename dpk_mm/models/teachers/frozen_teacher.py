@@ -21,6 +21,7 @@ from dpk_mm.utils import (
     probe,
     record,
 )
+from dpk_mm.utils.blank import padded_size
 from dpk_mm.utils.config import describe
 from dpk_mm.utils.errors import FieldError, within
 from dpk_mm.utils.hints import Count
@@ -172,8 +173,7 @@ class FrozenTeacher(nn.Module):
 
     def padded(self, size: Sequence[int], taps: Sequence[str] = ()) -> tuple[int, int]:
         """Height and width, in pixels, that a batch of a size is padded to."""
-        divisor = self.divisor_of(taps)
-        return tuple(-(-side // divisor) * divisor for side in size)
+        return padded_size(size, self.divisor_of(taps))
 
     def probe(
         self, taps: Sequence[str], input_shape: Optional[tuple[int, int]] = None
