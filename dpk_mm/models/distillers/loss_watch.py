@@ -1,4 +1,4 @@
-"""Says once what the log of losses shows: a stage that teaches nothing, or breaks."""
+"""Says once what the log of losses shows: a stage that teaches nothing."""
 
 import logging
 from collections.abc import Mapping
@@ -6,14 +6,11 @@ from collections.abc import Mapping
 import numpy as np
 from mmengine.logging import MessageHub, print_log
 
-from dpk_mm.utils.errors import DivergedError
-
 from .base_stage import BaseStage
+from .diverged import last_logged
 
 # So many steps are looked at together. That needs no value from the device, as the log has them already.
 STEPS = 100
-# So many steps without a finite loss end a training. Mixed precision has single ones.
-PATIENCE = 10
 # A loss below this part of the sum of all losses is negligible.
 NEGLIGIBLE = 1e-3
 
@@ -29,23 +26,13 @@ class LossWatch:
 
         Args:
             stages (Mapping[str, BaseStage]): All stages by name.
-
-        Raises:
-            DivergedError: The sum of all losses was not finite for :data:`PATIENCE` steps.
         """
-        hub = MessageHub.get_current_instance()
-        step = hub.get_info('iter', 0)
-        total = self._last(hub, 'loss')
-        if len(total) >= PATIENCE and not np.isfinite(total[-PATIENCE:]).any():
-            raise DivergedError(
-                f'The training has diverged: its loss was not finite in the last {PATIENCE} steps. '
-                'Go on from an earlier checkpoint with a lower learning rate, clipped gradients, or a lower '
-                'loss_weight.'
-            )
+        step = MessageHub.get_current_instance().get_info('iter', 0)
         if step == 0 or step % STEPS:
             return
+        total = last_logged('loss', STEPS)
         for name, stage in stages.items():
-            losses = self._last(hub, f'loss_distill_{name}')
+            losses = last_logged(f'loss_distill_{name}', STEPS)
             if stage.watches or name in self._said or not len(losses):
                 continue
             what = None
@@ -66,9 +53,3 @@ class LossWatch:
     @staticmethod
     def _negligible(losses: np.ndarray, total: np.ndarray) -> bool:
         return np.abs(losses).mean() < NEGLIGIBLE * np.abs(total).mean()
-
-    @staticmethod
-    def _last(hub: MessageHub, name: str) -> np.ndarray:
-        """The last values of a loss in the log, float64 (at most :data:`STEPS`,)."""
-        known = hub.log_scalars.get(f'train/{name}')
-        return np.asarray(known.data[0][-STEPS:] if known is not None else [], dtype=np.float64)

@@ -4,12 +4,15 @@ from abc import ABCMeta
 from collections.abc import Iterator
 from typing import Any
 
+import torch
 from mmengine.logging import print_log
 from mmengine.model import BaseModel, BaseModule
 from torch import Tensor, nn
 
 from dpk_mm.utils import preserve_random_state
 from dpk_mm.utils.activation_checkpointing import patch_activation_checkpointing
+
+from .diverged import check_diverged
 
 
 class _Built(ABCMeta):
@@ -110,8 +113,13 @@ class ModelWrapper(BaseModel, metaclass=_Built):
 
         Returns:
             What the main model returns; in mode ``'loss'`` a dict of losses.
+
+        Raises:
+            DivergedError: The last losses of the training were not finite.
         """
         if mode == 'loss':
+            if torch.is_grad_enabled():
+                check_diverged()
             return self.loss(inputs, data_samples)
         return self.wrapped(inputs, data_samples, mode=mode)
 

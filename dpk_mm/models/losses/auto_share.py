@@ -64,6 +64,12 @@ class AutoShare(nn.Module):
         self._started = self._started or bool(self.count > 0)
         return self._started
 
+    def restart(self) -> None:
+        """Forget what another training found, such as that of a checkpoint in ``load_from``."""
+        self._started = False
+        self.weight.zero_()
+        self.count.zero_()
+
     def wait(self) -> bool:
         """Note a first step without a gradient; whether there were few of them so far."""
         self._waited += 1

@@ -76,6 +76,13 @@ def test_the_second_measurement_takes_the_place_of_the_first():
     assert share.weight.item() == pytest.approx(8 ** (1 / 1.5))
 
 
+def test_a_new_training_forgets_the_weight_of_its_checkpoint():
+    student, stages = nn.Linear(1, 1), nn.ModuleDict(dict(p3=Stage(1.0)))
+    stages.p3.loss.auto.load_state_dict(dict(weight=torch.tensor(64.0), count=torch.tensor(9)))
+    losses = dict(loss_cls=student.weight.sum(), loss_distill_p3=student.weight.sum())
+    assert apply_auto_weights(losses, stages, student)['weight_p3'].item() == pytest.approx(1.0)
+
+
 @pytest.mark.parametrize(
     'task, stage', [(math.nan, 1.0), (math.inf, 1.0), (0.0, 1.0), (1.0, 0.0), (1.0, math.nan)]
 )

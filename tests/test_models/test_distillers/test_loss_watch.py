@@ -1,13 +1,23 @@
-"""Warnings of stages that teach nothing."""
+"""Warnings of stages that teach nothing, and the end of a training that has diverged."""
 
 import math
 
 import pytest
 import tiny
 import tiny_cls
+import torch
 from mmengine.logging import MessageHub
 
 from dpk_mm.models.distillers.loss_watch import LossWatch
+from dpk_mm.utils.errors import DivergedError
+
+SFTN = dict(
+    type='dpk_mm.SFTN',
+    teacher=tiny_cls.classifier(),
+    student=tiny_cls.classifier(),
+    blocks=['backbone.layer3'],
+    input_shape=(32, 32),
+)
 
 
 @pytest.mark.parametrize(
@@ -35,12 +45,15 @@ def test_each_is_said_once(values, message, warnings_logged):
     assert message is None or said[0].startswith(f'Stage layer3: in the last 100 steps its loss {message}')
 
 
-def test_a_training_that_has_diverged_ends():
-    hub, watch = MessageHub.get_current_instance(), LossWatch()
-    for step, value in enumerate([1.0, *[math.nan] * 9, 1.0, *[math.inf] * 9], start=1):
-        hub.update_info('iter', step)
+@pytest.mark.parametrize('settings', [tiny_cls.distiller(), SFTN], ids=['distiller', 'sftn'])
+def test_a_training_that_has_diverged_ends(settings):
+    hub, model = MessageHub.get_current_instance(), tiny.build(settings)
+    batch = tiny_cls.batch(model)
+    for value in [1.0, *[math.nan] * 9, 1.0, *[math.inf] * 9]:
         hub.update_scalar('train/loss', value)
-        watch({})  # single ones, as of mixed precision
+    model(**batch, mode='loss')  # single ones, as of mixed precision
     hub.update_scalar('train/loss', math.nan)
-    with pytest.raises(RuntimeError, match='diverged: its loss was not finite in the last 10 steps'):
-        watch({})
+    with torch.no_grad():
+        model(**batch, mode='loss')  # no step of a training
+    with pytest.raises(DivergedError, match='diverged: its loss was not finite in the last 10 steps'):
+        model(**batch, mode='loss')
