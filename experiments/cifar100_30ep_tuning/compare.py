@@ -29,3 +29,4 @@ methods = dict(
     _delete_=True,
 )
 seeds = [100]
+reference = 'kd'
