@@ -127,5 +127,5 @@ def test_a_pair_of_ones_own_builds(tmp_path):
 def test_a_comparison_of_ones_own_is_fair(tmp_path, monkeypatch):
     monkeypatch.chdir(ROOT)
     comparison = inputs.read(cli.load_config(str(write(tmp_path, 'experiments/my_study/compare.py'))))
-    _, methods = plan.make_methods(comparison, cli.load_config, lambda cfg: None)
+    _, methods = plan.make_methods(comparison, cli.load_config)
     assert [method.name for method in methods] == ['alone', 'kd', 'fitnet']

@@ -74,7 +74,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
         )
     except KeyboardInterrupt:
         cli.die('interrupted; the same command goes on')
-    alone = next((name for name, spec in comparison.methods.items() if spec is None), None)
+    alone = next((row.name for row in comparison.rows if row.is_alone), None)
     if alone is not None and any(results.values()):
         with suppress(ValueError):  # a metric that is not there is among the problems
             print(f'\n{answer(results, table.find_metric(results, comparison.metric), alone)}')

@@ -38,12 +38,9 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     for key in args.cfg_options or {}:
         if not key.startswith('model.') or key.startswith('model.student'):
             cli.die(f'--cfg-options {key}: only fields of the distiller can be written; change {args.config}')
-    try:
-        add_distiller(cfg, args.teacher, args.method)
-        cli.merge_options(cfg, args.cfg_options)
-        cfg.model = spell_out(cfg.model, build_blank(cfg))
-    except (ValueError, FileNotFoundError, ImportError) as error:
-        cli.die(str(error))
+    add_distiller(cfg, args.teacher, args.method)
+    cli.merge_options(cfg, args.cfg_options)
+    cfg.model = spell_out(cfg.model, build_blank(cfg))
     method = f' --method {args.method}' if args.method else ''
     options = ''.join(f' {key}={value}' for key, value in (args.cfg_options or {}).items())
     options = f' --cfg-options{options}' if options else ''

@@ -13,6 +13,7 @@ from mmengine.registry import init_default_scope
 from mmengine.runner import set_random_seed
 from torch import nn
 
+from dpk_mm.compare.run import run_folder
 from dpk_mm.models import FrozenTeacher
 from dpk_mm.utils import check_tap, main_model_cfg
 from dpk_mm.utils.checkpoint import check_checkpoint
@@ -72,11 +73,6 @@ def parse_spec(text: str, trust: bool = False) -> ModelSpec:
     return ModelSpec(text, config, checkpoint, label or Path(name).stem, trust)
 
 
-def slug(text: str) -> str:
-    """A text as part of a file's name."""
-    return re.sub(r'[^0-9A-Za-z.-]+', '_', text).strip('_')
-
-
 def parse_specs(texts: Sequence[str], trust: bool = False) -> list[ModelSpec]:
     """As :func:`parse_spec`; labels that would repeat, also as names of files, tell more of the model.
 
@@ -87,7 +83,7 @@ def parse_specs(texts: Sequence[str], trust: bool = False) -> list[ModelSpec]:
     for i, spec in enumerate(specs):
         if labels.count(labels[i]) > 1:
             spec.label += f' {Path(spec.checkpoint).stem if spec.checkpoint else "random"}'
-    files = [slug(spec.label) for spec in specs]
+    files = [run_folder(Path(), spec.label, 0) for spec in specs]
     for i, spec in enumerate(specs):
         if files.count(files[i]) > 1:
             spec.label += f' ({i + 1})'

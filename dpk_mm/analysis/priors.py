@@ -129,6 +129,17 @@ def _student_maps(model: Distiller, inputs: Tensor, samples: list) -> Feats:
     return feats
 
 
+def _on_maps(model: Distiller) -> list[str]:
+    """Names of the stages that compare maps: no groups of layers, no logits, nothing that is not read."""
+    return [
+        name
+        for name, (student_at, teacher_at) in model.layers.items()
+        if not model.distiller[name].is_idle
+        and isinstance(student_at, str)
+        and len(model.shapes[1][teacher_at]) == 4
+    ]
+
+
 def _measure_batch(
     model: Distiller, students: list[Feats], teachers: list[Feats]
 ) -> dict[str, tuple[list[float], np.ndarray]]:
@@ -143,11 +154,10 @@ def _measure_batch(
         dict: Stage -> ratios by positions of the small batches, and the (3,) HSICs by images of all.
     """
     measured = {}
-    for name, (student_at, teacher_at) in model.layers.items():
-        stage = model.distiller[name]
-        if stage.is_idle or not isinstance(student_at, str) or teachers[0][teacher_at].ndim != 4:
-            continue  # nothing is read there; a group of layers; logits
-        prior = CKAPrior(samples='positions', max_positions=getattr(stage.prior, 'max_positions', 4096))
+    for name in _on_maps(model):
+        student_at, teacher_at = model.layers[name]
+        most = getattr(model.distiller[name].prior, 'max_positions', 4096)
+        prior = CKAPrior(samples='positions', max_positions=most)
         maps = ((student[student_at], teacher[teacher_at]) for student, teacher in zip(students, teachers))
         pairs = [(resize_like(x, y), y) for x, y in maps]
         by_positions = [prior.ratio(x, y) for x, y in pairs]
@@ -171,7 +181,13 @@ def measure_ratios(
         dict: (label, stage) -> mean over small batches by positions, their standard deviation, and the
         ratio by images, whose HSICs are summed over ``batches``; NaN where a map is (nearly) the same for
         all images, of which the unbiased HSIC may be negative.
+
+    Raises:
+        ValueError: No stage compares maps.
     """
+    stages = _on_maps(model)
+    if not stages:
+        raise ValueError('stages: none of them compares maps, so there is no ratio to measure')
     positions: dict[tuple[str, str], list[float]] = {}
     sums: dict[tuple[str, str], np.ndarray] = {}
     for inputs, samples in track(batches, 'measuring', console=Console(stderr=True)):
@@ -185,7 +201,7 @@ def measure_ratios(
                 positions.setdefault((label, stage), []).extend(by_positions)
                 sums[label, stage] = sums.get((label, stage), 0) + by_images
     # by label, then stage
-    keys = [(label, stage) for label in students for stage in found]
+    keys = [(label, stage) for label in students for stage in stages]
     return {
         key: (
             float(np.mean(positions[key])),

@@ -16,7 +16,6 @@ from mmengine.optim import OptimWrapper
 from dpk_mm.analysis.models import ModelSpec, as_teacher, build_model, check_layers, find_layers
 from dpk_mm.analysis.samples import Sample, build_dataset, limit_evaluator
 from dpk_mm.analysis.stats import LEAST_SAMPLES, pair_hsics
-from dpk_mm.compare.comparison import fill_config
 from dpk_mm.compare.digest import digest_settings, plain
 from dpk_mm.compare.teachers import measure_model
 from dpk_mm.models import FrozenTeacher
@@ -24,6 +23,7 @@ from dpk_mm.profiling.cost import take_turns
 from dpk_mm.registry import MODELS
 from dpk_mm.utils import cka_from_hsics
 from dpk_mm.utils.files import digest_file, read_json, write_json
+from dpk_mm.utils.runner import fill_dataloaders
 
 # (student's layer, teacher's layer)
 Pairs = list[tuple[str, str]]
@@ -77,7 +77,7 @@ class TeacherStudy:
         cfg.merge_from_dict(dict.fromkeys(('val_cfg', 'val_dataloader', 'val_evaluator')))
         cfg.model, cfg.test_cfg, cfg.test_evaluator = student.model, dict(), evaluator
         cfg.test_dataloader = copy.deepcopy(self.sample.loader)
-        fill_config(cfg)
+        fill_dataloaders(cfg, ('train_dataloader', 'test_dataloader'), no_pin_memory=False)
 
     def pairs(self, spec: ModelSpec, teacher: FrozenTeacher) -> Pairs:
         """The layers that are compared: those given, or the last two maps of one name in both models.

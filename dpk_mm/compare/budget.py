@@ -90,7 +90,8 @@ def _scaled(schedule: Any, scale: float, by_epoch: bool, to_iters: bool) -> List
             if to_iters:
                 part.pop('convert_to_iter_based', None)
                 part['by_epoch'] = False
-        if part.get('end', _FOREVER) > part.get('begin', 0) and part.get('T_max', 1) > 0:
+        period = part.get('T_max')
+        if part.get('end', _FOREVER) > part.get('begin', 0) and (period is None or period > 0):
             parts.append(part)
     return parts
 

@@ -18,7 +18,7 @@ from dpk_mm.utils.checkpoint import check_checkpoint
 from dpk_mm.utils.files import check_writable, write_text
 from dpk_mm.utils.locks import only_one
 from dpk_mm.utils.quiet import quiet
-from dpk_mm.utils.runner import fill_dataloaders, load_config
+from dpk_mm.utils.runner import load_config
 
 
 def run_comparison(
@@ -51,7 +51,7 @@ def run_comparison(
         FileNotFoundError: A config or a checkpoint is not there.
     """
     with quiet():
-        alone, methods = plan.make_methods(comparison, load_config, fill_config)
+        alone, methods = plan.make_methods(comparison, load_config)
     for method in methods:
         _check_files(method.cfg.model)
     with only_one(work_dir):
@@ -92,11 +92,6 @@ def run_comparison(
             for names, why in untested.items():
                 print(f'The teacher of {names} was not tested: {why}')
     return results, problems
-
-
-def fill_config(cfg: Config) -> None:
-    """Fill in what tools/train.py and tools/test.py do."""
-    fill_dataloaders(cfg, ('train_dataloader', 'test_dataloader'), no_pin_memory=False)
 
 
 def _check_data(cfg: Config) -> dict[str, str]:

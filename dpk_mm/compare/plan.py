@@ -16,7 +16,8 @@ from dpk_mm.compare.digest import plain
 from dpk_mm.compare.fairness import check_recipe
 from dpk_mm.compare.inputs import Comparison, Row
 from dpk_mm.utils import is_distiller, load_main_cfg, main_field, main_model_cfg, teacher_cfg
-from dpk_mm.utils.runner import type_name
+from dpk_mm.utils.errors import walk
+from dpk_mm.utils.runner import fill_dataloaders, type_name
 from dpk_mm.utils.teacher_config import spell_out_teacher
 
 # of a method's dict; its other fields are a config's
@@ -41,15 +42,12 @@ class Method(Row):
         return plain(load_main_cfg(self.cfg.model.teacher.config, 'teacher.config'))
 
 
-def make_methods(
-    comparison: Comparison, load: Callable[[str], Config], fill: Callable[[Config], None]
-) -> Tuple[Config, List[Method]]:
+def make_methods(comparison: Comparison, load: Callable[[str], Config]) -> Tuple[Config, List[Method]]:
     """Make the config of every method and check that they may be compared.
 
     Args:
         comparison (Comparison): From :func:`dpk_mm.compare.inputs.read`.
         load (Callable): Loads the config that a user names.
-        fill (Callable): Fills in what configs leave to the script that trains them.
 
     Returns:
         tuple[Config, list[Method]]: The student alone, and the methods in the order of the input.
@@ -71,11 +69,11 @@ def make_methods(
         _set_options(base, comparison.options)
     except (ValueError, TypeError, KeyError) as error:
         raise ValueError(f'options: {error.args[0]}') from error
-    alone = _finish(base, comparison, fill)
+    alone = _finish(base, comparison)
     methods, problems = [], []
     for row in comparison.rows:
         try:
-            cfg = _finish(_make(comparison.methods[row.name], base, comparison, load), comparison, fill)
+            cfg = _finish(_make(comparison.methods[row.name], base, comparison, load), comparison)
             check_recipe(cfg, alone, row.allow, comparison.teacher)
         except (ValueError, TypeError, KeyError) as error:
             problems.append(f'method {row.name!r}: {error.args[0] if error.args else error}')
@@ -149,7 +147,7 @@ def _check_fields(cfg: Config, names: Iterable[str]) -> None:
             raise ValueError(f'no field {field!r} in the config, nor does a training read it')
 
 
-def _finish(cfg: Config, comparison: Comparison, fill: Callable[[Config], None]) -> Config:
+def _finish(cfg: Config, comparison: Comparison) -> Config:
     """Set in a copy what a comparison decides: length, no validation, checkpoints to resume from."""
     cfg = copy.deepcopy(cfg)
     if comparison.budget is not None:
@@ -175,23 +173,15 @@ def _finish(cfg: Config, comparison: Comparison, fill: Callable[[Config], None])
     cfg.resume = False
     # each run has its own
     cfg.randomness = {key: item for key, item in (cfg.get('randomness') or {}).items() if key != 'seed'}
-    fill(cfg)
+    fill_dataloaders(cfg, ('train_dataloader', 'test_dataloader'), no_pin_memory=False)
     return cfg
 
 
 def _check_validates(cfg: Config) -> None:
     """Refuse schedules and hooks that heed validation: a comparison has none, so they would do nothing."""
-    schedules = cfg.get('param_scheduler') or []
-    groups = schedules.values() if isinstance(schedules, dict) and 'type' not in schedules else [schedules]
-    found = [one for group in groups for one in (group if isinstance(group, (list, tuple)) else [group])]
-    hooks = cfg.get('default_hooks') or {}
-    fields = dict(
-        param_scheduler=found,
-        custom_hooks=cfg.get('custom_hooks') or [],
-        default_hooks=filter(None, hooks.values()),
-    )
-    for field, parts in fields.items():
-        for name in map(type_name, parts):
+    for field in ('param_scheduler', 'custom_hooks', 'default_hooks'):
+        for _, part in walk(cfg.get(field)):
+            name = type_name(part) if isinstance(part, dict) else ''
             if name.startswith('ReduceOnPlateau') or name == 'EarlyStoppingHook':
                 raise ValueError(
                     f'{field}: {name} heeds validation, which a comparison leaves out so that no run is '

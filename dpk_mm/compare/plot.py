@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Dict, Optional
 
+import numpy as np
+
 from dpk_mm.utils.plots import COLOURS, new_figure, set_style
 from dpk_mm.utils.text import spread
 
@@ -32,7 +34,7 @@ def plot(
         axes.plot(
             own, heights, 'o', color=_DOT, alpha=0.7, markersize=5, label='a seed' if place == 0 else None
         )
-        error = statistics.stdev(own) if len(own) > 1 else None
+        error = np.std(own, ddof=1) if len(own) > 1 else None
         mean = statistics.fmean(own)
         label = ('mean ± sd' if many else 'mean') if place == 0 else None
         axes.errorbar(mean, place, xerr=error, fmt='|', color=_MEAN, capsize=4, markersize=16, label=label)

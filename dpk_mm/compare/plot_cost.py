@@ -35,7 +35,7 @@ def plot_cost(
     if len(best) > 1:
         axes.step(*zip(*best), where='post', color=_BEST, linewidth=1, label='none is better for less')
     for name, (cost, mean) in points.items():
-        error = statistics.stdev(own[name]) if len(own[name]) > 1 else None
+        error = np.std(own[name], ddof=1) if len(own[name]) > 1 else None
         axes.errorbar(cost, mean, yerr=error, fmt='o', color=_DOT, capsize=3, markersize=5)
     axes.set(xlabel=unit, ylabel=f'{metric} in percent')
     axes.margins(x=0.06, y=0.08)

@@ -3,13 +3,14 @@
 import copy
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Optional, Tuple
+from typing import Any, Dict, List, Optional
 
 from mmengine.config import Config
 
 from dpk_mm.compare.digest import first_difference, plain
 from dpk_mm.compare.plan import Method
 from dpk_mm.utils import is_distiller
+from dpk_mm.utils.errors import walk
 from dpk_mm.utils.files import digest_file, read_json, write_json
 
 
@@ -59,7 +60,13 @@ class Run:
         settings['test'] = {key: test[key] for key in test if key == 'model' or key.startswith('test_')}
         if is_distiller(self.method.cfg):
             settings['teacher'] = self.method.teacher_model
-        settings['contents'] = dict(_checkpoints_named(train))
+        settings['contents'] = {
+            field: digest_file(Path(value))
+            for field, value in walk(train)
+            if field.rpartition('.')[2] in ('checkpoint', 'load_from')
+            and isinstance(value, str)
+            and Path(value).is_file()
+        }
         return settings
 
     def write_or_check_settings(self) -> None:
@@ -73,10 +80,7 @@ class Run:
             # what it will be tested with may still change
             allow = () if finished else ('test',)
             before = read_json(path)
-            # a release candidate wrote neither
-            known = {key: now[key] for key in now if key in before or key not in ('teacher', 'contents')}
-            before.pop('contents of teacher.checkpoint', None)
-            found = first_difference(before, known, allow)
+            found = first_difference(before, now, allow)
             if found is not None:
                 raise ValueError(
                     f'{self} {"finished" if finished else "began"} with other settings: {found[0]} was '
@@ -84,16 +88,6 @@ class Run:
                 )
         if not finished:
             write_json(path, now)
-
-
-def _checkpoints_named(cfg: Any, name: str = '') -> Iterator[Tuple[str, str]]:
-    """Dotted names of a plain config that name a file of weights -> what its contents are."""
-    for key, value in cfg.items() if isinstance(cfg, dict) else enumerate(cfg):
-        field = f'{name}.{key}'.lstrip('.')
-        if isinstance(value, (dict, list)):
-            yield from _checkpoints_named(value, field)
-        elif key in ('checkpoint', 'load_from') and isinstance(value, str) and Path(value).is_file():
-            yield field, digest_file(Path(value))
 
 
 def run_folder(work_dir: Path, method: str, seed: int) -> Path:

@@ -23,7 +23,7 @@ _SIZES = {
     'RandomResizedCrop': ('scale', False),
     'EfficientNetRandomCrop': ('scale', False),
     'RandomCrop': ('crop_size', False),
-    'CenterCrop': ('crop_size', False),
+    'CenterCrop': ('crop_size', True),
     'Pad': ('size', True),
 }
 
@@ -90,6 +90,8 @@ def training_size(cfg: Config) -> Optional[tuple[int, int]]:
     for transform in transforms:
         field, width_first = _SIZES.get(type_name(transform), (None, False))
         found = _largest(transform.get(field)) if field else None
+        # mmdet's crop names the width first, mmpretrain's and mmseg's the height
+        width_first |= type_name(transform) == 'RandomCrop' and cfg.get('default_scope') == 'mmdet'
         if found is not None:
             size = found[::-1] if width_first else found
             if transform.get('keep_ratio'):  # then their order says nothing

@@ -62,9 +62,8 @@ def lskd_dkd(pair: Pair) -> dict:
     That is the step from KD's T = 4 and weight 0.9 (benchmark code) to LSKD's; the paper's numbers for DKD
     were not at hand.
     """
-    stages = dkd(pair)
-    stages['logits']['loss'].update(temperature=2.0, loss_weight=9.0, standardize=True)
-    return stages
+    loss = dict(type='dpk_mm.DKDLoss', alpha=1.0, beta=8.0, temperature=2.0, warmup_epochs=0)
+    return _on_logits(pair, dict(loss, loss_weight=9.0, standardize=True))
 
 
 @METHODS.register_module()

@@ -62,7 +62,7 @@ def fgd_weights(pair: Pair) -> dict:
     """
     if not pair.detects:
         raise ValueError('FGD needs the boxes of a detector')
-    head = next(name for name in FGD_WEIGHTS if name in [*pair.heads, 'object'])
+    head = next(name for name in FGD_WEIGHTS if name in pair.heads)
     return dict(zip(_NAMES, FGD_WEIGHTS[head]))
 
 

@@ -14,13 +14,6 @@ from .losses import DistillLoss
 from .priors import BasePrior
 
 
-def part_class(cfg: Any) -> Optional[type]:
-    """The class that a config's ``type`` is or names; None where there is none."""
-    if not isinstance(cfg, dict) or 'type' not in cfg:
-        return None
-    return MODELS.get(cfg['type']) if isinstance(cfg['type'], str) else cfg['type']
-
-
 def check_part(cfg: Any, part: str, field: str) -> type:
     """The class of a part's config.
 
@@ -34,7 +27,7 @@ def check_part(cfg: Any, part: str, field: str) -> type:
     """
     if not isinstance(cfg, dict) or 'type' not in cfg:
         raise FieldError(field, f' must be a dict with a type, got {shown(cfg)}.')
-    kind = part_class(cfg)
+    kind = MODELS.get(cfg['type']) if isinstance(cfg['type'], str) else cfg['type']
     if kind is None:
         known = [f'dpk_mm.{name}' for name in MODELS.module_dict]
         near = difflib.get_close_matches(str(cfg['type']), known, n=1)
@@ -80,7 +73,9 @@ def build_part(cfg: Any, part: str, field: Optional[str] = None, **found: Any) -
     field = field or part
     asked = inspect.signature(check_part(cfg, part, field).__init__).parameters
     for name, value in found.items():
-        if name in asked and cfg.get(name, value) != value:
+        own = cfg.get(name, value)
+        own = tuple(own) if isinstance(own, list) else own  # JSON and YAML have no tuples
+        if name in asked and own != value:
             raise FieldError(f'{field}.{name}', f' is {cfg[name]!r}, but the layer gives {value}.')
     with within(field):
         return MODELS.build({**{k: v for k, v in found.items() if k in asked}, **cfg})

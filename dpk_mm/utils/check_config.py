@@ -58,7 +58,7 @@ def check_config(cfg: Config, training: bool = True) -> None:
         check(fields.get(name), Optional[str], name)
     check(fields.get('compile'), Optional[Union[bool, dict]], 'compile')
     check(fields.get('strategy'), Optional[dict], 'strategy')
-    for name, hook in [*(fields.get('default_hooks') or {}).items()]:
+    for name, hook in (fields.get('default_hooks') or {}).items():
         check(hook, Optional[Union[dict, Hook]], f'default_hooks.{name}')
     check(fields.get('custom_hooks'), Optional[List[Union[dict, Hook]]], 'custom_hooks')
     check((fields.get('randomness') or {}).get('seed'), Optional[Seed], 'randomness.seed')
@@ -78,14 +78,14 @@ def check_config(cfg: Config, training: bool = True) -> None:
         is_built = training or registry in (HOOKS, METRICS) and not field.startswith('val_')
         if isinstance(part, dict) and 'type' in part and is_built:
             _check_part(field, part, registry, scope)
-    optim = fields.get('optim_wrapper') or {}
-    for name in ('lr', 'weight_decay', 'momentum'):
-        value = (optim.get('optimizer') or {}).get(name)
-        if value is not None:  # with a rate of 0 nothing is learned
-            check(value, Positive if name == 'lr' else NotNegative, f'optim_wrapper.optimizer.{name}')
-    check_factors(optim)
+    for field, optim in _optims(fields).items():
+        for name in ('lr', 'weight_decay', 'momentum'):
+            value = (optim.get('optimizer') or {}).get(name)
+            if value is not None:  # with a rate of 0 nothing is learned
+                check(value, Positive if name == 'lr' else NotNegative, f'{field}.optimizer.{name}')
+        check_factors(optim, field)
+        check_clipping(optim.get('clip_grad'), field)
     _check_models('model', fields.get('model'), scope)
-    check_clipping(optim.get('clip_grad'))
     for name in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
         if isinstance(fields.get(name), dict) and fields[name].get('dataset') is None:
             raise FieldError(f'{name}.dataset', ' is missing.')
@@ -95,9 +95,10 @@ def check_config(cfg: Config, training: bool = True) -> None:
 
 def _parts(fields: dict) -> Iterator[tuple[str, Any, Registry]]:
     """The parts of a config whose classes are known, with their registry."""
-    optim = fields.get('optim_wrapper') or {}
-    yield 'optim_wrapper', {'type': 'OptimWrapper', **optim}, OPTIM_WRAPPERS
-    yield 'optim_wrapper.optimizer', optim.get('optimizer'), OPTIMIZERS
+    optims = _optims(fields)
+    yield 'optim_wrapper', {'type': 'OptimWrapper', **optims['optim_wrapper']}, OPTIM_WRAPPERS
+    for field, optim in optims.items():
+        yield f'{field}.optimizer', optim.get('optimizer'), OPTIMIZERS
     train = EpochBasedTrainLoop if (fields.get('train_cfg') or {}).get('by_epoch') else IterBasedTrainLoop
     for name, usual in (('train_cfg', train), ('val_cfg', ValLoop), ('test_cfg', TestLoop)):
         part = fields.get(name)
@@ -111,12 +112,29 @@ def _parts(fields: dict) -> Iterator[tuple[str, Any, Registry]]:
         ('test_evaluator', METRICS),
     ):
         part = fields.get(name)
-        for i, one in enumerate(part if isinstance(part, (list, tuple)) else ()):
-            yield f'{name}[{i}]', one, registry
-        if isinstance(part, dict) and 'metrics' not in part:  # else it is an evaluator's
-            yield name, part, registry
+        if not (isinstance(part, dict) and 'metrics' in part):  # else it is an evaluator's
+            yield from ((field, one, registry) for field, one in _each(name, part))
     for name, hook in (fields.get('default_hooks') or {}).items():
         yield f'default_hooks.{name}', hook, HOOKS
+
+
+def _optims(fields: dict) -> dict[str, dict]:
+    """The settings of the optimizer, and of the distiller's where it has one of its own, by their field."""
+    optims = {'optim_wrapper': fields.get('optim_wrapper') or {}}
+    own = optims['optim_wrapper'].get('distiller')
+    return {**optims, 'optim_wrapper.distiller': own} if isinstance(own, dict) else optims
+
+
+def _each(field: str, part: Any) -> Iterator[tuple[str, Any]]:
+    """The parts of a field: one, a list of them, or lists by name, as two optimizers have schedules."""
+    if isinstance(part, (list, tuple)):
+        for i, one in enumerate(part):
+            yield from _each(f'{field}[{i}]', one)
+    elif isinstance(part, dict) and 'type' not in part:
+        for name, one in part.items():
+            yield from _each(f'{field}.{name}', one)
+    else:
+        yield field, part
 
 
 def _check_part(field: str, part: dict, registry: Registry, scope: Optional[str]) -> None:

@@ -115,18 +115,21 @@ def _kinds(part: Any, scope: Optional[str]) -> Iterator[type]:
             yield found
 
 
-def check_factors(optim: dict) -> None:
-    """Check by what mmengine's default constructor, and ours, multiply rates and decays.
+def check_factors(optim: dict, path: str) -> None:
+    """Check by what mmengine's default constructor multiplies rates and decays.
 
     Args:
         optim (dict): The optimizer's wrapper.
+        path (str): Its field.
 
     Raises:
         FieldError: A factor is no number, or has a name that nobody heeds.
     """
-    field = 'optim_wrapper.paramwise_cfg'
+    field = f'{path}.paramwise_cfg'
     factors = optim.get('paramwise_cfg')
-    if not isinstance(factors, dict) or optim.get('constructor') is not None:
+    # ours gives them to the one that it names
+    constructor = optim.get('student_constructor' if 'distiller' in optim else 'constructor')
+    if not isinstance(factors, dict) or constructor is not None:
         return
     keys = factors.get('custom_keys') or {}
     check(keys, dict, f'{field}.custom_keys')
@@ -141,16 +144,17 @@ def check_factors(optim: dict) -> None:
             name for name in of_key if name.endswith('mult') and name not in ('lr_mult', 'decay_mult')
         ]:
             raise FieldError(f'{field}.custom_keys.{key}.{unknown[0]}', ' is none of lr_mult, decay_mult.')
-    for path, name, factor in named:
+    for at, name, factor in named:
         if name.endswith('_mult') and factor is not None:
-            check(factor, NotNegative, path)
+            check(factor, NotNegative, at)
 
 
-def check_clipping(clip: Any) -> None:
+def check_clipping(clip: Any, path: str) -> None:
     """Check the arguments of clipping, which nobody reads before the first step.
 
     Args:
         clip (Any): ``clip_grad`` of the optimizer's wrapper.
+        path (str): The wrapper's field.
 
     Raises:
         FieldError: One that the clipping does not take, or with which no gradient is left.
@@ -159,13 +163,13 @@ def check_clipping(clip: Any) -> None:
         return
     kind = clip.get('type', 'norm')
     if kind not in ('norm', 'value'):
-        raise FieldError('optim_wrapper.clip_grad.type', f" must be 'norm' or 'value', got {kind!r}.")
+        raise FieldError(f'{path}.clip_grad.type', f" must be 'norm' or 'value', got {kind!r}.")
     most = f'{"max" if kind == "norm" else "clip"}_{kind}'
     if clip.get(most) != math.inf:  # norms are logged, and nothing is clipped; with 0 nothing is learned
-        check(clip.get(most, 1), Positive, f'optim_wrapper.clip_grad.{most}')
+        check(clip.get(most, 1), Positive, f'{path}.clip_grad.{most}')
     known = list(inspect.signature(getattr(torch.nn.utils, f'clip_grad_{kind}_')).parameters)[1:]
     if unknown := sorted(set(clip) - {*known, 'type'}):
-        raise FieldError(f'optim_wrapper.clip_grad.{unknown[0]}', f' is none of {", ".join(known)}.')
+        raise FieldError(f'{path}.clip_grad.{unknown[0]}', f' is none of {", ".join(known)}.')
 
 
 def _check_class_names(field: str, loader: Any) -> None:

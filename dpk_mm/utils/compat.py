@@ -26,8 +26,7 @@ def allow_upstream_checkpoints() -> None:
     if digit_version(torch.__version__) < digit_version('2.6.0'):
         return
     # numpy 1.x has no _core; a file names these functions by the module of the numpy that wrote it.
-    functions = getattr(np, '_core', None) or np.core
-    functions = functions.multiarray
+    functions = (getattr(np, '_core', None) or np.core).multiarray
     allowed = [HistoryBuffer, np.ndarray, np.dtype, (_history_statistic, 'builtins.getattr')]
     for module in ('numpy.core.multiarray', 'numpy._core.multiarray'):
         allowed.append((functions.scalar, f'{module}.scalar'))

@@ -66,8 +66,8 @@ def look_twice(look: Callable[[tuple[int, int], int], T], size: Sequence[int]) -
     size = (size[0], size[1])
     first = look(size, 1)
     # most models take multiples of 32
-    halved = [side // 32 * 32 or side for side in (size[0] // 2, size[1] * 3 // 4)]
-    other = (max(1, halved[0]), max(1, halved[1]))
+    height, width = (side // 32 * 32 or side or 1 for side in (size[0] // 2, size[1] * 3 // 4))
+    other = (height, width)
     try:
         return first, look(other, 2), (size, other)
     except Exception:  # whatever a model raises that takes one size alone
@@ -104,7 +104,7 @@ def misfit(
         return f'gives its width before its height, {given}; maps (B, C, H, W) are needed'
     if 0 in first or 0 in second:
         return f'gives nothing, {given}'
-    if len(first) in (2, 4) and first[1] != second[1]:
+    if first[1] != second[1]:
         return f'has a width that follows the size of the image, {given}'
     return None
 

@@ -3,6 +3,8 @@
 import statistics
 from collections.abc import Iterable, Sequence
 
+import numpy as np
+
 
 def spread(values: Sequence[float], form: str) -> str:
     """Write the mean, and the sample standard deviation where there are several values.
@@ -15,7 +17,8 @@ def spread(values: Sequence[float], form: str) -> str:
         str: Such as ``'1.0 ± 0.2'``.
     """
     mean = format(statistics.fmean(values), form)
-    return mean if len(values) == 1 else f'{mean} ± {format(statistics.stdev(values), form.lstrip("+"))}'
+    # statistics.stdev refuses NaN, as of a test that gave no figure
+    return mean if len(values) == 1 else f'{mean} ± {format(np.std(values, ddof=1), form.lstrip("+"))}'
 
 
 def markdown(head: Sequence[str], rows: Iterable[Sequence[str]], columns: str = '') -> str:

@@ -8,7 +8,6 @@ import pytest
 from mmengine.config import Config
 
 from dpk_mm.compare import inputs, plan
-from dpk_mm.compare.comparison import fill_config
 from dpk_mm.utils import cli
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -26,7 +25,7 @@ def planned():
     @functools.cache
     def make(name):
         comparison = inputs.read(read(f'experiments/{name}/compare.py'))
-        _, methods = plan.make_methods(comparison, lambda path: copy.deepcopy(read(path)), fill_config)
+        _, methods = plan.make_methods(comparison, lambda path: copy.deepcopy(read(path)))
         return comparison, {method.name: method for method in methods}
 
     with pytest.MonkeyPatch.context() as patch:

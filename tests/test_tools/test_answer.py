@@ -119,7 +119,7 @@ def test_a_row_of_the_flags_is_what_the_flag_of_train_makes(compare, tmp_path):
     torch.save(tiny.build(cfg.model).state_dict(), tmp_path / 'teacher.pth')
     base, teacher = str(tmp_path / 'base.py'), f'{tmp_path}/base.py:{tmp_path}/teacher.pth'
     comparison = inputs.read(compare_with(base, teacher, ['start', 'pkd'], 1))
-    _, (alone, *methods) = plan.make_methods(comparison, load_config, lambda cfg: None)
+    _, (alone, *methods) = plan.make_methods(comparison, load_config)
     assert alone.cfg.model.type == 'RetinaNet' and len(methods) == 2
     for method in methods:
         flag = load_config(base)

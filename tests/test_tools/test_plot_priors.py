@@ -155,6 +155,9 @@ def test_mistakes_are_one_line(plot_priors, run, tmp_path, capsys):
         plot_priors.main([config, checkpoint, '--cfg-options', 'model.teacher.checkpoint=missing.pth'])
     with pytest.raises(SystemExit, match='the training set has 3'):
         plot_priors.main([config, checkpoint, '--cfg-options', 'train_dataloader.dataset.indices=3'])
+    no_maps = ['model.stages.neck_2=None', 'model.stages.neck_0.loss.loss_weight=0']
+    with pytest.raises(SystemExit, match='stages: none of them compares maps'):
+        plot_priors.main([config, checkpoint, '--images', '4', '--cfg-options', *no_maps])
     with pytest.raises(SystemExit):
         plot_priors.main([config, checkpoint, '--images', '3'])
     assert '--images and --image-batch must be at least 4' in capsys.readouterr().err

@@ -16,7 +16,7 @@ from dpk_mm.analysis import models, samples, short_run, teachers
 from dpk_mm.analysis.plot_ranking import draw_ranking
 from dpk_mm.analysis.ranking import Ranking
 from dpk_mm.analysis.teachers import TeacherRow, TeacherStudy
-from dpk_mm.compare import comparison, inputs, plan
+from dpk_mm.compare import inputs, plan
 from dpk_mm.registry import DATASETS
 from dpk_mm.utils import cka_from_hsics, hsics, record
 from dpk_mm.utils.locks import only_one
@@ -172,7 +172,7 @@ def written(rank_teachers, argv, folder):
         found[spec.label] = short_run.make_method(study, spec, model, pairs, args.embed_dims)
     path = short_run.write_short_run(study, found, args.short_run, range(args.seeds), None, folder / 'short')
     read_input = inputs.read(Config.fromfile(path))
-    _, made = plan.make_methods(read_input, Config.fromfile, comparison.fill_config)
+    _, made = plan.make_methods(read_input, Config.fromfile)
     return {method.name: method for method in made}
 
 

@@ -204,13 +204,8 @@ def test_a_job_that_always_resumes_begins_from_load_from(train, toy, workdir):
     assert (workdir / 'work_dirs/toy/epoch_2.pth').exists()
 
 
-class Evil:
-    def __reduce__(self):
-        return os.system, ('touch ran-code',)
-
-
 def test_checkpoint_that_runs_code_is_refused(train, toy, workdir, monkeypatch):
-    torch.save(dict(state_dict={}, meta=Evil()), 'evil.pth')
+    torch.save(dict(state_dict={}, meta=tiny.Call(os.system, 'touch ran-code')), 'evil.pth')
     message = fails_with(lambda: train.main([toy, '--resume', 'evil.pth']), 'evil.pth', 'system')
     assert 'TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD=1' in message
     assert not (workdir / 'ran-code').exists()
@@ -224,13 +219,8 @@ def test_damaged_checkpoint_is_one_line(train, toy, workdir):
     fails_with(lambda: train.main([toy, '--resume', 'text.pth']), 'text.pth')
 
 
-class EvilAttribute:
-    def __reduce__(self):
-        return getattr, (HistoryBuffer, '__init__')
-
-
 def test_checkpoint_that_reaches_for_functions_is_refused(train, toy):
-    torch.save(dict(state_dict={}, meta=EvilAttribute()), 'evil.pth')
+    torch.save(dict(state_dict={}, meta=tiny.Call(getattr, HistoryBuffer, '__init__')), 'evil.pth')
     fails_with(lambda: train.main([toy, '--resume', 'evil.pth']), 'evil.pth', 'getattr', 'trust')
 
 

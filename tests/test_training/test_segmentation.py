@@ -150,6 +150,8 @@ def test_padding_has_no_label_and_the_teachers_own_look():
 def test_a_method_by_name_takes_a_step(method):
     losses = step(tiny_seg.build(tiny_seg.distiller(method=method)))
     assert all(value > 0 for name, value in losses.items() if name.startswith('loss_distill_'))
+    if 'loss_distill_logits' in losses:  # published weights are for images
+        assert losses['weight_logits'] > 0
 
 
 @pytest.mark.parametrize('method', REFUSED)

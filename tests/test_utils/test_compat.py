@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import tiny
 import torch
 from mmengine.logging import HistoryBuffer
 from mmengine.runner import checkpoint, load_checkpoint
@@ -8,16 +9,6 @@ from dpk_mm.utils import load_weights
 
 safe_globals = getattr(torch.serialization, 'safe_globals', None)
 needs_safe_globals = pytest.mark.skipif(safe_globals is None, reason='torch < 2.6 opens any file')
-
-
-class RunsCode:
-    """Unpickling it leaves a file behind."""
-
-    def __init__(self, trace):
-        self.trace = str(trace)
-
-    def __reduce__(self):
-        return exec, (f'open({self.trace!r}, "w").close()',)
 
 
 @needs_safe_globals
@@ -44,7 +35,7 @@ def test_what_another_takes_away_is_allowed_again(tmp_path):
 def test_mmengine_refuses_a_file_that_runs_code(tmp_path):
     """What ``load_from`` and ``resume`` call, with upstream and with the forks."""
     path, trace = tmp_path / 'epoch_1.pth', tmp_path / 'ran'
-    torch.save(dict(state_dict=dict(weight=torch.ones(1, 1)), meta=RunsCode(trace)), path)
+    torch.save(dict(state_dict=dict(weight=torch.ones(1, 1)), meta=tiny.runs_code(trace)), path)
     with pytest.raises(Exception, match='exec'):
         load_checkpoint(torch.nn.Linear(1, 1, bias=False), str(path))
     assert not trace.exists()
@@ -52,10 +43,7 @@ def test_mmengine_refuses_a_file_that_runs_code(tmp_path):
 
 @needs_safe_globals
 def test_mmengine_refuses_a_plain_getattr(tmp_path):
-    class Names:
-        def __reduce__(self):
-            return getattr, (torch.Tensor, 'mean')
-
-    torch.save(dict(state_dict=dict(weight=torch.ones(1, 1)), meta=Names()), tmp_path / 'epoch_1.pth')
+    content = dict(state_dict=dict(weight=torch.ones(1, 1)), meta=tiny.Call(getattr, torch.Tensor, 'mean'))
+    torch.save(content, tmp_path / 'epoch_1.pth')
     with pytest.raises(Exception, match='getattr'):
         load_checkpoint(torch.nn.Linear(1, 1, bias=False), str(tmp_path / 'epoch_1.pth'))

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from mmengine.logging import HistoryBuffer
+from tiny import Call
 
 from dpk_mm.utils import load_weights
 from dpk_mm.utils.checkpoint import check_checkpoint
@@ -56,16 +57,6 @@ def test_what_trainings_write_passes(path, zipped):
     check_declared(path)
     if zipped:
         check_whole(path)
-
-
-class Call:
-    """Unpickled, it is what a function returns."""
-
-    def __init__(self, function, *args):
-        self.call = function, args
-
-    def __reduce__(self):
-        return self.call
 
 
 def deflated(path):
@@ -149,7 +140,10 @@ def test_sizes_are_not_believed(path, name):
 
 def test_nothing_runs_while_sizes_are_looked_for(path, tmp_path):
     for zipped in (True, False):
-        evil = [Call(os.system, f'touch {tmp_path}/ran'), Call(getattr, Call(__import__, 'os'), 'system')]
+        evil = [
+            Call(os.system, f'touch {tmp_path}/ran'),
+            Call(getattr, Call(__import__, 'os'), 'system'),
+        ]
         torch.save(dict(a=evil), path, _use_new_zipfile_serialization=zipped)
         check_declared(path)  # torch refuses it
     assert not (tmp_path / 'ran').exists()

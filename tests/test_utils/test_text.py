@@ -1,3 +1,5 @@
+import math
+
 from dpk_mm.utils.text import count, markdown, spread
 
 
@@ -6,6 +8,7 @@ def test_several_values_have_the_sample_deviation():
     assert spread([25, 35], '.1f') == '30.0 ± 7.1'
     assert spread([25, 35], '+.2f') == '+30.00 ± 7.07'
     assert spread([25], '.1f') == '25.0'
+    assert spread([25, math.nan], '.1f') == 'nan ± nan'  # of a test that gave no figure
 
 
 def test_table():

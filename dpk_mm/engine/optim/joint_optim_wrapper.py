@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Optional
+from typing import Any
 
 from mmengine.optim import OptimWrapper, OptimWrapperDict
 from torch import Tensor, nn
@@ -115,17 +115,5 @@ class JointOptimWrapper(OptimWrapperDict):
             )
         super().load_state_dict(state_dict)
 
-    def update_params(
-        self, loss: Tensor, step_kwargs: Optional[dict] = None, zero_kwargs: Optional[dict] = None
-    ) -> None:
-        """Go backward, and step where enough gradients have been accumulated.
-
-        Args:
-            loss (Tensor): Scalar.
-            step_kwargs (dict, optional): For the optimizers' ``step``.
-            zero_kwargs (dict, optional): For the optimizers' ``zero_grad``.
-        """
-        self.backward(self.scale_loss(loss))
-        if self.should_update():
-            self.step(**step_kwargs or {})
-            self.zero_grad(**zero_kwargs or {})
+    # that of one optimizer calls the methods above; mmengine's for several refuses
+    update_params = OptimWrapper.update_params

@@ -66,8 +66,8 @@ def apply_auto_weights(
     step, max_iters = hub.get_info('iter', 0), hub.get_info('max_iters')
     due = {name: auto for name, auto in autos.items() if auto.is_due(step, max_iters)}
     if due and torch.is_grad_enabled():
-        for auto in due.values() if step == 0 else ():
-            auto.restart()
+        for auto in due.values():
+            auto.begin(step)
         parameters = [parameter for parameter in student.parameters() if parameter.requires_grad]
         task = _norm(_sum_of_task(losses), parameters)
         if task is None:

@@ -68,13 +68,7 @@ class BaseDistiller(ModelWrapper):
         data_preprocessor: Optional[dict] = None,
     ) -> None:
         student_cfg = load_model_cfg(student, 'student')
-        if data_preprocessor is not None:
-            own = student_cfg.setdefault('data_preprocessor', data_preprocessor)
-            both = set(own) & set(data_preprocessor) - {'type'} if isinstance(own, dict) else ()
-            lists = {key: [np.asarray(one[key]).tolist() for one in (own, data_preprocessor)] for key in both}
-            if others := ', '.join(key for key, (ours, theirs) in sorted(lists.items()) if ours != theirs):
-                text = f"data_preprocessor: the student's own counts. The config's differs in {others}."
-                print_log(text, 'current', logging.WARNING)
+        fill_preprocessor(student_cfg, data_preprocessor)
         with within('student', student_cfg):
             student_model = MODELS.build(student_cfg)
         if not isinstance(student_model, BaseModel) or getattr(student_model, 'with_head', True) is False:
@@ -142,6 +136,23 @@ class BaseDistiller(ModelWrapper):
         Returns:
             dict[str, Tensor]: Scalars.
         """
+
+
+def fill_preprocessor(model: dict, given: Optional[dict]) -> None:
+    """Give a model the data preprocessor of the whole config; where it has its own, tell how they differ.
+
+    Args:
+        model (dict): Is changed.
+        given (dict, optional): What mmengine's runner passes.
+    """
+    if given is None:
+        return
+    own = model.setdefault('data_preprocessor', given)
+    both = set(own) & set(given) - {'type'} if isinstance(own, dict) else ()
+    lists = {key: [np.asarray(one[key]).tolist() for one in (own, given)] for key in both}
+    if others := ', '.join(key for key, (ours, theirs) in sorted(lists.items()) if ours != theirs):
+        text = f"data_preprocessor: the model's own counts. The config's differs in {others}."
+        print_log(text, 'current', logging.WARNING)
 
 
 def task_losses(losses: dict[str, Tensor], weight: float) -> dict[str, Tensor]:

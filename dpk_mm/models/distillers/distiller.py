@@ -124,7 +124,7 @@ class Distiller(BaseDistiller):
             raise ValueError("task_loss_weight=0 leaves loss_weight='auto' no gradient to go by.")
         for name, stage in self.distiller.items():
             dead = [tap for tap in _layers(self.layers[name][0]) if output_of(tap) in frozen]
-            if dead and not stage.is_idle and not stage.watches:
+            if dead and not stage.watches:
                 raise no_gradient(name, dead[0])
         needed = [self.layers[name] for name, stage in self.distiller.items() if not stage.is_idle]
         self.student_taps = [tap for student_at, _ in needed for tap in _layers(student_at)]

@@ -42,14 +42,11 @@ class LossWatch:
                 )
             elif not losses.any():
                 what = 'is 0 in all, so it teaches nothing: look at its layer and at the settings of its loss'
-            elif stage.loss.auto is None and len(total) == len(losses) and self._negligible(losses, total):
+            elif stage.loss.auto is None and len(total) == len(losses):
                 part = np.abs(losses).mean() / np.abs(total).mean()
-                what = f"is {part:.1e} of all losses: raise its loss_weight, or take loss_weight='auto'"
+                if part < NEGLIGIBLE:
+                    what = f"is {part:.1e} of all losses: raise its loss_weight, or take loss_weight='auto'"
             if what is not None:
                 self._said.add(name)
                 text = f'Stage {name}: in the last {len(losses)} steps its loss {what}.'
                 print_log(text, 'current', logging.WARNING)
-
-    @staticmethod
-    def _negligible(losses: np.ndarray, total: np.ndarray) -> bool:
-        return np.abs(losses).mean() < NEGLIGIBLE * np.abs(total).mean()

@@ -16,7 +16,7 @@ from dpk_mm.utils.errors import FieldError, within
 from dpk_mm.utils.hints import NotNegative, Shape
 from dpk_mm.utils.sigmoid import sigmoid_loss
 
-from .base_distiller import Model, task_losses
+from .base_distiller import Model, fill_preprocessor, task_losses
 from .model_wrapper import ModelWrapper
 from .student_branch import StudentBranch
 
@@ -75,8 +75,7 @@ class SFTN(ModelWrapper):
     ) -> None:
         super().__init__()
         teacher_cfg, student_cfg = load_model_cfg(teacher, 'teacher'), load_model_cfg(student, 'student')
-        if data_preprocessor is not None:
-            teacher_cfg.setdefault('data_preprocessor', data_preprocessor)
+        fill_preprocessor(teacher_cfg, data_preprocessor)
         with within('teacher', teacher_cfg):
             self.wrap(MODELS.build(teacher_cfg), nn.ModuleDict())
         if not blocks:

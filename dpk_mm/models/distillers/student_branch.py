@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from dpk_mm.utils import check_tap, eval_without_side_effects, record
 from dpk_mm.utils.blank import image_channels
+from dpk_mm.utils.outputs import watch_outputs
 
 
 class StudentBranch(nn.Module):
@@ -69,20 +70,11 @@ class StudentBranch(nn.Module):
         done: list[str] = []
         later: set[str] = set()
 
-        def finish(name: str) -> Any:
-            return lambda *_: (later.add(name) if path in done else done.append(name)) and None
+        def see(name: str, _: Any) -> None:
+            (later.add if path in done else done.append)(name)
 
-        handles = [
-            module.register_forward_hook(finish(name))
-            for name, module in self.rest.named_modules()
-            if name and not name.startswith('data_preprocessor')
-        ]
-        try:
-            with record(self.rest, [at]) as found:
-                whole = _predict(self.rest, images)
-        finally:
-            for handle in handles:
-                handle.remove()
+        with watch_outputs(self.rest, see), record(self.rest, [at]) as found:
+            whole = _predict(self.rest, images)
         for name in set(done) - later:
             if not any(name.startswith(f'{other}.') for other in done):
                 parent, _, child = name.rpartition('.')

@@ -52,7 +52,7 @@ class AutoShare(nn.Module):
     ) -> None:
         super().__init__()
         self.share, self.iters, self.number = share, iters, 1
-        self._started = False
+        self._started = self._begun = False
         self._waited = 0
         self.register_buffer('weight', torch.zeros(()))
         self.register_buffer('count', torch.zeros((), dtype=torch.long))
@@ -64,11 +64,13 @@ class AutoShare(nn.Module):
         self._started = self._started or bool(self.count > 0)
         return self._started
 
-    def restart(self) -> None:
-        """Forget what another training found, such as that of a checkpoint in ``load_from``."""
-        self._started = False
-        self.weight.zero_()
-        self.count.zero_()
+    def begin(self, step: int) -> None:
+        """Forget in a first step what another training found, as of a checkpoint in ``load_from``."""
+        if step == 0 and not self._begun:  # a loop that does not count its steps has many such
+            self._started = False
+            self.weight.zero_()
+            self.count.zero_()
+        self._begun = step == 0
 
     def wait(self) -> bool:
         """Note a first step without a gradient; whether there were few of them so far."""

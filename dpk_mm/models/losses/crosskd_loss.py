@@ -68,7 +68,7 @@ class CrossKDLoss(DistillLoss):
         # past nn.Module's own __setattr__: the teacher is in no checkpoint, and a copy of the loss shares it
         self.__dict__['teacher'] = teacher
         head = find_head(teacher.model, 'teacher')
-        if not (isinstance(start, int) and 1 <= start <= len(head.cls_convs)):
+        if not 1 <= start <= len(head.cls_convs):
             raise ValueError(f'start must be an integer from 1 to {len(head.cls_convs)}, got {start!r}.')
         self.start = start
         if set(student_channels) != {head.feat_channels}:

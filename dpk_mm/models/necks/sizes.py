@@ -12,15 +12,11 @@ def _lean(teacher_channels: int) -> dict:
     return dict(embed_dims=32 * num_heads, num_layers=2, num_heads=num_heads)
 
 
-# name -> sizes for so many channels
-_PRESETS = {'lean': _lean}
-
-
 def fill_sizes(preset: Optional[str], teacher_channels: int, **given: Optional[dict]) -> list[dict]:
     """Complete the sizes that were given by those of a preset.
 
     Args:
-        preset (str, optional): Name of the preset, see :class:`dpk_mm.FeatureMixingNeck`.
+        preset (str, optional): ``'lean'``, see :class:`dpk_mm.FeatureMixingNeck`.
         teacher_channels (int): C_t.
         **given (dict, optional): Sizes of each transformer, by its name.
 
@@ -30,7 +26,7 @@ def fill_sizes(preset: Optional[str], teacher_channels: int, **given: Optional[d
     Raises:
         ValueError: Sizes left out without a preset.
     """
-    usual = _PRESETS[preset](teacher_channels) if preset else {}
+    usual = _lean(teacher_channels) if preset else {}
     filled = []
     for name, sizes in given.items():
         filled.append({**usual, **(sizes or {})})

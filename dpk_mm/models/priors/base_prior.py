@@ -58,19 +58,16 @@ class BasePrior(metaclass=ABCMeta):
     def bound(self, ratio: float) -> float:
         """A ratio within [floor, cap]; the fallback, and a warning, where it is undefined."""
         if not math.isfinite(ratio):
-            self._warn_once()
+            if not self._has_warned:
+                self._has_warned = True
+                print_log(
+                    f'{self.stage}: {type(self).__name__} is undefined for a batch (said once); '
+                    f'the ratio falls back to {self.fallback}',
+                    logger='current',
+                    level=logging.WARNING,
+                )
             ratio = self.fallback
         return min(max(float(ratio), self.floor), self.cap)
-
-    def _warn_once(self) -> None:
-        if not self._has_warned:
-            self._has_warned = True
-            print_log(
-                f'{self.stage}: {type(self).__name__} is undefined for a batch (said once); '
-                f'the ratio falls back to {self.fallback}',
-                logger='current',
-                level=logging.WARNING,
-            )
 
     @abstractmethod
     def ratio(self, student_feat: Tensor, teacher_feat: Tensor) -> float:

@@ -19,7 +19,7 @@ def check_compile_options(options: dict, field: str) -> None:
         raise ValueError(f'{field}={options!r}: torch.compile says: {error}') from error
 
 
-def compile_around(model: nn.Module, taps: Sequence[str], **options: Any) -> None:
+def compile_around(model: nn.Module, taps: Sequence[str], prefix: str = '', **options: Any) -> None:
     """Compile the largest parts of a model that no tap lies inside of, in place.
 
     Taps are hooks that come and go with every step; inside of compiled code they would not be heard. So what
@@ -28,16 +28,13 @@ def compile_around(model: nn.Module, taps: Sequence[str], **options: Any) -> Non
     Args:
         model (nn.Module): The model.
         taps (Sequence[str]): Names of layers, see :func:`dpk_mm.utils.check_tap`.
+        prefix (str): Of the model's own layers in those names. Defaults to none.
         options (Any): Of ``torch.compile``.
     """
-    _compile_below(model, '', [tap.partition('[')[0] for tap in taps], options)
-
-
-def _compile_below(module: nn.Module, prefix: str, taps: Sequence[str], options: dict) -> None:
-    for name, child in module.named_children():
+    for name, child in model.named_children():
         path = f'{prefix}{name}.'
         if isinstance(child, (nn.ModuleList, nn.ModuleDict)) or any(tap.startswith(path) for tap in taps):
-            _compile_below(child, path, taps, options)
+            compile_around(child, taps, path, **options)
         elif any(True for _ in child.children()):  # one layer alone has nothing to be fused with
             # not child.compile(), which would take the hooks of the child itself in
             child.forward = torch.compile(child.forward, **options)

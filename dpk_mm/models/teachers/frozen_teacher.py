@@ -162,14 +162,9 @@ class FrozenTeacher(nn.Module):
         own = self.model.data_preprocessor if self._has_preprocessor else None
         return unwrap_preprocessor(self.own_preprocessor or own)
 
-    @property
-    def divisor(self) -> int:
-        """What height and width of its images must be multiples of, in pixels."""
-        return self.pad_size_divisor or pad_divisor(self._preprocessor)
-
     def divisor_of(self, taps: Sequence[str]) -> int:
-        """The same where some layers are read: those that give tokens need whole patches."""
-        return math.lcm(self.divisor, *map(patch_stride, taps))
+        """What sides of its images must be multiples of, in pixels; layers of tokens need whole patches."""
+        return math.lcm(self.pad_size_divisor or pad_divisor(self._preprocessor), *map(patch_stride, taps))
 
     def padded(self, size: Sequence[int], taps: Sequence[str] = ()) -> tuple[int, int]:
         """Height and width, in pixels, that a batch of a size is padded to."""

@@ -80,7 +80,10 @@ def test_a_new_training_forgets_the_weight_of_its_checkpoint():
     student, stages = nn.Linear(1, 1), nn.ModuleDict(dict(p3=Stage(1.0)))
     stages.p3.loss.auto.load_state_dict(dict(weight=torch.tensor(64.0), count=torch.tensor(9)))
     losses = dict(loss_cls=student.weight.sum(), loss_distill_p3=student.weight.sum())
-    assert apply_auto_weights(losses, stages, student)['weight_p3'].item() == pytest.approx(1.0)
+    assert apply_auto_weights(dict(losses), stages, student)['weight_p3'].item() == pytest.approx(1.0)
+    # a loop that does not count its steps goes on averaging
+    apply_auto_weights(losses, stages, student)
+    assert stages.p3.loss.auto.count == 2
 
 
 @pytest.mark.parametrize(

@@ -188,16 +188,11 @@ def test_missing_truncated_and_evil_files_are_refused(config, checkpoint, tmp_pa
         file.truncate(os.path.getsize(checkpoint) // 2)
     with pytest.raises(ValueError, match='teacher.checkpoint=.*truncated'):
         FrozenTeacher(config, checkpoint)
-
-    class Evil:
-        def __reduce__(self):
-            return os.mkdir, (str(tmp_path / 'ran'),)
-
-    evil = tmp_path / 'evil.pth'
-    torch.save(dict(state_dict=Evil()), evil)
+    evil, runs = tmp_path / 'evil.pth', tiny.Call(os.mkdir, str(tmp_path / 'ran'))
+    torch.save(dict(state_dict=runs), evil)
     with pytest.raises(ValueError, match='trust_checkpoint=True'):
         FrozenTeacher(config, str(evil))
-    evil.write_bytes(pickle.dumps(Evil()))
+    evil.write_bytes(pickle.dumps(runs))
     with pytest.raises(ValueError, match='trust_checkpoint=True'):
         FrozenTeacher(config, str(evil))
     assert not (tmp_path / 'ran').exists()
