@@ -156,7 +156,12 @@ SAID = {
             'DIST has {} % top-1, DPK without a prior {} %, DPK with CKA {} %, and KD + FitNet {} %',
             *map(mean, ('dist', 'dpk, ratio 0', 'dpk, cka', 'kd + fitnet')), best('dist'),
         ),
-        ('CKA has {} over no prior', each('dpk, cka', 'dpk, ratio 0')),
+        (
+            'CKA has {} over no prior, which is not significant; seed by seed {}.',
+            gain('dpk, cka', 'dpk, ratio 0'), each('dpk, cka', 'dpk, ratio 0'), verdict(UNKNOWN, 'dpk, cka', 'dpk, ratio 0'),
+        ),
+        ('Necks without a prior have {} over KD + FitNet', gain('dpk, ratio 0', 'kd + fitnet')),
+        ('The student alone has {} %', mean('alone'), order('dist', 'alone', 'dpk, ratio 0', 'dpk, cka', 'kd + fitnet')),
     ],
     ('docs/results/cifar100_30ep.md', 'cifar100_cures'): [
         ('the same necks had {} [after three', gain('kd, dpk, cka', 'kd, dpk, ratio 0')),
