@@ -57,6 +57,12 @@ def distiller(student=None, loss_weight=1.0, **kwargs):
     )
 
 
+def sftn(**kwargs):
+    """The model dict of a tiny SFTN of one branch."""
+    models = dict(teacher=classifier(), student=classifier())
+    return dict(type='dpk_mm.SFTN', blocks=['backbone.layer3'], input_shape=(32, 32), **models, **kwargs)
+
+
 def batch(model, num=6, size=(32, 32), seed=0):
     """A batch through the model's own preprocessor: dict of inputs and data samples."""
     from mmpretrain.structures import DataSample

@@ -141,12 +141,13 @@ def _on_maps(model: Distiller) -> list[str]:
 
 
 def _measure_batch(
-    model: Distiller, students: list[Feats], teachers: list[Feats]
+    model: Distiller, stages: list[str], students: list[Feats], teachers: list[Feats]
 ) -> dict[str, tuple[list[float], np.ndarray]]:
-    """Measure both forms on one batch of images, for every stage that compares maps.
+    """Measure both forms on one batch of images.
 
     Args:
         model (Distiller): The distiller.
+        stages (list[str]): Names of those that compare maps.
         students (list[dict]): Of every small batch, tap -> (b, C_s, H', W').
         teachers (list[dict]): Of every small batch, tap -> (b, C_t, H, W).
 
@@ -154,7 +155,7 @@ def _measure_batch(
         dict: Stage -> ratios by positions of the small batches, and the (3,) HSICs by images of all.
     """
     measured = {}
-    for name in _on_maps(model):
+    for name in stages:
         student_at, teacher_at = model.layers[name]
         most = getattr(model.distiller[name].prior, 'max_positions', 4096)
         prior = CKAPrior(samples='positions', max_positions=most)
@@ -196,7 +197,8 @@ def measure_ratios(
         teachers = [model.teacher(images, model.teacher_taps, own) for images, own in parts]
         for label, weights in students.items():
             model.student.load_state_dict(weights, strict=False)
-            found = _measure_batch(model, [_student_maps(model, *part) for part in parts], teachers)
+            maps = [_student_maps(model, *part) for part in parts]
+            found = _measure_batch(model, stages, maps, teachers)
             for stage, (by_positions, by_images) in found.items():
                 positions.setdefault((label, stage), []).extend(by_positions)
                 sums[label, stage] = sums.get((label, stage), 0) + by_images

@@ -77,7 +77,7 @@ class TeacherStudy:
         cfg.merge_from_dict(dict.fromkeys(('val_cfg', 'val_dataloader', 'val_evaluator')))
         cfg.model, cfg.test_cfg, cfg.test_evaluator = student.model, dict(), evaluator
         cfg.test_dataloader = copy.deepcopy(self.sample.loader)
-        fill_dataloaders(cfg, ('train_dataloader', 'test_dataloader'), no_pin_memory=False)
+        fill_dataloaders(cfg)
 
     def pairs(self, spec: ModelSpec, teacher: FrozenTeacher) -> Pairs:
         """The layers that are compared: those given, or the last two maps of one name in both models.

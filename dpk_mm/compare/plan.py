@@ -173,7 +173,7 @@ def _finish(cfg: Config, comparison: Comparison) -> Config:
     cfg.resume = False
     # each run has its own
     cfg.randomness = {key: item for key, item in (cfg.get('randomness') or {}).items() if key != 'seed'}
-    fill_dataloaders(cfg, ('train_dataloader', 'test_dataloader'), no_pin_memory=False)
+    fill_dataloaders(cfg)
     return cfg
 
 

@@ -5,10 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Dict, Optional
 
-import numpy as np
-
 from dpk_mm.utils.plots import COLOURS, new_figure, set_style
-from dpk_mm.utils.text import spread
+from dpk_mm.utils.text import deviation, spread
 
 _DOT, _MEAN = COLOURS[:2]
 
@@ -34,10 +32,11 @@ def plot(
         axes.plot(
             own, heights, 'o', color=_DOT, alpha=0.7, markersize=5, label='a seed' if place == 0 else None
         )
-        error = np.std(own, ddof=1) if len(own) > 1 else None
         mean = statistics.fmean(own)
         label = ('mean ± sd' if many else 'mean') if place == 0 else None
-        axes.errorbar(mean, place, xerr=error, fmt='|', color=_MEAN, capsize=4, markersize=16, label=label)
+        axes.errorbar(
+            mean, place, xerr=deviation(own), fmt='|', color=_MEAN, capsize=4, markersize=16, label=label
+        )
         # beside the axes, where nothing is drawn over it
         where = axes.get_yaxis_transform()
         axes.text(1.01, place, spread(own, '.2f'), transform=where, va='center', fontsize=9, color=_MEAN)

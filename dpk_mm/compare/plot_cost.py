@@ -8,6 +8,7 @@ from typing import Any, Dict, List, Tuple
 import numpy as np
 
 from dpk_mm.utils.plots import COLOURS, new_figure, set_style
+from dpk_mm.utils.text import deviation
 
 _DOT, _BEST = COLOURS[:2]
 
@@ -35,8 +36,7 @@ def plot_cost(
     if len(best) > 1:
         axes.step(*zip(*best), where='post', color=_BEST, linewidth=1, label='none is better for less')
     for name, (cost, mean) in points.items():
-        error = np.std(own[name], ddof=1) if len(own[name]) > 1 else None
-        axes.errorbar(cost, mean, yerr=error, fmt='o', color=_DOT, capsize=3, markersize=5)
+        axes.errorbar(cost, mean, yerr=deviation(own[name]), fmt='o', color=_DOT, capsize=3, markersize=5)
     axes.set(xlabel=unit, ylabel=f'{metric} in percent')
     axes.margins(x=0.06, y=0.08)
     set_style(axes)

@@ -8,6 +8,8 @@ from dpk_mm.registry import METHODS
 
 from .pair import Pair
 
+_DKD = dict(type='dpk_mm.DKDLoss', alpha=1.0, beta=8.0, temperature=4.0, warmup_epochs=0, loss_weight=1.0)
+
 
 def _on_logits(pair: Pair, loss: dict) -> dict:
     if pair.logits is None:
@@ -15,7 +17,7 @@ def _on_logits(pair: Pair, loss: dict) -> dict:
         raise ValueError(f'it compares the logits of one softmax, which {names} do not both give')
     if pair.segments:
         loss = dict(loss, loss_weight='auto')
-    return dict(logits=dict(pair.logits.at, loss=loss))
+    return dict(logits=dict(pair.logits.at, loss=dict(loss)))
 
 
 @METHODS.register_module()
@@ -34,8 +36,7 @@ def dkd(pair: Pair) -> dict:
 
     The weights are the authors' for ResNet-32x4 to ResNet-8x4 on CIFAR-100 (authors' code).
     """
-    loss = dict(type='dpk_mm.DKDLoss', alpha=1.0, beta=8.0, temperature=4.0, warmup_epochs=0, loss_weight=1.0)
-    return _on_logits(pair, loss)
+    return _on_logits(pair, _DKD)
 
 
 @METHODS.register_module()
@@ -62,8 +63,7 @@ def lskd_dkd(pair: Pair) -> dict:
     That is the step from KD's T = 4 and weight 0.9 (benchmark code) to LSKD's; the paper's numbers for DKD
     were not at hand.
     """
-    loss = dict(type='dpk_mm.DKDLoss', alpha=1.0, beta=8.0, temperature=2.0, warmup_epochs=0)
-    return _on_logits(pair, dict(loss, loss_weight=9.0, standardize=True))
+    return _on_logits(pair, dict(_DKD, temperature=2.0, loss_weight=9.0, standardize=True))
 
 
 @METHODS.register_module()

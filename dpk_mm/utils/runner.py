@@ -53,7 +53,10 @@ def load_config(name: str) -> Config:
 
 
 def fill_dataloaders(
-    cfg: Config, fields: Sequence[str], no_pin_memory: bool, no_persistent_workers: bool = False
+    cfg: Config,
+    fields: Sequence[str] = ('train_dataloader', 'test_dataloader'),
+    no_pin_memory: bool = False,
+    no_persistent_workers: bool = False,
 ) -> None:
     """Fill the dataloader settings that mmpretrain's configs leave to its scripts.
 
@@ -61,8 +64,8 @@ def fill_dataloaders(
 
     Args:
         cfg (Config): A whole config; changed in place.
-        fields (Sequence[str]): Which dataloaders.
-        no_pin_memory (bool): Pin no memory.
+        fields (Sequence[str]): Which dataloaders. Defaults to those of a training and its test.
+        no_pin_memory (bool): Pin no memory. Defaults to False.
         no_persistent_workers (bool): Keep no workers alive. Defaults to False.
     """
     for loader in filter(None, map(cfg.get, fields)):

@@ -2,8 +2,15 @@
 
 import statistics
 from collections.abc import Iterable, Sequence
+from typing import Optional
 
 import numpy as np
+
+
+def deviation(values: Sequence[float]) -> Optional[float]:
+    """The sample standard deviation; None of one value, NaN where one is NaN."""
+    # statistics.stdev refuses NaN, as of a test that gave no figure
+    return float(np.std(values, ddof=1)) if len(values) > 1 else None
 
 
 def spread(values: Sequence[float], form: str) -> str:
@@ -16,9 +23,8 @@ def spread(values: Sequence[float], form: str) -> str:
     Returns:
         str: Such as ``'1.0 ± 0.2'``.
     """
-    mean = format(statistics.fmean(values), form)
-    # statistics.stdev refuses NaN, as of a test that gave no figure
-    return mean if len(values) == 1 else f'{mean} ± {format(np.std(values, ddof=1), form.lstrip("+"))}'
+    mean, sd = format(statistics.fmean(values), form), deviation(values)
+    return mean if sd is None else f'{mean} ± {format(sd, form.lstrip("+"))}'
 
 
 def markdown(head: Sequence[str], rows: Iterable[Sequence[str]], columns: str = '') -> str:

@@ -100,20 +100,25 @@ BAD_OF_TWO = {
 }
 
 
+def load(name):
+    return shrink.load(name) if name.startswith('dpk_mm') else get_config(name)
+
+
 @pytest.mark.parametrize('name', GOOD)
 def test_configs_that_train_are_not_refused(name):
-    check_config(shrink.load(name) if name.startswith('dpk_mm') else get_config(name))
+    check_config(load(name))
 
 
-@pytest.mark.parametrize('field', [*BAD, *BAD_OF_TWO])
-def test_what_upstream_finds_late_or_never(field):
-    of_two = field in BAD_OF_TWO
-    cfg = (shrink.load(TWO) if of_two else get_config(GOOD[0])).to_dict()
-    node = cfg
+@pytest.mark.parametrize(
+    'name, field, value',
+    [(name, *item) for name, bad in ((GOOD[0], BAD), (TWO, BAD_OF_TWO)) for item in bad.items()],
+)
+def test_what_upstream_finds_late_or_never(name, field, value):
+    node = cfg = load(name).to_dict()
     *path, last = field.strip().replace('[', '.').replace(']', '').split('.')
     for key in path:
         node = node[int(key)] if key.isdigit() else node.setdefault(key, {})
-    node[last] = (BAD_OF_TWO if of_two else BAD)[field]
+    node[last] = value
     with pytest.raises(FieldError) as error:
         check_config(Config(cfg))
     assert str(error.value).startswith(field.strip())

@@ -174,10 +174,8 @@ def test_a_config_whose_data_preprocessor_does_not_count_is_told(warnings_logged
     own = dict(mean=[1.0] * 3, std=[2.0] * 3, num_classes=5)
     tiny.build(tiny_cls.distiller(data_preprocessor=tiny_cls.classifier()['data_preprocessor']))
     assert not [text for text in warnings_logged if 'data_preprocessor' in text]
-    sftn = dict(type='dpk_mm.SFTN', teacher=tiny_cls.classifier(), student=tiny_cls.classifier())
-    sftn.update(blocks=['backbone.layer3'], input_shape=(32, 32))
-    for model in (tiny_cls.distiller(), sftn):
-        model = tiny.build(dict(model, data_preprocessor=own))
+    for settings in (tiny_cls.distiller, tiny_cls.sftn):
+        model = tiny.build(settings(data_preprocessor=own))
         assert model.data_preprocessor.mean.flatten().tolist() == [127.0] * 3
         assert (
             "the model's own counts. The config's differs in mean, num_classes, std." in warnings_logged.pop()

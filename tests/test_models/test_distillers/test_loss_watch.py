@@ -11,14 +11,6 @@ from mmengine.logging import MessageHub
 from dpk_mm.models.distillers.loss_watch import LossWatch
 from dpk_mm.utils.errors import DivergedError
 
-SFTN = dict(
-    type='dpk_mm.SFTN',
-    teacher=tiny_cls.classifier(),
-    student=tiny_cls.classifier(),
-    blocks=['backbone.layer3'],
-    input_shape=(32, 32),
-)
-
 
 @pytest.mark.parametrize(
     'values, message',
@@ -45,7 +37,7 @@ def test_each_is_said_once(values, message, warnings_logged):
     assert message is None or said[0].startswith(f'Stage layer3: in the last 100 steps its loss {message}')
 
 
-@pytest.mark.parametrize('settings', [tiny_cls.distiller(), SFTN], ids=['distiller', 'sftn'])
+@pytest.mark.parametrize('settings', [tiny_cls.distiller(), tiny_cls.sftn()], ids=['distiller', 'sftn'])
 def test_a_training_that_has_diverged_ends(settings):
     hub, model = MessageHub.get_current_instance(), tiny.build(settings)
     batch = tiny_cls.batch(model)
